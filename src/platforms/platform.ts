@@ -1,0 +1,165 @@
+/** The contract of a platform adapter: facts as data, a few functions, typed failures. Adapters see nothing of Signpost but this. */
+import type { AxiosInstance } from 'axios';
+import type { Logger } from '../lib/logger.js';
+
+/** What an adapter may use. `baseUrls` are the network's addresses, the simulator's ones for a simulated channel. */
+export interface PlatformIo {
+  http: AxiosInstance;
+  now(): Date;
+  log: Logger;
+  baseUrls: PlatformUrls;
+  /** The app that the operator registered with the network; the simulator accepts any. */
+  app: { clientId: string; clientSecret: string };
+}
+
+export interface PlatformUrls {
+  /** Where API calls go, no trailing slash, e.g. `https://api.x.com`. */
+  api: string;
+  /** Where a browser goes to consent, e.g. `https://x.com`. */
+  web: string;
+}
+
+/** A JSON object that the adapter alone understands; sealed at rest. */
+export type Credentials = Record<string, unknown>;
+
+export interface CredentialGrant {
+  credentials: Credentials;
+  /** When the access token stops working; null when it doesn't expire. */
+  expiresAt: Date | null;
+}
+
+/** Whose account it is, as the network names it. */
+export interface ChannelIdentity {
+  remoteId: string;
+  username: string;
+  displayName: string;
+  profileUrl: string | null;
+  avatarUrl: string | null;
+}
+
+export type MediaKind = 'image' | 'video' | 'document' | 'unknown';
+
+export interface MediaItem {
+  url: string;
+  kind: MediaKind;
+  altText?: string;
+}
+
+/** What is to be published on one channel. */
+export interface PlatformContent {
+  text: string;
+  media: MediaItem[];
+  /** The platform's own option object as the user sent it (`twitterOptions`, ...); empty when there is none. */
+  options: Record<string, unknown>;
+  /** Stable for this publication across every attempt: pass it on where the network honours one. */
+  idempotencyKey: string;
+}
+
+/** The network accepted it. */
+export type PublishResult =
+  | { state: 'published'; remoteId: string; url: string | null; details?: Record<string, unknown> }
+  /** Accepted, not yet public: ask again with `processing.poll(handle)`. */
+  | { state: 'processing'; handle: string; pollAfterMs: number; details?: Record<string, unknown> };
+
+export type FailureKind = 'rejected' | 'signed-out' | 'rate-limited' | 'unreachable' | 'unknown';
+
+export interface FailureOptions {
+  /** The network's own words or code, for the post's page and the API's `details`. */
+  details?: string;
+  /** Ayrshare's numeric code for this failure where it has one. */
+  code?: number;
+  /** `rate-limited`: the network's own time. */
+  retryAt?: Date;
+  /** HTTP status that the network answered with. */
+  status?: number;
+  cause?: unknown;
+}
+
+/**
+ * A failure whose kind decides what happens next:
+ * `rejected` repeating can't help; `signed-out` hold until the owner reconnects; `rate-limited` later;
+ * `unreachable` nothing was sent, retry; `unknown` it may be public, reconcile before anything is sent again.
+ * Anything else that an adapter throws is treated as `unknown` after the request was sent.
+ */
+export class PlatformFailure extends Error {
+  readonly kind: FailureKind;
+  readonly options: FailureOptions;
+  /** @param message plain words for the user: what happened, what to do. */
+  constructor(kind: FailureKind, message: string, options: FailureOptions = {}) {
+    super(message, { cause: options.cause });
+    this.name = 'PlatformFailure';
+    this.kind = kind;
+    this.options = options;
+  }
+}
+
+/** How a platform counts text; `text-length.ts` implements each rule. */
+export type CountingRule = 'graphemes' | 'weighted' | 'characters' | 'utf16' | 'bytes';
+
+/** A platform's published limits; used by the page, the API and the publisher through `check-content.ts`. */
+export interface PlatformLimits {
+  text: { max: number; counting: CountingRule; maxBytes?: number; required: boolean };
+  media: {
+    min: number;
+    max: number;
+    /** Kinds the platform takes. */
+    kinds: MediaKind[];
+    maxVideos: number;
+    /** May images and videos be mixed in one post? */
+    mixed: boolean;
+    /** At least one of this kind is needed, e.g. tiktok: `video`. */
+    requires?: MediaKind;
+  };
+}
+
+export interface OAuth {
+  /** Where the browser is sent. `state` comes back to the redirect URI unchanged; PKCE S256 where the network has it. */
+  authorizeUrl(request: { state: string; redirectUri: string; codeChallenge: string }, io: PlatformIo): string;
+  exchange(request: { code: string; redirectUri: string; codeVerifier: string }, io: PlatformIo): Promise<CredentialGrant>;
+  /** @throws PlatformFailure `signed-out` only on a definite refusal. */
+  refresh?(credentials: Credentials, io: PlatformIo): Promise<CredentialGrant>;
+}
+
+export interface Processing {
+  /** Still `processing`, `published`, or throws a PlatformFailure (`rejected`: processing failed for good). */
+  poll(handle: string, credentials: Credentials, io: PlatformIo): Promise<PublishResult>;
+  /** After this long without an end the publication becomes unconfirmed. */
+  giveUpAfterMs: number;
+  /**
+   * What Ayrshare-style webhooks and the API say at acceptance: `accepted` counts it as a success with id "pending" and announces
+   * the later publication with `publishedSubAction`; `published` waits for the end.
+   */
+  announces: 'accepted' | 'published';
+  /** E.g. tiktok: `tikTokPublished`. */
+  publishedSubAction?: string;
+}
+
+export interface LookUp {
+  /** Finds what an attempt with unknown outcome may have published. Null: certainly not there. Throws when it can't tell. */
+  find(content: PlatformContent, since: Date, credentials: Credentials, io: PlatformIo): Promise<PublishResult | null>;
+}
+
+export interface Platform {
+  /** Ayrshare's lower-case name, e.g. `bluesky`. */
+  id: string;
+  /** As the network writes it, e.g. `Bluesky`. */
+  name: string;
+  /** Name of the icon in the sprite. */
+  icon: string;
+  /** The network's real addresses. */
+  urls: PlatformUrls;
+  /** Name of the option object in the API, e.g. `blueSkyOptions`; null when it has none. */
+  optionsKey: string | null;
+  limits: PlatformLimits;
+  /** Longest a publish call may take, in ms; leases outlast it. */
+  publishTimeoutMs: number;
+  verify(credentials: Credentials, io: PlatformIo): Promise<ChannelIdentity>;
+  publish(content: PlatformContent, credentials: Credentials, io: PlatformIo): Promise<PublishResult>;
+  oauth?: OAuth;
+  processing?: Processing;
+  lookUp?: LookUp;
+  /** Takes a published post down at the network. Absent where the network can't. */
+  remove?: { remove(remoteId: string, credentials: Credentials, io: PlatformIo): Promise<void> };
+  comment?: { comment(remoteId: string, text: string, credentials: Credentials, io: PlatformIo): Promise<PublishResult> };
+  metrics?: { metrics(remoteId: string, credentials: Credentials, io: PlatformIo): Promise<Record<string, number>> };
+}

@@ -1,0 +1,186 @@
+/** A post and its publications: the shapes, the states, and the pure rules that move them. */
+import type { MediaItem } from '../platforms/platform.js';
+
+/**
+ * pending: waits for `dueAt` (its first try or a retry). sending: the intent is stored, the call may be under way.
+ * processing: the network accepted it, it is not public yet. held: the channel is signed out. unconfirmed: it may be public and nobody
+ * can tell; a person decides. missed: Signpost was down too long. The rest say what they mean and are final.
+ */
+export type PublicationState =
+  | 'pending' | 'sending' | 'processing' | 'published' | 'failed' | 'held' | 'unconfirmed' | 'cancelled' | 'missed';
+
+/** A post's status, folded from its publications by `foldStatus`; Ayrshare's words where it has them. */
+export type PostStatus = 'scheduled' | 'publishing' | 'success' | 'partial' | 'error' | 'awaiting approval' | 'paused' | 'deleted';
+
+export interface PublicationFailure {
+  kind: 'rejected' | 'signed-out' | 'rate-limited' | 'unreachable' | 'unknown';
+  code: number;
+  /** Plain words: what happened, what to do. */
+  message: string;
+  /** The network's own words. */
+  details?: string;
+}
+
+/** One try: a publish call, a poll of the network's processing, or a look-up after an unknown outcome. */
+export interface Attempt {
+  number: number;
+  kind: 'publish' | 'poll' | 'lookup';
+  startedAt: Date;
+  /** Null while it runs, and for ever when the process died in it. */
+  endedAt: Date | null;
+  outcome: 'published' | 'processing' | 'not-found' | PublicationFailure['kind'] | null;
+  failure: PublicationFailure | null;
+}
+
+export interface Publication {
+  id: string;
+  channelId: string;
+  platform: string;
+  /** The channel's name when the post was written, for display when the channel is gone. */
+  channelName: string;
+  state: PublicationState;
+  /** When the next step (try, poll, reconcile) is due; null when there is none. */
+  dueAt: Date | null;
+  /** Publish attempts made so far. */
+  tries: number;
+  attempts: Attempt[];
+  /** The network's handle while processing. */
+  handle: string | null;
+  processingSince: Date | null;
+  remoteId: string | null;
+  url: string | null;
+  publishedAt: Date | null;
+  failure: PublicationFailure | null;
+}
+
+export interface HistoryEntry {
+  at: Date;
+  /** E.g. `scheduled`, `edited`, `cancelled`, `publication sending`. */
+  what: string;
+  publicationId?: string;
+  detail?: string;
+}
+
+/** What happened, as a snapshot; goes through the post's outbox to the webhooks. */
+export interface PostEvent {
+  /** Deterministic: `evt_...`, made with the fact. */
+  id: string;
+  type: PostEventType;
+  at: Date;
+  /** Rises with each event of this post. */
+  sequence: number;
+  accountId: string;
+  profileId: string;
+  data: PostEventData;
+}
+
+/**
+ * `post.accepted`: every publication is sent, at least one is still processing at its network (internal: feeds Ayrshare's `scheduled`).
+ * The final ones fire once, when no publication has anything left to do.
+ */
+export type PostEventType =
+  | 'post.scheduled' | 'post.updated' | 'post.cancelled' | 'post.accepted'
+  | 'post.published' | 'post.partially_published' | 'post.failed' | 'post.missed'
+  | 'publication.published' | 'publication.failed' | 'publication.unconfirmed';
+
+export interface PostEventData {
+  postId: string;
+  /** The profile's refId. */
+  refId: string;
+  status: PostStatus;
+  text: string;
+  /** True when it was written for a later time (Ayrshare's `scheduled` action is for these only). */
+  scheduled: boolean;
+  scheduledAt: string;
+  /** Set on `publication.*`: which one it is about. */
+  publicationId?: string;
+  publications: PublicationSnapshot[];
+}
+
+export interface PublicationSnapshot {
+  id: string;
+  platform: string;
+  state: PublicationState;
+  remoteId: string | null;
+  url: string | null;
+  isVideo: boolean;
+  failure: PublicationFailure | null;
+  /** The platform counts acceptance as success (tiktok): shown as id "pending" until it is public. */
+  announcesAccepted: boolean;
+  /** E.g. `tikTokPublished`: what Ayrshare-style endpoints are told when it becomes public. */
+  publishedSubAction?: string;
+}
+
+export interface Lease {
+  /** Fencing token: an outcome is written only by who holds it. */
+  token: string;
+  owner: string;
+  until: Date;
+}
+
+export interface Post {
+  id: string;
+  accountId: string;
+  profileId: string;
+  refId: string;
+  text: string;
+  media: MediaItem[];
+  /** Option objects as sent, by platform id. */
+  options: Record<string, Record<string, unknown>>;
+  notes: string | null;
+  /** As the user wrote it for later (`scheduled`) or for at once (`now`). */
+  type: 'scheduled' | 'now';
+  scheduledAt: Date;
+  /** IANA zone it was written in. */
+  timeZone: string;
+  status: PostStatus;
+  publications: Publication[];
+  /** The earliest `dueAt` of its publications: what the claim looks at. Null when nothing is left to do. */
+  dueAt: Date | null;
+  lease: Lease | null;
+  /** Rises with each write; every write names the one it read. */
+  version: number;
+  /** Sequence of the last event. */
+  sequence: number;
+  history: HistoryEntry[];
+  idempotencyKey: string | null;
+  createdAt: Date;
+  updatedAt: Date;
+  deletedAt: Date | null;
+}
+
+/** States in which a publication has nothing left to do by itself. */
+const SETTLED: ReadonlySet<PublicationState> = new Set(['published', 'failed', 'unconfirmed', 'cancelled', 'missed']);
+
+export function isSettled(publication: Publication): boolean {
+  return SETTLED.has(publication.state);
+}
+
+/** True while nothing was tried: the post can be edited, rescheduled and cancelled. */
+export function isUntouched(post: Post): boolean {
+  return post.lease === null && post.publications.every((p) => p.tries === 0 && (p.state === 'pending' || p.state === 'held' || p.state === 'cancelled'));
+}
+
+/**
+ * A post's status from its publications alone. `deleted`, `paused` and `awaiting approval` are set by people, not folded.
+ * scheduled: nothing tried yet; publishing: something is under way or waits for a retry, a poll or a reconnect;
+ * success: all published; error: none published; partial: some.
+ */
+export function foldStatus(publications: readonly Publication[]): PostStatus {
+  const live = publications.filter((p) => p.state !== 'cancelled');
+  if (live.length === 0) return 'deleted';
+  if (live.every((p) => p.state === 'pending' && p.tries === 0)) return 'scheduled';
+  if (!live.every(isSettled)) return 'publishing';
+  const published = live.filter((p) => p.state === 'published').length;
+  if (published === live.length) return 'success';
+  return published === 0 ? 'error' : 'partial';
+}
+
+/** The earliest moment at which any publication needs work; null when none does. */
+export function earliestDue(publications: readonly Publication[]): Date | null {
+  let earliest: Date | null = null;
+  for (const { dueAt } of publications) {
+    if (dueAt !== null && (earliest === null || dueAt < earliest)) earliest = dueAt;
+  }
+  return earliest;
+}
