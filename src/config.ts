@@ -1,0 +1,83 @@
+/** The only file that reads the environment: one schema, every problem listed at once. `.env.example` names the same settings. */
+import { isIP } from 'node:net';
+import path from 'node:path';
+import { z } from 'zod';
+
+const port = z.coerce.number('must be a number').int('must be a whole number').min(0, 'must be 0 to 65535').max(65535, 'must be 0 to 65535');
+const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s) address such as https://signpost.example.com' }).transform((url) => url.replace(/\/+$/, ''));
+
+const schema = z.object({
+  HOST: z.string().min(1).default('127.0.0.1'),
+  PORT: port.default(3000),
+  PUBLIC_URL: httpUrl.optional(),
+  DATA_DIR: z.string().min(1).default('data'),
+  MONGODB_URI: z.string().regex(/^mongodb(\+srv)?:\/\//, 'must start with mongodb:// or mongodb+srv://').optional(),
+  SECRET_KEY: z.string().min(32, 'must have at least 32 characters; `openssl rand -base64 48` makes one').optional(),
+  SIGNUP: z.enum(['open', 'closed', 'auto'], 'must be open, closed or auto').default('auto'),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be trace, debug, info, warn, error, fatal or silent').default('info'),
+  SIMULATOR_PORT: port.optional(),
+  SIMULATOR_PUBLIC_URL: httpUrl.optional(),
+  TRUST_PROXY: z.coerce.number('must be the number of proxies in front of Signpost').int().min(0).max(10).default(0),
+});
+
+export const SETTING_NAMES = Object.keys(schema.shape);
+
+export interface Config {
+  host: string;
+  port: number;
+  /** The address users and webhooks see; null: made from host and the port that was bound. */
+  publicUrl: string | null;
+  /** Absolute path: embedded database, key file, simulator's journal. */
+  dataDir: string;
+  /** Null: the embedded database is started. */
+  mongodbUri: string | null;
+  secretKey: string | null;
+  signup: 'open' | 'closed' | 'auto';
+  logLevel: string;
+  /** Null: the port after `port`, or any free one. */
+  simulatorPort: number | null;
+  simulatorPublicUrl: string | null;
+  /** How many reverse proxies stand in front: their X-Forwarded-For entries are believed. */
+  trustProxy: number;
+  /** True while Signpost can be reached from this machine alone: sign-up is open, loopback webhooks are allowed. */
+  loopbackOnly: boolean;
+}
+
+export class ConfigError extends Error {
+  readonly problems: string[];
+  constructor(problems: string[]) {
+    super(`Signpost can't start with these settings:\n${problems.map((p) => `  - ${p}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+/**
+ * @param env usually `process.env`; an empty value counts as not set
+ * @throws ConfigError that lists every problem
+ */
+export function readConfig(env: NodeJS.ProcessEnv): Config {
+  const given = Object.fromEntries(SETTING_NAMES.map((name) => [name, env[name] === '' ? undefined : env[name]]));
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+  const s = parsed.data;
+  return {
+    host: s.HOST,
+    port: s.PORT,
+    publicUrl: s.PUBLIC_URL ?? null,
+    dataDir: path.resolve(s.DATA_DIR),
+    mongodbUri: s.MONGODB_URI ?? null,
+    secretKey: s.SECRET_KEY ?? null,
+    signup: s.SIGNUP,
+    logLevel: s.LOG_LEVEL,
+    simulatorPort: s.SIMULATOR_PORT ?? null,
+    simulatorPublicUrl: s.SIMULATOR_PUBLIC_URL ?? null,
+    trustProxy: s.TRUST_PROXY,
+    loopbackOnly: isLoopback(s.HOST) && (s.PUBLIC_URL === undefined || isLoopback(new URL(s.PUBLIC_URL).hostname)) && s.TRUST_PROXY === 0,
+  };
+}
+
+function isLoopback(host: string): boolean {
+  const bare = host.replace(/^\[|\]$/g, '');
+  return bare === 'localhost' || bare === '::1' || (isIP(bare) === 4 && bare.startsWith('127.'));
+}
