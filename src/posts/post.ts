@@ -135,7 +135,7 @@ export interface Post {
   timeZone: string;
   status: PostStatus;
   publications: Publication[];
-  /** The earliest `dueAt` of its publications: what the claim looks at. Null when nothing is left to do. */
+  /** The earliest `dueAt` of its publications: what the claim looks at. Null while leased and when nothing is left to do; the store derives it. */
   dueAt: Date | null;
   lease: Lease | null;
   /** Rises with each write; every write names the one it read. */
@@ -156,9 +156,12 @@ export function isSettled(publication: Publication): boolean {
   return SETTLED.has(publication.state);
 }
 
-/** True while nothing was tried: the post can be edited, rescheduled and cancelled. */
+/**
+ * True while nothing was tried: the post can be edited, rescheduled and cancelled. A lease doesn't matter: whoever edits takes it away with the
+ * same write, and the worker's intent, stored before any call, then fails on the version.
+ */
 export function isUntouched(post: Post): boolean {
-  return post.lease === null && post.publications.every((p) => p.tries === 0 && (p.state === 'pending' || p.state === 'held' || p.state === 'cancelled'));
+  return post.publications.every((p) => p.tries === 0 && (p.state === 'pending' || p.state === 'held' || p.state === 'cancelled'));
 }
 
 /**

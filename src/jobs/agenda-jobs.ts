@@ -1,0 +1,121 @@
+/** Agenda as the clock: wake-ups are one-time jobs with a unique key, sweeps are timers of this process. */
+import { Agenda } from 'agenda';
+import { MongoBackend } from '@agendajs/mongo-backend';
+import { MongoServerError, type Db } from 'mongodb';
+import type { CollectionIndexes } from '../db/database.js';
+import type { Clock } from '../lib/clock.js';
+import type { Logger } from '../lib/logger.js';
+import type { Jobs } from './jobs.js';
+
+const COLLECTION = 'wakeups';
+const DUPLICATE_KEY = 11000;
+/** Agenda looks this often; a job due sooner than that is locked ahead and started by a timer on its millisecond. */
+const PROCESS_EVERY_MS = 1_000;
+/** A wake-up only claims; one that takes longer than this died. */
+const LOCK_LIFETIME_MS = 60_000;
+
+/** Agenda's `unique()` is an upsert without an index, so two processes could both insert: this index settles it. */
+export const wakeupIndexes: CollectionIndexes[] = [
+  {
+    collection: COLLECTION,
+    indexes: [{
+      key: { name: 1, 'data.key': 1, 'data.second': 1 },
+      name: 'one_wakeup_per_key_and_second',
+      unique: true,
+      partialFilterExpression: { 'data.key': { $exists: true } },
+    }],
+  },
+];
+
+export interface JobsDeps {
+  db: Db;
+  clock: Clock;
+  log: Logger;
+}
+
+export function createAgendaJobs({ db, clock, log }: JobsDeps): Jobs {
+  // Agenda stops taking jobs for good when the per-name concurrencies sum up to more than maxConcurrency under a backlog.
+  const agenda = new Agenda({
+    backend: new MongoBackend({ mongo: db, collection: COLLECTION }),
+    processEvery: PROCESS_EVERY_MS,
+    maxConcurrency: 50,
+    defaultConcurrency: 5,
+    defaultLockLimit: 5,
+    defaultLockLifetime: LOCK_LIFETIME_MS,
+    removeOnComplete: true,
+  });
+  agenda.on('error', (error: Error) => log.error({ err: error }, 'agenda failed; the sweeps go on'));
+  // A failed connection is told by the error event; nobody else awaits `ready`.
+  agenda.ready.catch(() => undefined);
+  const sweeps: { name: string; intervalMs: number; handler: () => Promise<void> }[] = [];
+  const running = new Set<Promise<void>>();
+  const timers = new Set<NodeJS.Timeout>();
+  const asked = new Map<string, number>();
+  let stopping = false;
+
+  function sweepSoon(sweep: (typeof sweeps)[number], delayMs: number): void {
+    if (stopping) return;
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      const run = guarded(sweep.name, sweep.handler, log).then(() => {
+        running.delete(run);
+        sweepSoon(sweep, sweep.intervalMs);
+      });
+      running.add(run);
+    }, delayMs);
+    timers.add(timer);
+  }
+
+  return {
+    handle(name, handler) {
+      agenda.define<{ key: string }>(name, (job) => guarded(name, () => handler(job.attrs.data.key), log));
+    },
+
+    async wakeAt(name, key, at) {
+      const second = Math.ceil(at.getTime() / 1000);
+      const token = `${name}|${key}|${second}`;
+      if (asked.has(token)) return;
+      forgetPast(asked, Math.floor(clock.now().getTime() / 1000));
+      asked.set(token, second);
+      try {
+        const unique = { 'data.key': key, 'data.second': second };
+        await agenda.create(name, { key, second }).unique(unique, { insertOnly: true }).schedule(at).save();
+      } catch (error) {
+        if (error instanceof MongoServerError && error.code === DUPLICATE_KEY) return;
+        asked.delete(token);
+        throw error;
+      }
+    },
+
+    sweep(name, intervalMs, handler) {
+      sweeps.push({ name, intervalMs, handler });
+    },
+
+    async start() {
+      await agenda.start();
+      for (const sweep of sweeps) sweepSoon(sweep, 0);
+    },
+
+    async stop() {
+      stopping = true;
+      for (const timer of timers) clearTimeout(timer);
+      // drain() leaves jobs that were locked ahead locked; stop() unlocks them for the next start.
+      await agenda.stop(false);
+      await Promise.all(running);
+    },
+  };
+}
+
+/** A failed wake-up is logged and forgotten: the sweep finds what it left, and Agenda keeps no dead job. */
+async function guarded(name: string, handler: () => Promise<void>, log: Logger): Promise<void> {
+  try {
+    await handler();
+  } catch (error) {
+    log.error({ err: error, job: name }, 'a wake-up failed; the sweep will find what it left');
+  }
+}
+
+function forgetPast(asked: Map<string, number>, nowSecond: number): void {
+  if (asked.size < 1_000) return;
+  for (const [token, second] of asked) if (second <= nowSecond) asked.delete(token);
+}

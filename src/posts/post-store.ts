@@ -1,0 +1,273 @@
+/** Posts in MongoDB: every move is a compare-and-swap on the version that was read, and carries its events in the same write. */
+import { MongoServerError, type AnyBulkWriteOperation, type Collection, type Db, type Filter, type UpdateFilter } from 'mongodb';
+import type { CollectionIndexes } from '../db/database.js';
+import { newToken } from '../lib/ids.js';
+import { earliestDue, type Lease, type Post, type PostEvent, type PostStatus } from './post.js';
+
+/**
+ * A post as it is stored. `dueAt` exists only while the post waits unleased with something to do, and `outboxAt` only while events wait to be
+ * relayed, so that sparse indexes over them cost by the work due and not by the posts stored.
+ */
+export interface PostDoc extends Omit<Post, 'id' | 'dueAt' | 'lease'> {
+  _id: string;
+  dueAt?: Date;
+  lease?: Lease;
+  outbox: PostEvent[];
+  outboxAt?: Date;
+  /** Token of the last write, so that a bulk write can tell which of its parts won. */
+  writer: string;
+}
+
+export const postIndexes: CollectionIndexes[] = [
+  {
+    collection: 'posts',
+    indexes: [
+      { key: { dueAt: 1 }, name: 'due', sparse: true },
+      { key: { 'lease.until': 1 }, name: 'lease_until', sparse: true },
+      { key: { outboxAt: 1 }, name: 'outbox', sparse: true },
+      { key: { profileId: 1, createdAt: -1, _id: -1 }, name: 'by_profile' },
+      { key: { profileId: 1, status: 1, createdAt: -1, _id: -1 }, name: 'by_profile_and_status' },
+      { key: { accountId: 1, createdAt: -1 }, name: 'by_account' },
+      { key: { 'publications.channelId': 1, 'publications.state': 1 }, name: 'by_channel' },
+      {
+        key: { profileId: 1, idempotencyKey: 1 },
+        name: 'one_post_per_idempotency_key',
+        unique: true,
+        partialFilterExpression: { idempotencyKey: { $type: 'string' } },
+      },
+    ],
+  },
+];
+
+export interface Change {
+  /** The post as it was read. */
+  before: Post;
+  after: Post;
+  events: PostEvent[];
+}
+
+export interface PostListFilter {
+  profileId: string;
+  statuses?: PostStatus[];
+  platforms?: string[];
+  type?: 'scheduled' | 'now';
+  createdFrom?: Date;
+  createdTo?: Date;
+  /** Deleted posts are listed on request only. */
+  includeDeleted?: boolean;
+  /** Only posts older than this one, for the next page. */
+  before?: { createdAt: Date; id: string };
+  limit: number;
+}
+
+export interface PostStore {
+  /** @returns false when the profile already has a post with this idempotency key. */
+  insert(post: Post, events: PostEvent[]): Promise<boolean>;
+  find(id: string): Promise<Post | null>;
+  findByIdempotencyKey(profileId: string, key: string): Promise<Post | null>;
+  list(filter: PostListFilter): Promise<Post[]>;
+  countByStatus(profileId: string): Promise<Partial<Record<PostStatus, number>>>;
+  countSince(accountId: string, since: Date): Promise<number>;
+  /** Compare-and-swap on `before.version`, and on the lease where `before` holds one. @returns false when somebody else was first. */
+  save(change: Change): Promise<boolean>;
+  /** The same for many in one round trip; one answer for each, in order. */
+  saveMany(changes: Change[]): Promise<boolean[]>;
+  /** Leases up to `limit` posts that are due by `horizon`, earliest first. */
+  claimDue(horizon: Date, lease: Lease, limit: number): Promise<Post[]>;
+  /** Takes over posts whose lease ran out: their owner died or lost the database. */
+  claimAbandoned(now: Date, lease: Lease, limit: number): Promise<Post[]>;
+  renewLease(ids: string[], token: string, until: Date): Promise<void>;
+  /** Gives posts back untouched, e.g. when the process stops before their time. */
+  release(posts: Post[]): Promise<void>;
+  /** Distinct due times up to `until`, for rebuilding wake-ups. */
+  dueTimes(until: Date, limit: number): Promise<Date[]>;
+  /** Posts of a channel with a publication in `state`. */
+  listByChannel(channelId: string, state: string, limit: number): Promise<Post[]>;
+  countWaitingByChannel(channelId: string): Promise<number>;
+  /** Events not yet relayed: oldest first, or those of the given posts. */
+  readOutbox(limit: number, postIds?: string[]): Promise<{ postId: string; events: PostEvent[] }[]>;
+  /** Removes relayed events. */
+  clearOutbox(relayed: { postId: string; eventIds: string[] }[]): Promise<void>;
+}
+
+export function createPostStore(db: Db): PostStore {
+  const posts: Collection<PostDoc> = db.collection<PostDoc>('posts');
+
+  async function claim(filter: Filter<PostDoc>, sort: Record<string, 1>, lease: Lease, limit: number): Promise<Post[]> {
+    const found = await posts.find(filter, { projection: { _id: 1 }, sort, limit }).toArray();
+    if (found.length === 0) return [];
+    const ids = found.map((doc) => doc._id);
+    await posts.updateMany({ ...filter, _id: { $in: ids } }, { $set: { lease }, $unset: { dueAt: '' }, $inc: { version: 1 } });
+    const claimed = await posts.find({ _id: { $in: ids }, 'lease.token': lease.token }).toArray();
+    return claimed.map(toPost);
+  }
+
+  return {
+    async insert(post, events) {
+      try {
+        await posts.insertOne(toDoc(post, events));
+        return true;
+      } catch (error) {
+        if (error instanceof MongoServerError && error.code === 11000 && post.idempotencyKey !== null) return false;
+        throw error;
+      }
+    },
+
+    async find(id) {
+      const doc = await posts.findOne({ _id: id });
+      return doc === null ? null : toPost(doc);
+    },
+
+    async findByIdempotencyKey(profileId, key) {
+      const doc = await posts.findOne({ profileId, idempotencyKey: key });
+      return doc === null ? null : toPost(doc);
+    },
+
+    async list(filter) {
+      const docs = await posts.find(listQuery(filter)).sort({ createdAt: -1, _id: -1 }).limit(filter.limit).toArray();
+      return docs.map(toPost);
+    },
+
+    async countByStatus(profileId) {
+      const rows = await posts.aggregate<{ _id: PostStatus; count: number }>([
+        { $match: { profileId } },
+        { $group: { _id: '$status', count: { $sum: 1 } } },
+      ]).toArray();
+      return Object.fromEntries(rows.map((row) => [row._id, row.count]));
+    },
+
+    countSince(accountId, since) {
+      return posts.countDocuments({ accountId, createdAt: { $gte: since } });
+    },
+
+    async save(change) {
+      const { filter, update } = casOf(change, newToken(9));
+      return (await posts.updateOne(filter, update)).matchedCount === 1;
+    },
+
+    async saveMany(changes) {
+      if (changes.length === 0) return [];
+      const writers = changes.map(() => newToken(9));
+      const operations: AnyBulkWriteOperation<PostDoc>[] = changes.map((change, i) => ({ updateOne: casOf(change, writers[i]!) }));
+      const result = await posts.bulkWrite(operations, { ordered: false });
+      if (result.matchedCount === changes.length) return changes.map(() => true);
+      const ids = changes.map((change) => change.before.id);
+      const docs = await posts.find({ _id: { $in: ids } }, { projection: { writer: 1 } }).toArray();
+      const byId = new Map(docs.map((doc) => [doc._id, doc.writer]));
+      return changes.map((change, i) => byId.get(change.before.id) === writers[i]);
+    },
+
+    claimDue: (horizon, lease, limit) => claim({ dueAt: { $lte: horizon } }, { dueAt: 1 }, lease, limit),
+
+    claimAbandoned: (now, lease, limit) => claim({ 'lease.until': { $lte: now } }, { 'lease.until': 1 }, lease, limit),
+
+    async renewLease(ids, token, until) {
+      await posts.updateMany({ _id: { $in: ids }, 'lease.token': token }, { $set: { 'lease.until': until } });
+    },
+
+    async release(released) {
+      if (released.length === 0) return;
+      await posts.bulkWrite(released.map((post): AnyBulkWriteOperation<PostDoc> => {
+        const due = earliestDue(post.publications);
+        return {
+          updateOne: {
+            filter: { _id: post.id, 'lease.token': post.lease?.token ?? '' },
+            update: { $unset: { lease: '' }, ...(due === null ? {} : { $set: { dueAt: due } }), $inc: { version: 1 } },
+          },
+        };
+      }), { ordered: false });
+    },
+
+    async dueTimes(until, limit) {
+      const docs = await posts.find({ dueAt: { $lte: until } }, { projection: { dueAt: 1 }, sort: { dueAt: 1 }, limit }).toArray();
+      return docs.flatMap((doc) => (doc.dueAt === undefined ? [] : [doc.dueAt]));
+    },
+
+    async listByChannel(channelId, state, limit) {
+      const docs = await posts.find({ publications: { $elemMatch: { channelId, state } } } as Filter<PostDoc>).limit(limit).toArray();
+      return docs.map(toPost);
+    },
+
+    countWaitingByChannel(channelId) {
+      return posts.countDocuments({ publications: { $elemMatch: { channelId, state: { $in: ['pending', 'held'] } } } } as Filter<PostDoc>);
+    },
+
+    async readOutbox(limit, postIds) {
+      const filter: Filter<PostDoc> = postIds === undefined ? { outboxAt: { $gt: new Date(0) } } : { _id: { $in: postIds } };
+      const docs = await posts.find(filter, { projection: { outbox: 1 }, sort: postIds === undefined ? { outboxAt: 1 } : {}, limit }).toArray();
+      return docs.filter((doc) => doc.outbox.length > 0).map((doc) => ({ postId: doc._id, events: doc.outbox }));
+    },
+
+    async clearOutbox(relayed) {
+      if (relayed.length === 0) return;
+      // The flag goes in a second step, and only where the outbox is empty: an event written in between keeps it.
+      await posts.bulkWrite(relayed.flatMap(({ postId, eventIds }): AnyBulkWriteOperation<PostDoc>[] => [
+        { updateOne: { filter: { _id: postId }, update: { $pull: { outbox: { id: { $in: eventIds } } } } as UpdateFilter<PostDoc> } },
+        { updateOne: { filter: { _id: postId, outbox: { $size: 0 } }, update: { $unset: { outboxAt: '' } } } },
+      ]), { ordered: true });
+    },
+  };
+}
+
+function casOf({ before, after, events }: Change, writer: string): { filter: Filter<PostDoc>; update: UpdateFilter<PostDoc> } {
+  const { id: _id, lease, dueAt: _dueAt, version: _version, history, ...fields } = after;
+  const due = lease === null ? earliestDue(after.publications) : null;
+  const set: Partial<PostDoc> = { ...fields, writer };
+  const unset: Record<string, ''> = {};
+  if (due === null) unset['dueAt'] = '';
+  else set.dueAt = due;
+  if (lease === null) unset['lease'] = '';
+  const oldest = events[0];
+  if (oldest !== undefined) set.outboxAt = oldest.at;
+  const added = history.slice(before.history.length);
+  const push = {
+    ...(added.length > 0 ? { history: { $each: added } } : {}),
+    ...(events.length > 0 ? { outbox: { $each: events } } : {}),
+  };
+  return {
+    filter: { _id: before.id, version: before.version, ...(before.lease === null ? {} : { 'lease.token': before.lease.token }) },
+    update: {
+      $set: set,
+      $inc: { version: 1 },
+      ...(Object.keys(unset).length > 0 ? { $unset: unset } : {}),
+      ...(Object.keys(push).length > 0 ? { $push: push } : {}),
+    } as UpdateFilter<PostDoc>,
+  };
+}
+
+function listQuery(filter: PostListFilter): Filter<PostDoc> {
+  const query: Filter<PostDoc> = { profileId: filter.profileId };
+  const and: Filter<PostDoc>[] = [];
+  if (filter.statuses !== undefined) query.status = { $in: filter.statuses };
+  else if (filter.includeDeleted !== true) query.status = { $ne: 'deleted' };
+  if (filter.platforms !== undefined) query['publications.platform'] = { $in: filter.platforms };
+  if (filter.type !== undefined) query.type = filter.type;
+  if (filter.createdFrom !== undefined) and.push({ createdAt: { $gte: filter.createdFrom } });
+  if (filter.createdTo !== undefined) and.push({ createdAt: { $lte: filter.createdTo } });
+  if (filter.before !== undefined) {
+    const { createdAt, id } = filter.before;
+    and.push({ $or: [{ createdAt: { $lt: createdAt } }, { createdAt, _id: { $lt: id } }] });
+  }
+  if (and.length > 0) query.$and = and;
+  return query;
+}
+
+function toDoc(post: Post, events: PostEvent[]): PostDoc {
+  const { id, lease, dueAt: _dueAt, ...fields } = post;
+  const due = lease === null ? earliestDue(post.publications) : null;
+  const oldest = events[0];
+  return {
+    _id: id,
+    ...fields,
+    ...(due === null ? {} : { dueAt: due }),
+    ...(lease === null ? {} : { lease }),
+    outbox: events,
+    ...(oldest === undefined ? {} : { outboxAt: oldest.at }),
+    writer: '',
+  };
+}
+
+function toPost(doc: PostDoc): Post {
+  const { _id, dueAt, lease, outbox: _outbox, outboxAt: _outboxAt, writer: _writer, ...fields } = doc;
+  return { id: _id, ...fields, dueAt: dueAt ?? null, lease: lease ?? null };
+}
