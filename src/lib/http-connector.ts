@@ -1,0 +1,82 @@
+/** Opens the HTTP client's connections: asks the guard what may be dialled, and remembers each socket's story. */
+import { isIP, type LookupFunction, type Socket } from 'node:net';
+import { buildConnector } from 'undici';
+
+/** Decides which addresses may be dialled; `address-guard.ts` makes one. */
+export interface ConnectionGuard {
+  /** @returns null when this IP address may be dialled, else plain words why not. */
+  refusal(address: string): string | null;
+  /** Resolves a name; refuses it when any of its addresses may not be dialled. */
+  lookup: LookupFunction;
+}
+
+/** A connection that the guard refused; nothing was sent. Recognised by its code. */
+export const BLOCKED_ADDRESS = 'ERR_BLOCKED_ADDRESS';
+
+export function blockedAddress(reason: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(reason), { code: BLOCKED_ADDRESS });
+}
+
+interface Story {
+  dnsMs: number | null;
+  connectMs: number | null;
+  tlsMs: number | null;
+  requests: number;
+}
+
+const stories = new WeakMap<Socket, Story>();
+
+/** To be asked once per request, when it goes to the socket. Connection times belong to the first request that a socket carries. */
+export function socketStory(socket: Socket): { remoteAddress: string | null; reused: boolean; dnsMs: number | null; connectMs: number | null; tlsMs: number | null } {
+  const story = stories.get(socket);
+  const remoteAddress = socket.remoteAddress ?? null;
+  if (story === undefined) return { remoteAddress, reused: false, dnsMs: null, connectMs: null, tlsMs: null };
+  story.requests += 1;
+  if (story.requests > 1) return { remoteAddress, reused: true, dnsMs: null, connectMs: null, tlsMs: null };
+  return { remoteAddress, reused: false, dnsMs: story.dnsMs, connectMs: story.connectMs, tlsMs: story.tlsMs };
+}
+
+/**
+ * @param guard null: every address may be dialled
+ * @param connectTimeoutMs for TCP and TLS together
+ */
+export function createConnector(guard: ConnectionGuard | null, connectTimeoutMs: number): buildConnector.connector {
+  // A custom lookup is never called for a literal address, so literals are judged here.
+  const connect = buildConnector({ timeout: connectTimeoutMs, ...(guard === null ? {} : { lookup: guard.lookup }) });
+  return (options, callback) => {
+    const host = options.hostname.replace(/^\[|\]$/g, '');
+    const refused = guard !== null && isIP(host) !== 0 ? guard.refusal(host) : null;
+    if (refused !== null) {
+      queueMicrotask(() => callback(blockedAddress(refused), null));
+      return;
+    }
+    const story: Story = { dnsMs: null, connectMs: null, tlsMs: null, requests: 0 };
+    // At run time the connector returns the socket before it is connected; its types don't say so.
+    const early = connect(options, (error, socket) => {
+      if (error !== null) return callback(error, null);
+      // The lookup decided already; this holds even if it should have a gap.
+      const reason = guard?.refusal(socket.remoteAddress ?? '') ?? null;
+      if (reason !== null) {
+        socket.destroy();
+        return callback(blockedAddress(reason), null);
+      }
+      stories.set(socket, story);
+      callback(null, socket);
+    }) as unknown as Socket | undefined;
+    if (early !== undefined) timePhases(early, story);
+  };
+}
+
+function timePhases(socket: Socket, story: Story): void {
+  let last = performance.now();
+  const lap = () => {
+    const now = performance.now();
+    const took = now - last;
+    last = now;
+    return took;
+  };
+  // Before undici's own listeners, which send the first request in the same tick.
+  socket.prependOnceListener('lookup', () => (story.dnsMs = lap()));
+  socket.prependOnceListener('connect', () => (story.connectMs = lap()));
+  socket.prependOnceListener('secureConnect', () => (story.tlsMs = lap()));
+}
