@@ -2,7 +2,7 @@
 import { MongoServerError, type AnyBulkWriteOperation, type Collection, type Db, type Filter, type UpdateFilter } from 'mongodb';
 import type { CollectionIndexes } from '../db/database.js';
 import { newToken } from '../lib/ids.js';
-import { earliestDue, type Lease, type Post, type PostEvent, type PostStatus } from './post.js';
+import { earliestDue, type Change, type Lease, type Post, type PostEvent, type PostStatus } from './post.js';
 
 /**
  * A post as it is stored. `dueAt` exists only while the post waits unleased with something to do, and `outboxAt` only while events wait to be
@@ -38,13 +38,6 @@ export const postIndexes: CollectionIndexes[] = [
     ],
   },
 ];
-
-export interface Change {
-  /** The post as it was read. */
-  before: Post;
-  after: Post;
-  events: PostEvent[];
-}
 
 export interface PostListFilter {
   profileId: string;

@@ -149,6 +149,14 @@ export interface Post {
   deletedAt: Date | null;
 }
 
+/** One write of a post: compare-and-swap from `before` to `after`, its events in the same update. */
+export interface Change {
+  /** The post as it was read. */
+  before: Post;
+  after: Post;
+  events: PostEvent[];
+}
+
 /** States in which a publication has nothing left to do by itself. */
 const SETTLED: ReadonlySet<PublicationState> = new Set(['published', 'failed', 'unconfirmed', 'cancelled', 'missed']);
 

@@ -1,0 +1,83 @@
+/** Makes a post's events: a snapshot of the post at the moment of the fact, numbered per post. */
+import { newId } from '../lib/ids.js';
+import { findPlatform } from '../platforms/registry.js';
+import { isSettled, type Post, type PostEvent, type PostEventType, type Publication, type PublicationSnapshot } from './post.js';
+
+export interface EventRequest {
+  type: PostEventType;
+  publicationId?: string;
+}
+
+/** @returns the post with its sequence moved on, and the events to be written with it, in order. */
+export function withEvents(post: Post, requests: EventRequest[], now: Date): { post: Post; events: PostEvent[] } {
+  let sequence = post.sequence;
+  const events = requests.map(({ type, publicationId }): PostEvent => {
+    sequence += 1;
+    return {
+      id: newId('evt', now),
+      type,
+      at: now,
+      sequence,
+      accountId: post.accountId,
+      profileId: post.profileId,
+      data: {
+        postId: post.id,
+        refId: post.refId,
+        status: post.status,
+        text: post.text,
+        scheduled: post.type === 'scheduled',
+        scheduledAt: post.scheduledAt.toISOString(),
+        ...(publicationId === undefined ? {} : { publicationId }),
+        publications: post.publications.map((publication) => snapshotOf(post, publication)),
+      },
+    };
+  });
+  return { post: { ...post, sequence }, events };
+}
+
+/** The facts that lie between two versions of a post, in the order they are told: publications first, then the post. */
+export function eventsBetween(before: Post, after: Post): EventRequest[] {
+  const requests: EventRequest[] = [];
+  for (const publication of after.publications) {
+    const previous = before.publications.find((p) => p.id === publication.id);
+    if (previous?.state === publication.state) continue;
+    if (publication.state === 'published' || publication.state === 'failed' || publication.state === 'unconfirmed') {
+      requests.push({ type: `publication.${publication.state}`, publicationId: publication.id });
+    }
+  }
+  if (isAccepted(after) && !isAccepted(before) && !isFinal(before)) requests.push({ type: 'post.accepted' });
+  if (isFinal(after) && (!isFinal(before) || before.status !== after.status)) requests.push({ type: finalType(after) });
+  return requests;
+}
+
+function finalType(post: Post): PostEventType {
+  const live = post.publications.filter((p) => p.state !== 'cancelled');
+  if (live.every((p) => p.state === 'missed')) return 'post.missed';
+  if (post.status === 'success') return 'post.published';
+  return post.status === 'partial' ? 'post.partially_published' : 'post.failed';
+}
+
+/** Everything is sent and something is still processing at its network. */
+function isAccepted(post: Post): boolean {
+  return post.publications.every((p) => isSettled(p) || p.state === 'processing') && post.publications.some((p) => p.state === 'processing');
+}
+
+function isFinal(post: Post): boolean {
+  return post.status !== 'deleted' && post.publications.length > 0 && post.publications.every(isSettled);
+}
+
+function snapshotOf(post: Post, publication: Publication): PublicationSnapshot {
+  const processing = findPlatform(publication.platform)?.processing;
+  const publishedSubAction = processing?.publishedSubAction;
+  return {
+    id: publication.id,
+    platform: publication.platform,
+    state: publication.state,
+    remoteId: publication.remoteId,
+    url: publication.url,
+    isVideo: post.media.some((item) => item.kind === 'video'),
+    failure: publication.failure,
+    announcesAccepted: processing?.announces === 'accepted',
+    ...(publishedSubAction === undefined ? {} : { publishedSubAction }),
+  };
+}

@@ -1,0 +1,91 @@
+/** A post that this worker has leased: its moves are applied one after the other, each saved before the next. */
+import type { Logger } from '../lib/logger.js';
+import type { Change, Post, PostEvent } from '../posts/post.js';
+import { eventsBetween, withEvents } from '../posts/post-events.js';
+
+export interface HeldPost {
+  readonly id: string;
+  /** The last version that is known to be stored. */
+  current(): Post;
+  /** True when another took the post: nothing more may be written. */
+  lost(): boolean;
+  /**
+   * Stores one move. @returns false when the post was lost; then the move did not happen.
+   * @throws when the database can't be reached after several tries
+   */
+  apply(move: (post: Post) => Post): Promise<boolean>;
+  /** Ends the lease with one more write, unless it was lost. */
+  release(): Promise<void>;
+}
+
+export interface HeldPostDeps {
+  save(change: Change): Promise<boolean>;
+  /** Reads the post again, to tell whether a write whose answer was lost did happen. */
+  find(id: string): Promise<Post | null>;
+  onSaved(post: Post, events: PostEvent[]): void;
+  now(): Date;
+  log: Logger;
+}
+
+/** Waits between tries to store an outcome: losing one would mean doubt about something we know. */
+const SAVE_RETRY_MS = [50, 250, 1_000, 3_000, 10_000];
+
+export function holdPost(claimed: Post, deps: HeldPostDeps): HeldPost {
+  let current = claimed;
+  let lost = false;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  async function store(after: Post): Promise<boolean> {
+    const told = withEvents(after, eventsBetween(current, after), deps.now());
+    const change: Change = { before: current, after: told.post, events: told.events };
+    if (!(await saveStubbornly(change, deps))) {
+      lost = true;
+      return false;
+    }
+    current = { ...told.post, version: change.before.version + 1 };
+    deps.onSaved(current, told.events);
+    return true;
+  }
+
+  function enqueue<T>(work: () => Promise<T>): Promise<T> {
+    const result = queue.then(work);
+    queue = result.catch(() => undefined);
+    return result;
+  }
+
+  return {
+    id: claimed.id,
+    current: () => current,
+    lost: () => lost,
+    apply: (move) => enqueue(async () => {
+      if (lost) return false;
+      const after = move(current);
+      return after === current ? true : store(after);
+    }),
+    release: () => enqueue(async () => {
+      if (!lost) await store({ ...current, lease: null });
+    }),
+  };
+}
+
+async function saveStubbornly(change: Change, deps: HeldPostDeps): Promise<boolean> {
+  for (let tries = 0; ; tries++) {
+    try {
+      const won = await deps.save(change);
+      // A write that failed before may have happened all the same: then this one finds its own version.
+      if (won || tries === 0) return won;
+      return await isOurs(change, deps);
+    } catch (error) {
+      const delayMs = SAVE_RETRY_MS[tries];
+      if (delayMs === undefined) throw error;
+      deps.log.warn({ err: error, postId: change.before.id }, 'a move could not be stored, trying again');
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+  }
+}
+
+async function isOurs(change: Change, deps: HeldPostDeps): Promise<boolean> {
+  const stored = await deps.find(change.before.id);
+  return stored !== null && stored.version === change.before.version + 1 && stored.updatedAt.getTime() === change.after.updatedAt.getTime()
+    && (stored.lease?.token ?? null) === (change.after.lease?.token ?? null);
+}

@@ -1,0 +1,174 @@
+/** Claims due posts in batches, starts each at its moment, and gives them back; documents decide, this only works them off. */
+import { newToken } from '../lib/ids.js';
+import { earliestDue, type Change, type Lease, type Post, type PostEvent } from '../posts/post.js';
+import { holdPost, type HeldPost } from './held-post.js';
+import { workOnPost, type WorkDeps } from './publication-work.js';
+import { createWriteCollector } from './write-collector.js';
+
+/** What publishing asks of the posts; `posts/post-store.ts` keeps it. */
+export interface DuePosts {
+  claimDue(horizon: Date, lease: Lease, limit: number): Promise<Post[]>;
+  claimAbandoned(now: Date, lease: Lease, limit: number): Promise<Post[]>;
+  renewLease(ids: string[], token: string, until: Date): Promise<void>;
+  release(posts: Post[]): Promise<void>;
+  saveMany(changes: Change[]): Promise<boolean[]>;
+  find(id: string): Promise<Post | null>;
+  dueTimes(until: Date, limit: number): Promise<Date[]>;
+}
+
+export interface PublisherDeps extends WorkDeps {
+  posts: DuePosts;
+  /** Names this process in leases. */
+  owner: string;
+  /** Asks for a wake-up at that time. */
+  wakeAt(at: Date): Promise<void>;
+  /** A move was stored; its events wait in the outbox. */
+  onSaved(post: Post, events: PostEvent[]): void;
+}
+
+export interface Publisher {
+  /** Posts may be due: claim what is. Many calls at once become one round. */
+  nudge(): void;
+  /** The wake-up's door: resolves when all that is due was claimed or all slots are taken. */
+  claimDue(): Promise<void>;
+  /** The sweep's door: abandoned posts, due posts without a wake-up, and wake-ups for the next minute. */
+  sweep(): Promise<void>;
+  /** Tells the clock about posts that were written: a nudge for those due now, a wake-up for later ones. */
+  posted(posts: Post[]): Promise<void>;
+  /** Stops claiming, gives back what has not begun, waits up to `graceMs` for what has. */
+  stop(graceMs: number): Promise<void>;
+}
+
+const SLOTS = 500;
+const BATCH = 100;
+/** Claimed this much ahead, so that a post starts on its millisecond. */
+const CLAIM_AHEAD_MS = 1_000;
+/** Outlasts the longest platform call (time-outs are at most 60 s) and is renewed three times within. */
+const LEASE_MS = 90_000;
+const WAKE_AHEAD_MS = 60_000;
+
+export function createPublisher(deps: PublisherDeps): Publisher {
+  const collector = createWriteCollector((changes) => deps.posts.saveMany(changes));
+  const working = new Map<string, { work: Promise<void>; token: string }>();
+  const waiting = new Map<string, { post: Post; timer: NodeJS.Timeout }>();
+  let stopping = false;
+  let claiming: Promise<void> | null = null;
+  let again = false;
+
+  const renewal = setInterval(() => {
+    renewLeases().catch((error: unknown) => deps.log.error({ err: error }, 'leases could not be renewed'));
+  }, LEASE_MS / 3);
+  renewal.unref();
+
+  async function renewLeases(): Promise<void> {
+    const byToken = new Map<string, string[]>();
+    const held = [...[...working].map(([id, { token }]) => ({ id, token })), ...[...waiting].map(([id, { post }]) => ({ id, token: post.lease!.token }))];
+    for (const { id, token } of held) byToken.set(token, [...(byToken.get(token) ?? []), id]);
+    const until = new Date(deps.now().getTime() + LEASE_MS);
+    await Promise.all([...byToken].map(([token, ids]) => deps.posts.renewLease(ids, token, until)));
+  }
+
+  function newLease(): Lease {
+    return { token: newToken(12), owner: deps.owner, until: new Date(deps.now().getTime() + LEASE_MS) };
+  }
+
+  function accept(post: Post): void {
+    // An intent without an outcome (its worker died) has no time of its own: it is looked into at once.
+    const inDoubt = post.publications.some((p) => p.state === 'sending' && p.dueAt === null);
+    const startsInMs = inDoubt ? 0 : (earliestDue(post.publications)?.getTime() ?? 0) - deps.now().getTime();
+    if (startsInMs <= 0) {
+      begin(post);
+      return;
+    }
+    const timer = setTimeout(() => {
+      waiting.delete(post.id);
+      begin(post);
+    }, startsInMs);
+    waiting.set(post.id, { post, timer });
+  }
+
+  function begin(post: Post): void {
+    const held = holdPost(post, { save: (change) => collector.save(change), find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, log: deps.log });
+    const work = workAndRelease(held).catch((error: unknown) => {
+      deps.log.error({ err: error, postId: post.id }, 'a post could not be worked on; its lease will run out and it is taken up again');
+    }).finally(() => {
+      working.delete(post.id);
+      if (working.size === SLOTS - BATCH) nudge();
+    });
+    working.set(post.id, { work, token: post.lease!.token });
+  }
+
+  async function workAndRelease(held: HeldPost): Promise<void> {
+    await workOnPost(held, deps);
+    await held.release();
+    const due = held.lost() ? null : earliestDue(held.current().publications);
+    if (due !== null) await wake(due);
+  }
+
+  async function wake(at: Date): Promise<void> {
+    if (at.getTime() <= deps.now().getTime() + CLAIM_AHEAD_MS) nudge();
+    else await deps.wakeAt(at);
+  }
+
+  async function claimAll(): Promise<void> {
+    while (!stopping) {
+      const free = SLOTS - working.size - waiting.size;
+      if (free <= 0) return;
+      const claimed = await deps.posts.claimDue(new Date(deps.now().getTime() + CLAIM_AHEAD_MS), newLease(), Math.min(BATCH, free));
+      await takeOn(claimed);
+      if (claimed.length === 0) return;
+    }
+  }
+
+  async function takeOn(claimed: Post[]): Promise<void> {
+    if (stopping) await deps.posts.release(claimed);
+    else claimed.forEach(accept);
+  }
+
+  function claimDue(): Promise<void> {
+    again = true;
+    claiming ??= (async () => {
+      while (again && !stopping) {
+        again = false;
+        await claimAll();
+      }
+    })().finally(() => {
+      claiming = null;
+    });
+    return claiming;
+  }
+
+  function nudge(): void {
+    claimDue().catch((error: unknown) => deps.log.error({ err: error }, 'due posts could not be claimed; the sweep tries again'));
+  }
+
+  return {
+    nudge,
+    claimDue,
+
+    async sweep() {
+      if (stopping) return;
+      await takeOn(await deps.posts.claimAbandoned(deps.now(), newLease(), BATCH));
+      await claimDue();
+      const until = new Date(deps.now().getTime() + WAKE_AHEAD_MS);
+      const seconds = new Set((await deps.posts.dueTimes(until, 1_000)).map((at) => Math.ceil(at.getTime() / 1000)));
+      for (const second of seconds) await deps.wakeAt(new Date(second * 1000));
+    },
+
+    async posted(posts) {
+      const times = posts.map((post) => earliestDue(post.publications)).filter((at) => at !== null);
+      for (const at of times) await wake(at);
+    },
+
+    async stop(graceMs) {
+      stopping = true;
+      clearInterval(renewal);
+      await claiming?.catch(() => undefined);
+      for (const { timer } of waiting.values()) clearTimeout(timer);
+      const unstarted = [...waiting.values()].map(({ post }) => post);
+      waiting.clear();
+      await deps.posts.release(unstarted);
+      await Promise.race([Promise.all([...working.values()].map(({ work }) => work)), new Promise((resolve) => setTimeout(resolve, graceMs).unref())]);
+    },
+  };
+}

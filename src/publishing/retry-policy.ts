@@ -1,0 +1,91 @@
+/** Decides, from a failure's type alone, what happens next to a publication. Pure: time and chance are arguments. */
+import type { FailureKind } from '../platforms/platform.js';
+
+export interface RetryPolicy {
+  /** Publish attempts in all. */
+  maxTries: number;
+  /** Wait before try 2, 3, ...; the last one repeats. */
+  retryDelaysMs: readonly number[];
+  /** Added to every wait: up to this share of it. */
+  jitter: number;
+  /** Wait before look-up 1, 2, ... after an unknown outcome: a slow network may still be working on the request. */
+  lookUpDelaysMs: readonly number[];
+  /** That many look-ups must find nothing before it is sent again. */
+  lookUpsBeforeResend: number;
+  /** After that many look-ups that couldn't tell, a person decides. */
+  maxLookUps: number;
+  /** A publication that is later than this is not sent any more. */
+  latenessLimitMs: number;
+}
+
+/** Five attempts over about an hour. */
+export const defaultRetryPolicy: RetryPolicy = {
+  maxTries: 5,
+  retryDelaysMs: [30_000, 120_000, 600_000, 2_700_000],
+  jitter: 0.2,
+  lookUpDelaysMs: [3_000, 15_000, 60_000, 300_000],
+  lookUpsBeforeResend: 2,
+  maxLookUps: 6,
+  latenessLimitMs: 24 * 3_600_000,
+};
+
+export type NextStep =
+  | { do: 'retry'; at: Date }
+  | { do: 'fail' }
+  | { do: 'hold' }
+  | { do: 'reconcile'; at: Date }
+  | { do: 'unconfirm' };
+
+export interface FailureFacts {
+  kind: FailureKind;
+  /** The network's own time, for `rate-limited`. */
+  retryAt?: Date | undefined;
+  /** Publish attempts made, this one included. */
+  tries: number;
+  /** True when the platform can be asked what became of an attempt. */
+  canLookUp: boolean;
+  now: Date;
+  /** 0 to 1. */
+  random: number;
+}
+
+/**
+ * rejected never again; signed-out held; unreachable and rate-limited again with growing, jittered waits, the network's own time honoured;
+ * unknown reconciled where the platform can be asked, else unconfirmed.
+ */
+export function nextStep(facts: FailureFacts, policy: RetryPolicy): NextStep {
+  if (facts.kind === 'rejected') return { do: 'fail' };
+  if (facts.kind === 'signed-out') return { do: 'hold' };
+  if (facts.kind === 'unknown') {
+    return facts.canLookUp ? { do: 'reconcile', at: delayed(facts, policy.lookUpDelaysMs, 1, policy.jitter) } : { do: 'unconfirm' };
+  }
+  if (facts.tries >= policy.maxTries) return { do: 'fail' };
+  const at = delayed(facts, policy.retryDelaysMs, facts.tries, policy.jitter);
+  return { do: 'retry', at: facts.retryAt !== undefined && facts.retryAt > at ? facts.retryAt : at };
+}
+
+export interface LookUpFacts {
+  /** not-found: certainly not there. cant-tell: the network could not be asked. */
+  answer: 'not-found' | 'cant-tell';
+  /** Look-ups since the last publish attempt that found nothing, this one included. */
+  notFound: number;
+  /** All look-ups since the last publish attempt, this one included. */
+  lookUps: number;
+  tries: number;
+  now: Date;
+  random: number;
+}
+
+/** After a look-up that did not find the post: ask again, send again, or leave it to a person. */
+export function afterLookUp(facts: LookUpFacts, policy: RetryPolicy): NextStep {
+  if (facts.answer === 'not-found' && facts.notFound >= policy.lookUpsBeforeResend) {
+    return facts.tries >= policy.maxTries ? { do: 'fail' } : { do: 'retry', at: facts.now };
+  }
+  if (facts.lookUps >= policy.maxLookUps) return { do: 'unconfirm' };
+  return { do: 'reconcile', at: delayed(facts, policy.lookUpDelaysMs, facts.lookUps + 1, policy.jitter) };
+}
+
+function delayed(facts: { now: Date; random: number }, delaysMs: readonly number[], count: number, jitter: number): Date {
+  const base = delaysMs[Math.min(count, delaysMs.length) - 1] ?? 0;
+  return new Date(facts.now.getTime() + base * (1 + jitter * facts.random));
+}

@@ -1,0 +1,42 @@
+/** Waits until a post that goes out at once has an answer for whoever asked for it. */
+import type { Notifier } from '../lib/notifier.js';
+import type { Post } from '../posts/post.js';
+
+export interface SettledDeps {
+  find(id: string): Promise<Post | null>;
+  notifier: Notifier;
+}
+
+/** Another process may do the work: look at the document this often besides being told. */
+const LOOK_EVERY_MS = 500;
+
+/**
+ * Resolves with the post as soon as nothing of it is about to be sent: each publication is settled, processing at its network, held,
+ * or waits for a retry; or after `timeoutMs` with the post as it is then.
+ * @returns null when the post does not exist
+ */
+export function createSettled({ find, notifier }: SettledDeps): (postId: string, timeoutMs: number) => Promise<Post | null> {
+  return async (postId, timeoutMs) => {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      let wakeUp: () => void = () => undefined;
+      const told = new Promise<void>((resolve) => {
+        wakeUp = resolve;
+      });
+      const unsubscribe = notifier.subscribe(`post:${postId}`, wakeUp);
+      const timer = setTimeout(wakeUp, Math.min(LOOK_EVERY_MS, Math.max(1, deadline - Date.now())));
+      try {
+        const post = await find(postId);
+        if (post === null || isAnswered(post) || Date.now() >= deadline) return post;
+        await told;
+      } finally {
+        clearTimeout(timer);
+        unsubscribe();
+      }
+    }
+  };
+}
+
+function isAnswered(post: Post): boolean {
+  return post.publications.every((p) => p.state !== 'sending' && (p.state !== 'pending' || p.tries > 0));
+}
