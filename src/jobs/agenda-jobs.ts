@@ -68,7 +68,9 @@ export function createAgendaJobs({ db, clock, log }: JobsDeps): Jobs {
 
   return {
     handle(name, handler) {
-      agenda.define<{ key: string }>(name, (job) => guarded(name, () => handler(job.attrs.data.key), log));
+      agenda.define<{ key: string }>(name, async (job) => {
+        await guarded(name, () => handler(job.attrs.data.key), log);
+      });
     },
 
     async wakeAt(name, key, at) {

@@ -182,7 +182,7 @@ export function createPostStore(db: Db): PostStore {
     },
 
     countWaitingByChannel(channelId) {
-      return posts.countDocuments({ publications: { $elemMatch: { channelId, state: { $in: ['pending', 'held'] } } } } as Filter<PostDoc>);
+      return posts.countDocuments({ publications: { $elemMatch: { channelId, state: { $in: ['pending', 'held'] } } } });
     },
 
     async readOutbox(limit, postIds) {
@@ -195,7 +195,7 @@ export function createPostStore(db: Db): PostStore {
       if (relayed.length === 0) return;
       // The flag goes in a second step, and only where the outbox is empty: an event written in between keeps it.
       await posts.bulkWrite(relayed.flatMap(({ postId, eventIds }): AnyBulkWriteOperation<PostDoc>[] => [
-        { updateOne: { filter: { _id: postId }, update: { $pull: { outbox: { id: { $in: eventIds } } } } as UpdateFilter<PostDoc> } },
+        { updateOne: { filter: { _id: postId }, update: { $pull: { outbox: { id: { $in: eventIds } } } } } },
         { updateOne: { filter: { _id: postId, outbox: { $size: 0 } }, update: { $unset: { outboxAt: '' } } } },
       ]), { ordered: true });
     },
@@ -224,7 +224,7 @@ function casOf({ before, after, events }: Change, writer: string): { filter: Fil
       $inc: { version: 1 },
       ...(Object.keys(unset).length > 0 ? { $unset: unset } : {}),
       ...(Object.keys(push).length > 0 ? { $push: push } : {}),
-    } as UpdateFilter<PostDoc>,
+    },
   };
 }
 
