@@ -68,9 +68,8 @@ export function createAgendaJobs({ db, clock, log }: JobsDeps): Jobs {
 
   return {
     handle(name, handler) {
-      agenda.define<{ key: string }>(name, async (job) => {
-        await guarded(name, () => handler(job.attrs.data.key), log);
-      });
+      // oxlint-disable-next-line typescript/no-misused-promises -- Agenda's other overload takes callbacks; this one awaits the promise
+      agenda.define<{ key: string }>(name, (job) => guarded(name, () => handler(job.attrs.data.key), log));
     },
 
     async wakeAt(name, key, at) {

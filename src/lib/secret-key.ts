@@ -1,0 +1,31 @@
+/** The key that seals secrets at rest: from the settings, or from a file that is made once in the data directory. */
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+const FILE = 'secret.key';
+
+/**
+ * @param secretKey the `SECRET_KEY` setting, or null
+ * @param dataDir where `secret.key` is kept, readable by its owner only
+ * @throws Error with a plain message when the file can't be read or is not a key
+ */
+export function loadSecretKey(secretKey: string | null, dataDir: string): Buffer {
+  if (secretKey !== null) return createHash('sha256').update(secretKey).digest();
+  const file = path.join(dataDir, FILE);
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  try {
+    // `wx` fails when the file is there, so two starts at once end up with one key.
+    writeFileSync(file, `${randomBytes(48).toString('base64')}\n`, { mode: 0o600, flag: 'wx', flush: true });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+  const text = readFileSync(file, 'utf8').trim();
+  if (text.length < 32) throw new Error(`${file} is not a key of Signpost's: restore it from a backup, or set SECRET_KEY.`);
+  return createHash('sha256').update(text).digest();
+}
+
+/** Tells two keys apart without saying anything about them. */
+export function keyFingerprint(key: Buffer): string {
+  return createHash('sha256').update('signpost key fingerprint').update(key).digest('hex').slice(0, 16);
+}
