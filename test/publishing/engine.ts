@@ -1,0 +1,133 @@
+/** Runs the publishing engine on the test database with a network that does as it is told. */
+import { randomUUID } from 'node:crypto';
+import { MongoClient } from 'mongodb';
+import { createLogger } from '../../src/lib/logger.js';
+import { newId, newPostId, newRefId } from '../../src/lib/ids.js';
+import { ensureIndexes } from '../../src/db/database.js';
+import type { Platform, PlatformContent, PublishResult } from '../../src/platforms/platform.js';
+import type { Post, Publication } from '../../src/posts/post.js';
+import { createPostStore, postIndexes, type PostStore } from '../../src/posts/post-store.js';
+import { createPublisher, type Publisher } from '../../src/publishing/publisher.js';
+import { defaultRetryPolicy, type RetryPolicy } from '../../src/publishing/retry-policy.js';
+import type { ChannelSession } from '../../src/publishing/publication-work.js';
+
+export interface Network {
+  publish(content: PlatformContent): Promise<PublishResult>;
+  poll?(handle: string): Promise<PublishResult>;
+  find?(content: PlatformContent): Promise<PublishResult | null>;
+  /** Replaces the channel's session; throws or returns null as a channel would. */
+  session?(): Promise<ChannelSession | null>;
+}
+
+export interface Engine {
+  publisher: Publisher;
+  store: PostStore;
+  signedOut: string[];
+  /** Stores a post with these publications (defaults: one, due now) and tells the publisher. */
+  post(overrides?: Partial<Post>, publications?: Partial<Publication>[]): Promise<Post>;
+  /** Reads the post until the condition holds. */
+  until(id: string, condition: (post: Post) => boolean, timeoutMs?: number): Promise<Post>;
+  /** Another worker on the same documents. */
+  anotherWorker(network: Network): Publisher;
+  /** Makes every lease look run out, as after a crash and a long wait. */
+  expireLeases(): Promise<void>;
+  outbox(id: string): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+export async function startEngine(network: Network, policy: Partial<RetryPolicy> = {}): Promise<Engine> {
+  const uri = process.env['MONGODB_URI'];
+  if (uri === undefined) throw new Error('MONGODB_URI is not set: run the tests with npm test');
+  const client = await new MongoClient(uri).connect();
+  const db = client.db(`signpost_test_${randomUUID().slice(0, 8)}`);
+  await ensureIndexes(db, postIndexes);
+  const store = createPostStore(db);
+  const signedOut: string[] = [];
+  const publishers: Publisher[] = [];
+  const fast: RetryPolicy = { ...defaultRetryPolicy, retryDelaysMs: [20], lookUpDelaysMs: [20], jitter: 0, ...policy };
+
+  function worker(of: Network): Publisher {
+    const publisher = createPublisher({
+      posts: store,
+      owner: `test-${publishers.length}`,
+      session: of.session ?? (async () => sessionOn(of)),
+      markSignedOut: async (channelId) => { signedOut.push(channelId); },
+      policy: fast,
+      now: () => new Date(),
+      random: () => 0,
+      // The clock of these tests: a timer instead of Agenda.
+      wakeAt: async (at) => { setTimeout(() => publisher.nudge(), Math.max(0, at.getTime() - Date.now())).unref(); },
+      onSaved: () => undefined,
+      log: createLogger('silent'),
+    });
+    publishers.push(publisher);
+    return publisher;
+  }
+
+  const publisher = worker(network);
+  return {
+    publisher,
+    store,
+    signedOut,
+    async post(overrides = {}, publications = [{}]) {
+      const post = buildPost(overrides, publications);
+      if (!(await store.insert(post, []))) throw new Error('the post was not inserted');
+      await publisher.posted([post]);
+      return post;
+    },
+    async until(id, condition, timeoutMs = 5_000) {
+      const deadline = Date.now() + timeoutMs;
+      for (;;) {
+        const post = await store.find(id);
+        if (post !== null && condition(post)) return post;
+        if (Date.now() > deadline) throw new Error(`the condition did not come true; the post is ${JSON.stringify(post?.publications)}`);
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    },
+    anotherWorker: worker,
+    async expireLeases() {
+      await db.collection('posts').updateMany({ 'lease.until': { $exists: true } }, { $set: { 'lease.until': new Date(0) } });
+    },
+    async outbox(id) {
+      const [entry] = await store.readOutbox(10, [id]);
+      return (entry?.events ?? []).map((event) => event.type);
+    },
+    async close() {
+      await Promise.all(publishers.map((p) => p.stop(2_000)));
+      await db.dropDatabase();
+      await client.close();
+    },
+  };
+}
+
+export function published(remoteId = 'r1'): PublishResult {
+  return { state: 'published', remoteId, url: `https://network.example/${remoteId}` };
+}
+
+function sessionOn(network: Network): ChannelSession {
+  const platform: Platform = {
+    id: 'bluesky', name: 'Test network', icon: 'bluesky', optionsKey: null, publishTimeoutMs: 1_000,
+    urls: { api: 'http://127.0.0.1:1', web: 'http://127.0.0.1:1' },
+    limits: { text: { max: 300, counting: 'graphemes', required: true }, media: { min: 0, max: 4, kinds: ['image'], maxVideos: 0, mixed: false } },
+    verify: async () => { throw new Error('not used'); },
+    publish: (content) => network.publish(content),
+    ...(network.poll === undefined ? {} : { processing: { poll: network.poll, giveUpAfterMs: 60_000, announces: 'accepted' as const } }),
+    ...(network.find === undefined ? {} : { lookUp: { find: network.find } }),
+  };
+  return { platform, credentials: {}, io: {} as ChannelSession['io'] };
+}
+
+function buildPost(overrides: Partial<Post>, publications: Partial<Publication>[]): Post {
+  const now = new Date();
+  const scheduledAt = overrides.scheduledAt ?? now;
+  return {
+    id: newPostId(), accountId: 'acc_1', profileId: 'prf_1', refId: newRefId(), text: 'Hello', media: [], options: {}, notes: null,
+    type: 'scheduled', scheduledAt, timeZone: 'UTC', status: 'scheduled', dueAt: scheduledAt, lease: null, version: 1, sequence: 0, history: [],
+    idempotencyKey: null, createdAt: now, updatedAt: now, deletedAt: null,
+    publications: publications.map((overriding, i): Publication => ({
+      id: newId('pub'), channelId: `chn_${i}`, platform: 'bluesky', channelName: 'me', state: 'pending', dueAt: scheduledAt, tries: 0, attempts: [],
+      handle: null, processingSince: null, remoteId: null, url: null, publishedAt: null, failure: null, ...overriding,
+    })),
+    ...overrides,
+  } as Post;
+}

@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict';
+import { afterEach, describe, it } from 'node:test';
+import { PlatformFailure } from '../../src/platforms/platform.js';
+import { published, startEngine, type Engine, type Network } from './engine.js';
+
+let engine: Engine;
+afterEach(() => engine.close());
+
+async function start(network: Network, policy = {}): Promise<Engine> {
+  engine = await startEngine(network, policy);
+  return engine;
+}
+
+describe('the publishing engine', () => {
+  it('publishes a post that is due at once, once, and tells it in the outbox', async () => {
+    let sent = 0;
+    const { post, until, outbox } = await start({ publish: async () => { sent += 1; return published(); } });
+    const { id } = await post();
+    const done = await until(id, (p) => p.status === 'success' && p.lease === null);
+    assert.equal(sent, 1);
+    assert.equal(done.publications[0]!.url, 'https://network.example/r1');
+    assert.deepEqual(done.publications[0]!.attempts.map((a) => a.outcome), ['published']);
+    assert.deepEqual(await outbox(id), ['publication.published', 'post.published']);
+  });
+
+  it('starts a post at its moment and not before', async () => {
+    let at = 0;
+    const { post, until } = await start({ publish: async () => { at = Date.now(); return published(); } });
+    const scheduledAt = new Date(Date.now() + 400);
+    const { id } = await post({ scheduledAt });
+    await until(id, (p) => p.status === 'success');
+    assert.ok(at >= scheduledAt.getTime(), `began ${scheduledAt.getTime() - at} ms too early`);
+    assert.ok(at < scheduledAt.getTime() + 1_000, `began ${at - scheduledAt.getTime()} ms late`);
+  });
+
+  it('stores the intent before the call is made', async () => {
+    let stateDuringCall = '';
+    const { post, until, store } = await start({
+      publish: async () => {
+        const stored = await store.find(id);
+        stateDuringCall = `${stored!.publications[0]!.state}, ${stored!.publications[0]!.tries}`;
+        return published();
+      },
+    });
+    let id = '';
+    ({ id } = await post({ scheduledAt: new Date(Date.now() + 100) }));
+    await until(id, (p) => p.status === 'success');
+    assert.equal(stateDuringCall, 'sending, 1');
+  });
+
+  it('tries an unreachable network again and never more often than allowed', async () => {
+    let calls = 0;
+    const { post, until } = await start({ publish: async () => { calls += 1; throw new PlatformFailure('unreachable', 'No answer.'); } }, { maxTries: 3 });
+    const { id } = await post();
+    const done = await until(id, (p) => p.status === 'error');
+    assert.equal(calls, 3);
+    assert.deepEqual(done.publications[0]!.attempts.map((a) => a.outcome), ['unreachable', 'unreachable', 'unreachable']);
+  });
+
+  it('asks the network after an unknown outcome and sends nothing again when the post is there', async () => {
+    let calls = 0;
+    const { post, until } = await start({
+      publish: async () => { calls += 1; throw new PlatformFailure('unknown', 'Timed out.'); },
+      find: async () => published('found'),
+    });
+    const { id } = await post();
+    const done = await until(id, (p) => p.status === 'success');
+    assert.equal(calls, 1);
+    assert.equal(done.publications[0]!.remoteId, 'found');
+  });
+
+  it('sends again after an unknown outcome only when two look-ups found nothing', async () => {
+    const calls: string[] = [];
+    const { post, until } = await start({
+      publish: async () => {
+        calls.push('publish');
+        if (calls.filter((c) => c === 'publish').length === 1) throw new PlatformFailure('unknown', 'Reset.');
+        return published();
+      },
+      find: async () => { calls.push('find'); return null; },
+    });
+    const { id } = await post();
+    await until(id, (p) => p.status === 'success');
+    assert.deepEqual(calls, ['publish', 'find', 'find', 'publish']);
+  });
+
+  it('leaves it to a person where the network can\'t be asked', async () => {
+    let calls = 0;
+    const { post, until, outbox } = await start({ publish: async () => { calls += 1; throw new Error('socket hang up'); } });
+    const { id } = await post();
+    const done = await until(id, (p) => p.publications[0]!.state === 'unconfirmed');
+    assert.equal(done.status, 'error');
+    assert.equal(calls, 1);
+    assert.deepEqual(await outbox(id), ['publication.unconfirmed', 'post.failed']);
+  });
+
+  it('touches only the publication that needs it again', async () => {
+    const sent: string[] = [];
+    const { post, until } = await start({
+      publish: async (content) => {
+        sent.push(content.idempotencyKey);
+        if (sent.length === 2) throw new PlatformFailure('rate-limited', 'Slow down.');
+        return published(content.idempotencyKey);
+      },
+    });
+    const { id } = await post({}, [{}, {}]);
+    await until(id, (p) => p.status === 'success');
+    assert.equal(sent.length, 3);
+    assert.equal(new Set(sent).size, 2);
+    assert.equal(sent[2], sent[1]);
+  });
+
+  it('holds the post of a signed-out channel and tells the channel', async () => {
+    const { post, until, signedOut } = await start({ publish: async () => { throw new PlatformFailure('signed-out', 'Reconnect.'); } });
+    const { id } = await post();
+    const held = await until(id, (p) => p.publications[0]!.state === 'held');
+    assert.equal(held.status, 'publishing');
+    assert.deepEqual(signedOut, ['chn_0']);
+  });
+
+  it('polls what the network still processes until it is public', async () => {
+    let polls = 0;
+    const { post, until, outbox } = await start({
+      publish: async () => ({ state: 'processing', handle: 'h1', pollAfterMs: 20 }),
+      poll: async () => {
+        polls += 1;
+        return polls < 3 ? { state: 'processing', handle: 'h1', pollAfterMs: 20 } : published();
+      },
+    });
+    const { id } = await post();
+    const done = await until(id, (p) => p.status === 'success');
+    assert.equal(polls, 3);
+    assert.deepEqual(done.publications[0]!.attempts.map((a) => a.kind), ['publish', 'poll', 'poll']);
+    assert.deepEqual(await outbox(id), ['post.accepted', 'publication.published', 'post.published']);
+  });
+
+  it('does not send what is a day late', async () => {
+    let calls = 0;
+    const { post, until, outbox } = await start({ publish: async () => { calls += 1; return published(); } });
+    const old = new Date(Date.now() - 25 * 3_600_000);
+    const { id } = await post({ scheduledAt: old, createdAt: old });
+    await until(id, (p) => p.publications[0]!.state === 'missed');
+    assert.equal(calls, 0);
+    assert.deepEqual(await outbox(id), ['post.missed']);
+  });
+});
+
+describe('two workers', () => {
+  it('never send one post twice', async () => {
+    const sent: string[] = [];
+    const network: Network = { publish: async (content) => { sent.push(content.idempotencyKey); return published(); } };
+    const { post, until, anotherWorker } = await start(network);
+    const other = anotherWorker(network);
+    const scheduledAt = new Date(Date.now() + 300);
+    const ids = await Promise.all(Array.from({ length: 60 }, async () => (await post({ scheduledAt })).id));
+    other.nudge();
+    await Promise.all(ids.map((id) => until(id, (p) => p.status === 'success')));
+    assert.equal(sent.length, 60);
+    assert.equal(new Set(sent).size, 60);
+  });
+
+  it('after a crash between claim and intent the other one sends it once', async () => {
+    let sent = 0;
+    const { post, until, store, expireLeases, publisher } = await start({ publish: async () => { sent += 1; return published(); } });
+    const { id } = await post({ scheduledAt: new Date(Date.now() + 60_000) });
+    const [claimed] = await store.claimDue(new Date(Date.now() + 120_000), { token: 'dead', owner: 'dead', until: new Date(Date.now() + 60_000) }, 10);
+    assert.equal(claimed!.id, id);
+    await publisher.sweep();
+    assert.equal(sent, 0);
+    await expireLeases();
+    await publisher.sweep();
+    const taken = await until(id, (p) => p.lease !== null && p.lease.token !== 'dead');
+    assert.equal(taken.publications[0]!.state, 'pending');
+  });
+
+  it('after a crash between intent and outcome nothing is sent before the network was asked', async () => {
+    const calls: string[] = [];
+    const { post, until, expireLeases, publisher } = await start({
+      publish: () => {
+        calls.push('publish');
+        return new Promise(() => undefined);
+      },
+      find: async () => { calls.push('find'); return published(); },
+    });
+    const { id } = await post();
+    await until(id, (p) => p.publications[0]!.state === 'sending');
+    await expireLeases();
+    await publisher.sweep();
+    const done = await until(id, (p) => p.status === 'success');
+    assert.deepEqual(calls, ['publish', 'find']);
+    assert.equal(done.publications[0]!.remoteId, 'r1');
+  });
+
+  it('a worker that lost its lease can\'t write an outcome', async () => {
+    let answer: (value: ReturnType<typeof published>) => void = () => undefined;
+    const { post, until, expireLeases, anotherWorker } = await start({ publish: () => new Promise((resolve) => { answer = resolve; }), find: async () => published('looked-up') });
+    const { id } = await post();
+    await until(id, (p) => p.publications[0]!.state === 'sending');
+    await expireLeases();
+    await anotherWorker({ publish: async () => published('second'), find: async () => published('looked-up') }).sweep();
+    const done = await until(id, (p) => p.status === 'success' && p.lease === null);
+    answer(published('too late'));
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(done.publications[0]!.remoteId, 'looked-up');
+    assert.equal((await until(id, (p) => p.lease === null)).publications[0]!.remoteId, 'looked-up');
+  });
+});
