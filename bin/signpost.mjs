@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+/**
+ * The one door from the command line: checks Node, does what set-up is missing, then runs the command in this process,
+ * so that Ctrl-C and SIGTERM reach it directly. Plain Node without dependencies: it runs before anything is installed.
+ */
+const wanted = [20, 19];
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < wanted[0] || (major === wanted[0] && minor < wanted[1])) {
+  console.error(`Signpost needs Node.js ${wanted.join('.')} or newer; this is ${process.versions.node}. Install a newer one from https://nodejs.org and try again.`);
+  process.exit(1);
+}
+
+process.setSourceMapsEnabled(true);
+const [command = 'start', ...args] = process.argv.slice(2);
+const { setUp, runTests, fromRoot } = await load();
+await run();
+
+async function load() {
+  const [setup, test] = await Promise.all([import('./setup.mjs'), import('./test.mjs')]);
+  return { setUp: setup.setUp, fromRoot: setup.fromRoot, runTests: test.runTests };
+}
+
+async function run() {
+  await setUp();
+  if (command === 'start') return import(fromRoot('dist/src/main.js'));
+  if (command === 'build') return undefined;
+  if (command === 'test') {
+    process.exitCode = await runTests(args);
+    return undefined;
+  }
+  const { runCommand } = await import(fromRoot('dist/src/cli/cli.js'));
+  process.exitCode = await runCommand(command, args);
+  return undefined;
+}
