@@ -52,7 +52,7 @@ async function install() {
 }
 
 function isBuilt() {
-  if (!existsSync(at(STAMP)) || !existsSync(at('dist/src/main.js'))) return false;
+  if (!existsSync(at(STAMP))) return false;
   return readFileSync(at(STAMP), 'utf8') === fingerprint();
 }
 

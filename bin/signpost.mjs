@@ -3,6 +3,8 @@
  * The one door from the command line: checks Node, does what set-up is missing, then runs the command in this process,
  * so that Ctrl-C and SIGTERM reach it directly. Plain Node without dependencies: it runs before anything is installed.
  */
+import { existsSync } from 'node:fs';
+
 const wanted = [20, 19];
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < wanted[0] || (major === wanted[0] && minor < wanted[1])) {
@@ -22,12 +24,14 @@ async function load() {
 
 async function run() {
   await setUp();
-  if (command === 'start') return import(fromRoot('dist/src/main.js'));
   if (command === 'build') return undefined;
   if (command === 'test') {
     process.exitCode = await runTests(args);
     return undefined;
   }
+  // What the environment says wins over the file. Tests don't read it: they must not touch the database that it names.
+  if (existsSync('.env')) process.loadEnvFile('.env');
+  if (command === 'start') return import(fromRoot('dist/src/main.js'));
   const { runCommand } = await import(fromRoot('dist/src/cli/cli.js'));
   process.exitCode = await runCommand(command, args);
   return undefined;
