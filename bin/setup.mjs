@@ -52,7 +52,7 @@ async function install() {
 }
 
 function isBuilt() {
-  if (!existsSync(at(STAMP))) return false;
+  if (!existsSync(at(STAMP)) || !sources().every((file) => existsSync(outputOf(file)))) return false;
   return readFileSync(at(STAMP), 'utf8') === fingerprint();
 }
 
