@@ -12,27 +12,30 @@ if (major < wanted[0] || (major === wanted[0] && minor < wanted[1])) {
   process.exit(1);
 }
 
-process.setSourceMapsEnabled(true);
 const [command = 'start', ...args] = process.argv.slice(2);
-const { setUp, runTests, fromRoot } = await load();
+process.setSourceMapsEnabled(true);
+const { setUp, fromRoot } = await import('./setup.mjs');
+await setUp();
 await run();
 
-async function load() {
-  const [setup, test] = await Promise.all([import('./setup.mjs'), import('./test.mjs')]);
-  return { setUp: setup.setUp, fromRoot: setup.fromRoot, runTests: test.runTests };
-}
-
 async function run() {
-  await setUp();
-  if (command === 'build') return undefined;
+  if (command === 'build') return;
   if (command === 'test') {
+    const { runTests } = await import('./test.mjs');
     process.exitCode = await runTests(args);
-    return undefined;
+    return;
+  }
+  if (command === 'bench') {
+    const { runBench } = await import(fromRoot('dist/test/bench/bench.js'));
+    process.exitCode = await runBench(args);
+    return;
   }
   // What the environment says wins over the file. Tests don't read it: they must not touch the database that it names.
   if (existsSync('.env')) process.loadEnvFile('.env');
-  if (command === 'start') return import(fromRoot('dist/src/main.js'));
+  if (command === 'start') {
+    await import(fromRoot('dist/src/main.js'));
+    return;
+  }
   const { runCommand } = await import(fromRoot('dist/src/cli/cli.js'));
   process.exitCode = await runCommand(command, args);
-  return undefined;
 }
