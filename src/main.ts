@@ -10,13 +10,15 @@ async function main(): Promise<void> {
   const config = readConfig(process.env);
   const log = createLogger(config.logLevel);
   const app = await compose(config, { log });
-  let closing = false;
+  let closingSince: number | null = null;
   const close = (signal: string): void => {
-    if (closing) {
+    if (closingSince !== null) {
+      // Under npm one Ctrl-C arrives twice: from the terminal, and passed on by npm.
+      if (performance.now() - closingSince < 500) return;
       // The second Ctrl-C of an impatient person; leases and journals make this safe.
       process.exit(1);
     }
-    closing = true;
+    closingSince = performance.now();
     process.stdout.write(`\n${signal}: finishing what is under way, then stopping.\n`);
     setTimeout(() => {
       log.error('could not stop in time, ending now; what was left is taken up at the next start');
