@@ -1,5 +1,5 @@
 /** The one HTTP client: axios on an undici transport that follows no redirects, obeys no proxies and reads no more than it was told to. */
-import axios, { AxiosError, AxiosHeaders, CanceledError, type AxiosInstance, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
+import axios, { AxiosError, AxiosHeaders, CanceledError, create, type AxiosInstance, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
 import { Readable } from 'node:stream';
 import { Agent, errors } from 'undici';
 import { createConnector, type ConnectionGuard } from './http-connector.js';
@@ -68,7 +68,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     return settle(outcome.answer, config);
   };
 
-  const client = axios.create({
+  const client = create({
     adapter,
     timeout: options.timeoutMs ?? 30_000,
     maxContentLength: options.maxResponseBytes ?? 2 * 1024 * 1024,
@@ -114,7 +114,7 @@ function readUrl(config: InternalAxiosRequestConfig): URL {
 function readHeaders(config: InternalAxiosRequestConfig, userAgent: string): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {};
   for (const [name, value] of Object.entries(config.headers.toJSON())) {
-    if (value !== null && value !== undefined) headers[name.toLowerCase()] = Array.isArray(value) ? value.map(String) : String(value);
+    if (value !== null && value !== undefined) headers[name.toLowerCase()] = value;
   }
   headers['user-agent'] ??= userAgent;
   // Compressed answers can grow a thousandfold; none is asked for and none is inflated.

@@ -1,6 +1,6 @@
 /** The HTTP client against real servers on loopback: what it sends, what it makes of answers, and what it makes of their absence. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createServer as createHttpServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTcpServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
@@ -31,7 +31,7 @@ async function listen(server: Server | TcpServer): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-const web = (listener: RequestListener) => listen(createHttpServer(listener));
+const web = (listener: (...args: Parameters<RequestListener>) => unknown) => listen(createHttpServer((req, res) => void listener(req, res)));
 const raw = (listener: (socket: Socket) => void) => listen(createTcpServer((socket) => listener(socket.on('error', () => {}))));
 
 async function failureOf(promise: Promise<unknown>): Promise<AxiosError & { sent?: boolean }> {
@@ -256,11 +256,15 @@ describe('the HTTP client', () => {
 
   it('stops when the caller cancels, and sends nothing for a caller who had cancelled before', async () => {
     let requests = 0;
-    const url = await raw((socket) => socket.on('data', () => (requests += 1)));
+    const arrived = new EventEmitter();
+    const url = await raw((socket) => socket.on('data', () => {
+      requests += 1;
+      arrived.emit('request');
+    }));
     const client = newClient();
     const cancel = new AbortController();
     const pending = client.post(url, 'a', { signal: cancel.signal });
-    while (requests === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await once(arrived, 'request');
     cancel.abort();
     assert.equal((await failureOf(pending)).code, 'ERR_CANCELED');
     await assert.rejects(client.post(url, 'a', { signal: AbortSignal.abort() }), { code: 'ERR_CANCELED' });

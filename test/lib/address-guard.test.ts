@@ -1,0 +1,113 @@
+/** The address guard: which addresses and names may be called, whatever notation or DNS answer they hide behind. */
+import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, it } from 'node:test';
+import { createAddressGuard } from '../../src/lib/address-guard.js';
+import { createHttpClient } from '../../src/lib/http-client.js';
+
+const closers: (() => Promise<unknown> | void)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+/** A DNS server on loopback; `answer` gives the addresses for each question, by type A or AAAA. */
+async function startDns(answer: (name: string, type: 'A' | 'AAAA') => string[] | null): Promise<string> {
+  const socket = createSocket('udp4');
+  socket.on('message', (query, from) => {
+    let at = 12;
+    const labels: string[] = [];
+    for (let length = query[at]!; length > 0; length = query[at]!) {
+      labels.push(query.subarray(at + 1, at + 1 + length).toString());
+      at += length + 1;
+    }
+    const type = query.readUInt16BE(at + 1) === 28 ? 'AAAA' : 'A';
+    const found = answer(labels.join('.'), type);
+    const header = Buffer.from(query.subarray(0, 12));
+    header.writeUInt16BE(found === null ? 0x8183 : 0x8180, 2);
+    header.writeUInt16BE(found?.length ?? 0, 6);
+    header.writeUInt32BE(0, 8);
+    const records = (found ?? []).map((address) => {
+      const data = type === 'A' ? Buffer.from(address.split('.').map(Number)) : Buffer.from(address, 'hex');
+      const record = Buffer.alloc(12);
+      record.writeUInt16BE(0xc00c, 0);
+      record.writeUInt16BE(type === 'A' ? 1 : 28, 2);
+      record.writeUInt16BE(1, 4);
+      record.writeUInt16BE(data.length, 10);
+      return Buffer.concat([record, data]);
+    });
+    socket.send(Buffer.concat([header, query.subarray(12, at + 5), ...records]), from.port, from.address);
+  });
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  closers.push(() => void socket.close());
+  return `127.0.0.1:${socket.address().port}`;
+}
+
+const hex = (address: string) => address.replaceAll(':', '');
+
+describe('the address guard', () => {
+  it('opens public addresses and refuses every special range', () => {
+    const guard = createAddressGuard({ allowLoopback: false });
+    for (const address of ['1.1.1.1', '93.184.216.34', '172.15.255.255', '172.32.0.1', '100.63.255.255', '100.128.0.1', '223.255.255.255', '2606:4700::1111', '2a00:1450:4001::1']) {
+      assert.equal(guard.refusal(address), null, address);
+    }
+    for (const address of [
+      '0.0.0.0', '10.0.0.1', '100.64.0.1', '100.100.100.200', '127.0.0.1', '127.255.255.254', '169.254.169.254', '169.254.170.2', '172.16.0.1', '172.31.255.255',
+      '192.0.0.192', '192.0.2.1', '192.168.1.1', '198.18.0.1', '198.51.100.1', '203.0.113.1', '224.0.0.1', '240.0.0.1', '255.255.255.255', '168.63.129.16',
+      '::', '::1', '::7f00:1', '::ffff:127.0.0.1', '::ffff:7f00:1', '::ffff:8.8.8.8', '::ffff:0:7f00:1', '64:ff9b::7f00:1', '64:ff9b:1::1', '100::1', '100:0:0:1::1',
+      '2001::1', '2001:0:53aa:64c::1', '2001:db8::1', '2002:7f00:1::', '2620:4f:8000::1', '3fff::1', '4000::1', '5f00::1', 'fc00::1', 'fd00:ec2::254', 'fd20:ce::254',
+      'fe80::1', 'fe80::1%eth0', 'fe90::1', 'fec0::1', 'ff02::1', '::5efe:7f00:1', '', 'example.com', '0x7f.1', '2130706433',
+    ]) {
+      assert.equal(typeof guard.refusal(address), 'string', `${address} was allowed`);
+    }
+    assert.match(String(guard.refusal('10.0.0.1')), /private address.*WEBHOOK_ALLOW_CIDRS/);
+  });
+
+  it('opens loopback and named ranges when told, but never the metadata addresses', () => {
+    const guard = createAddressGuard({ allowLoopback: true, allowCidrs: ['192.168.3.0/24', '169.254.0.0/16', 'fd00::/8'] });
+    for (const address of ['127.0.0.1', '127.3.2.1', '::1', '192.168.3.7', 'fd12::1']) assert.equal(guard.refusal(address), null, address);
+    for (const address of ['192.168.4.1', '169.254.169.254', 'fd00:ec2::254', '10.0.0.1', '::ffff:127.0.0.1']) assert.notEqual(guard.refusal(address), null, address);
+    assert.throws(() => createAddressGuard({ allowLoopback: false, allowCidrs: ['192.168.3.0'] }), /192\.168\.3\.0 is not a range/);
+  });
+
+  it('refuses a name when any of its addresses may not be called', async () => {
+    const dns = await startDns((name, type) => {
+      if (name === 'public.test') return type === 'A' ? ['93.184.216.34'] : [];
+      if (name === 'mixed.test') return type === 'A' ? ['93.184.216.34', '10.0.0.5'] : [];
+      if (name === 'mapped.test') return type === 'A' ? ['93.184.216.34'] : [hex('0000:0000:0000:0000:0000:ffff:7f00:0001')];
+      return null;
+    });
+    const guard = createAddressGuard({ allowLoopback: false, dnsServers: [dns] });
+    assert.deepEqual(await guard.resolve('public.test'), [{ address: '93.184.216.34', family: 4 }]);
+    await assert.rejects(guard.resolve('mixed.test'), { code: 'ERR_BLOCKED_ADDRESS', message: /mixed\.test leads to 10\.0\.0\.5 is a private address/ });
+    await assert.rejects(guard.resolve('mapped.test'), { code: 'ERR_BLOCKED_ADDRESS' });
+    await assert.rejects(guard.resolve('nowhere.test'), { code: 'ENOTFOUND' });
+    for (const name of ['localhost', 'a.localhost', 'LOCALHOST.']) await assert.rejects(guard.resolve(name), { code: 'ERR_BLOCKED_ADDRESS' });
+  });
+
+  it('judges what is dialled: a name that was public yesterday and loopback today is not reached', async () => {
+    let hits = 0;
+    const server = createServer((_req, res) => {
+      hits += 1;
+      res.end();
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    closers.push(() => new Promise((resolve) => server.close(resolve)));
+    const { port } = server.address() as AddressInfo;
+    let rebound = false;
+    const dns = await startDns((_name, type) => (type === 'A' ? [rebound ? '127.0.0.1' : '93.184.216.34'] : []));
+    const guard = createAddressGuard({ allowLoopback: false, dnsServers: [dns] });
+    const client = createHttpClient({ guard, userAgent: 'Test/1' });
+    closers.push(() => client.close());
+    await guard.resolve('rebinding.test');
+    rebound = true;
+    const targets = ['rebinding.test', '127.0.0.1', '127.1', '0x7f.1', '017700000001', '2130706433', '[::ffff:127.0.0.1]', '[::1]', 'localhost'];
+    for (const host of targets) {
+      await assert.rejects(client.post(`http://${host}:${port}/`, 'x', { timeout: 5_000 }), { code: 'ERR_BLOCKED_ADDRESS', sent: false }, host);
+    }
+    assert.equal(hits, 0);
+  });
+});
