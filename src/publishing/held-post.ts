@@ -14,7 +14,11 @@ export interface HeldPost {
    * @throws when the database can't be reached after several tries
    */
   apply(move: (post: Post) => Post): Promise<boolean>;
-  /** Ends the lease with one more write, unless it was lost. */
+  /** Says how many steps are to be settled; the last one ends the lease with the same write. */
+  expect(steps: number): void;
+  /** Stores the one move that ends a step. */
+  settle(move: (post: Post) => Post): Promise<boolean>;
+  /** Ends the lease with a write of its own, where no step did. */
   release(): Promise<void>;
 }
 
@@ -33,6 +37,7 @@ const SAVE_RETRY_MS = [50, 250, 1_000, 3_000, 10_000];
 export function holdPost(claimed: Post, deps: HeldPostDeps): HeldPost {
   let current = claimed;
   let lost = false;
+  let unsettled = 0;
   let queue: Promise<unknown> = Promise.resolve();
 
   async function store(after: Post): Promise<boolean> {
@@ -57,13 +62,18 @@ export function holdPost(claimed: Post, deps: HeldPostDeps): HeldPost {
     id: claimed.id,
     current: () => current,
     lost: () => lost,
-    apply: (move) => enqueue(async () => {
+    apply: (move) => enqueue(async () => !lost && store(move(current))),
+    expect(steps) {
+      unsettled = steps;
+    },
+    settle: (move) => enqueue(async () => {
+      unsettled -= 1;
       if (lost) return false;
       const after = move(current);
-      return after === current ? true : store(after);
+      return store(unsettled === 0 ? { ...after, lease: null } : after);
     }),
     release: () => enqueue(async () => {
-      if (!lost) await store({ ...current, lease: null });
+      if (!lost && current.lease !== null) await store({ ...current, lease: null });
     }),
   };
 }

@@ -1,7 +1,7 @@
 /** Does what is due for one publication: publish, poll or look up, and stores what came of it. */
 import type { Logger } from '../lib/logger.js';
-import { PlatformFailure, type Credentials, type Platform, type PlatformContent, type PlatformIo, type PublishResult } from '../platforms/platform.js';
-import type { Attempt, Post, Publication } from '../posts/post.js';
+import { PlatformFailure, type Credentials, type Platform, type PlatformContent, type PlatformIo } from '../platforms/platform.js';
+import type { Post, Publication } from '../posts/post.js';
 import type { HeldPost } from './held-post.js';
 import { afterLookUp, nextStep, type RetryPolicy } from './retry-policy.js';
 import { failureOf, recordAcceptance, recordFailure, recordLookUp, recordMissed, recordPollFailure, recordStillHeld, recordUnconfirmed, startSending } from './transitions.js';
@@ -40,7 +40,9 @@ export async function workOnPost(held: HeldPost, deps: WorkDeps): Promise<void> 
     const won = await held.apply((post) => late.reduce((current, p) => recordMissed(current, p.id, now, deps.policy.latenessLimitMs), post));
     if (!won) return;
   }
-  const ready = await openSessions(held, due.filter((p) => !late.includes(p)), deps);
+  const timely = due.filter((p) => !late.includes(p));
+  held.expect(timely.length);
+  const ready = await openSessions(held, timely, deps);
   const fresh = ready.filter(({ publication }) => isFresh(publication)).map(({ publication }) => publication.id);
   if (fresh.length > 0 && !(await held.apply((post) => startSending(post, fresh, deps.now())))) return;
   await Promise.all(ready.map(({ publication, session }) => {
@@ -99,13 +101,13 @@ async function settleWithoutSession(held: HeldPost, publication: Publication, fa
   const { id, state } = publication;
   if (state === 'sending') {
     const step = afterLookUp({ answer: 'cant-tell', ...lookUpCounts(publication, false), tries: publication.tries, now, random: deps.random() }, deps.policy);
-    await held.apply((post) => recordLookUp(post, id, now, failureOf(failure ?? DISCONNECTED), step, now));
+    await held.settle((post) => recordLookUp(post, id, now, failureOf(failure ?? DISCONNECTED), step, now));
   } else if (state === 'held' && failure !== null) {
-    await held.apply((post) => recordStillHeld(post, id, recheckAt(now, deps)));
+    await held.settle((post) => recordStillHeld(post, id, recheckAt(now, deps)));
   } else if (state === 'processing' && failure === null) {
-    await held.apply((post) => recordPollFailure(post, id, now, failureOf(DISCONNECTED), null, now));
+    await held.settle((post) => recordPollFailure(post, id, now, failureOf(DISCONNECTED), null, now));
   } else if (state === 'processing' && failure !== null && failure.kind !== 'signed-out') {
-    await held.apply((post) => recordPollFailure(post, id, now, failureOf(failure), new Date(now.getTime() + 30_000), now));
+    await held.settle((post) => recordPollFailure(post, id, now, failureOf(failure), new Date(now.getTime() + 30_000), now));
   } else {
     await settleFailure(held, publication, now, failure ?? DISCONNECTED, false, deps);
   }
@@ -120,67 +122,58 @@ function recheckAt(now: Date, deps: WorkDeps): Date {
 
 async function publish(held: HeldPost, publication: Publication, session: ChannelSession, deps: WorkDeps): Promise<void> {
   const startedAt = deps.now();
-  try {
-    const content = contentFor(held.current(), publication);
-    const call = session.platform.publish(content, session.credentials, session.io);
-    const result = await inTime(call, session.platform.publishTimeoutMs + GRACE_MS);
-    await held.apply((post) => recordAcceptance(post, publication.id, 'publish', startedAt, result, deps.now()));
-  } catch (error) {
-    await settleFailure(held, publication, startedAt, asFailure(error, held, deps), session.platform.lookUp !== undefined, deps);
-  }
+  const { platform, credentials, io } = session;
+  const content = contentFor(held.current(), publication);
+  const answer = await ask(() => platform.publish(content, credentials, io), platform, held, deps);
+  if (answer instanceof PlatformFailure) await settleFailure(held, publication, startedAt, answer, platform.lookUp !== undefined, deps);
+  else await held.settle((post) => recordAcceptance(post, publication.id, 'publish', startedAt, answer, deps.now()));
 }
 
 async function poll(held: HeldPost, publication: Publication, session: ChannelSession, deps: WorkDeps): Promise<void> {
   const startedAt = deps.now();
-  const { processing } = session.platform;
-  if (processing === undefined || publication.handle === null) {
-    await held.apply((post) => recordPollFailure(post, publication.id, startedAt, failureOf(neverAnswered()), null, deps.now()));
+  const { platform, credentials, io } = session;
+  const { processing } = platform;
+  const { handle } = publication;
+  const giveUp = (): Promise<boolean> => held.settle((post) => recordPollFailure(post, publication.id, startedAt, failureOf(neverAnswered()), null, deps.now()));
+  if (processing === undefined || handle === null) {
+    await giveUp();
     return;
   }
-  try {
-    const result = await inTime(processing.poll(publication.handle, session.credentials, session.io), session.platform.publishTimeoutMs + GRACE_MS);
-    const overdue = result.state === 'processing' && isOver(publication, processing.giveUpAfterMs, deps.now());
-    if (overdue) await held.apply((post) => recordPollFailure(post, publication.id, startedAt, failureOf(neverAnswered()), null, deps.now()));
-    else await held.apply((post) => recordAcceptance(post, publication.id, 'poll', startedAt, result, deps.now()));
-  } catch (error) {
-    await settlePollFailure(held, publication, startedAt, asFailure(error, held, deps), processing.giveUpAfterMs, deps);
-  }
+  const answer = await ask(() => processing.poll(handle, credentials, io), platform, held, deps);
+  const isOver = publication.processingSince !== null && deps.now().getTime() - publication.processingSince.getTime() > processing.giveUpAfterMs;
+  if (answer instanceof PlatformFailure) await settlePollFailure(held, publication, startedAt, answer, isOver, deps);
+  else if (answer.state === 'processing' && isOver) await giveUp();
+  else await held.settle((post) => recordAcceptance(post, publication.id, 'poll', startedAt, answer, deps.now()));
 }
 
-async function settlePollFailure(held: HeldPost, publication: Publication, startedAt: Date, failure: PlatformFailure, giveUpAfterMs: number, deps: WorkDeps): Promise<void> {
-  const told = failureOf(failure);
-  const now = deps.now();
+async function settlePollFailure(held: HeldPost, publication: Publication, startedAt: Date, failure: PlatformFailure, isOver: boolean, deps: WorkDeps): Promise<void> {
   if (failure.kind === 'rejected' || failure.kind === 'signed-out') {
     await settleFailure(held, publication, startedAt, failure, false, deps);
     return;
   }
+  const now = deps.now();
   const again = new Date(Math.max(now.getTime() + 5_000 * (1 + deps.random()), failure.options.retryAt?.getTime() ?? 0));
-  const at = isOver(publication, giveUpAfterMs, now) ? null : again;
-  await held.apply((post) => recordPollFailure(post, publication.id, startedAt, told, at, now));
+  await held.settle((post) => recordPollFailure(post, publication.id, startedAt, failureOf(failure), isOver ? null : again, now));
 }
 
 async function lookUp(held: HeldPost, publication: Publication, session: ChannelSession, deps: WorkDeps): Promise<void> {
   const startedAt = deps.now();
-  const find = session.platform.lookUp?.find;
-  if (find === undefined) {
-    await held.apply((post) => recordUnconfirmed(post, publication.id, deps.now()));
+  const { platform, credentials, io } = session;
+  const { lookUp: asking } = platform;
+  if (asking === undefined) {
+    await held.settle((post) => recordUnconfirmed(post, publication.id, deps.now()));
     return;
   }
-  const since = lastPublishAttempt(publication)?.startedAt ?? held.current().createdAt;
-  let failure: PlatformFailure | null = null;
-  try {
-    const content = contentFor(held.current(), publication);
-    const found = await inTime(find(content, since, session.credentials, session.io), session.platform.publishTimeoutMs + GRACE_MS);
-    if (found !== null) {
-      await held.apply((post) => recordAcceptance(post, publication.id, 'lookup', startedAt, found, deps.now()));
-      return;
-    }
-  } catch (error) {
-    failure = asFailure(error, held, deps);
-    if (failure.kind === 'signed-out') await deps.markSignedOut(publication.channelId, failure.message);
+  const since = publication.attempts.findLast((attempt) => attempt.kind === 'publish')?.startedAt ?? held.current().createdAt;
+  const content = contentFor(held.current(), publication);
+  const answer = await ask(() => asking.find(content, since, credentials, io), platform, held, deps);
+  if (answer !== null && !(answer instanceof PlatformFailure)) {
+    await held.settle((post) => recordAcceptance(post, publication.id, 'lookup', startedAt, answer, deps.now()));
+    return;
   }
-  const step = afterLookUp({ answer: failure === null ? 'not-found' : 'cant-tell', ...lookUpCounts(publication, failure === null), tries: publication.tries, now: deps.now(), random: deps.random() }, deps.policy);
-  await held.apply((post) => recordLookUp(post, publication.id, startedAt, failure === null ? null : failureOf(failure), step, deps.now()));
+  if (answer?.kind === 'signed-out') await deps.markSignedOut(publication.channelId, answer.message);
+  const facts = { answer: answer === null ? 'not-found' as const : 'cant-tell' as const, ...lookUpCounts(publication, answer === null), tries: publication.tries, now: deps.now(), random: deps.random() };
+  await held.settle((post) => recordLookUp(post, publication.id, startedAt, answer === null ? null : failureOf(answer), afterLookUp(facts, deps.policy), deps.now()));
 }
 
 async function settleFailure(held: HeldPost, publication: Publication, startedAt: Date, failure: PlatformFailure, canLookUp: boolean, deps: WorkDeps): Promise<void> {
@@ -188,15 +181,11 @@ async function settleFailure(held: HeldPost, publication: Publication, startedAt
   if (failure.kind === 'signed-out') await deps.markSignedOut(publication.channelId, failure.message);
   const tries = publication.state === 'pending' ? publication.tries + 1 : publication.tries;
   const step = nextStep({ kind: failure.kind, retryAt: failure.options.retryAt, tries, canLookUp, now, random: deps.random() }, deps.policy);
-  await held.apply((post) => recordFailure(post, publication.id, startedAt, failureOf(failure), step, now, recheckAt(now, deps)));
+  await held.settle((post) => recordFailure(post, publication.id, startedAt, failureOf(failure), step, now, recheckAt(now, deps)));
 }
 
 function contentFor(post: Post, publication: Publication): PlatformContent {
   return { text: post.text, media: post.media, options: post.options[publication.platform] ?? {}, idempotencyKey: `${post.id}.${publication.id}` };
-}
-
-function lastPublishAttempt(publication: Publication): Attempt | undefined {
-  return publication.attempts.findLast((attempt) => attempt.kind === 'publish');
 }
 
 function lookUpCounts(publication: Publication, foundNothing: boolean): { notFound: number; lookUps: number } {
@@ -205,30 +194,25 @@ function lookUpCounts(publication: Publication, foundNothing: boolean): { notFou
   return { lookUps: lookUps.length + 1, notFound: lookUps.filter((attempt) => attempt.outcome === 'not-found').length + (foundNothing ? 1 : 0) };
 }
 
-function isOver(publication: Publication, giveUpAfterMs: number, now: Date): boolean {
-  return publication.processingSince !== null && now.getTime() - publication.processingSince.getTime() > giveUpAfterMs;
-}
-
 function neverAnswered(): PlatformFailure {
   return new PlatformFailure('unknown', 'The network accepted the post but did not say in time whether it became public.');
 }
 
-/** Anything an adapter throws beside its typed failures counts as unknown: the request may have been sent. */
-function asFailure(error: unknown, held: HeldPost, deps: WorkDeps): PlatformFailure {
-  if (error instanceof PlatformFailure) return error;
-  deps.log.error({ err: error, postId: held.id }, 'an adapter failed without saying how');
-  return new PlatformFailure('unknown', 'Something unexpected happened while the network was asked.', { cause: error });
-}
-
-async function inTime(call: Promise<PublishResult>, timeoutMs: number): Promise<PublishResult>;
-async function inTime(call: Promise<PublishResult | null>, timeoutMs: number): Promise<PublishResult | null>;
-async function inTime<T>(call: Promise<T>, timeoutMs: number): Promise<T> {
+/**
+ * Calls an adapter and gives its answer or its failure; anything it throws beside its typed failures, and an answer that never comes, counts as
+ * unknown: the request may have been sent.
+ */
+async function ask<T>(call: () => Promise<T>, platform: Platform, held: HeldPost, deps: WorkDeps): Promise<T | PlatformFailure> {
   let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new PlatformFailure('unknown', 'The network did not answer in time.')), timeoutMs);
+  const limit = new Promise<PlatformFailure>((resolve) => {
+    timer = setTimeout(() => resolve(new PlatformFailure('unknown', 'The network did not answer in time.')), platform.publishTimeoutMs + GRACE_MS);
   });
   try {
-    return await Promise.race([call, limit]);
+    return await Promise.race([call(), limit]);
+  } catch (error) {
+    if (error instanceof PlatformFailure) return error;
+    deps.log.error({ err: error, postId: held.id }, 'an adapter failed without saying how');
+    return new PlatformFailure('unknown', 'Something unexpected happened while the network was asked.', { cause: error });
   } finally {
     clearTimeout(timer);
   }
