@@ -28,7 +28,7 @@ const TABLE: Record<string, string[]> = {
 const DOMAINS = ['publishing', 'posts', 'sources', 'insights', 'channels', 'webhooks', 'billing', 'media', 'accounts'];
 const SHELLS = ['http', 'jobs', 'db', 'lib'];
 /** They build things, or are started by hand: they may import everything. */
-const BUILDERS = ['compose.ts', 'main.ts', 'cli'];
+const isBuilder = (room: string): boolean => room === 'cli' || /^(compose|main)\b.*\.ts$/.test(room);
 /** `http` shows who acts and `accounts` owns that word; a type costs no dependency at run time. */
 const TYPES_ALLOWED = new Set(['http -> accounts/actor.ts']);
 
@@ -59,7 +59,7 @@ test('imports follow the table of docs/architecture.md', () => {
       if (!specifier.startsWith('.')) return [];
       const target = path.posix.join(path.posix.dirname(file), specifier).replace(/\.js$/, '.ts');
       const [from, to] = [roomOf(file), roomOf(target)];
-      if (from === to || BUILDERS.includes(from) || isAllowed(from, to)) return [];
+      if (from === to || isBuilder(from) || isAllowed(from, to)) return [];
       if (typeOnly && TYPES_ALLOWED.has(`${from} -> ${target}`)) return [];
       return [`${file} imports ${target}: ${from} may not import ${to}`];
     }),
@@ -72,7 +72,7 @@ test('no domain imports the store of another', () => {
     imports.flatMap(({ specifier }) => {
       if (!specifier.startsWith('.') || !specifier.endsWith('-store.js')) return [];
       const target = path.posix.join(path.posix.dirname(file), specifier);
-      return roomOf(file) === roomOf(target) || BUILDERS.includes(roomOf(file)) ? [] : [`${file} imports ${target}`];
+      return roomOf(file) === roomOf(target) || isBuilder(roomOf(file)) ? [] : [`${file} imports ${target}`];
     }),
   );
   assert.deepEqual(wrong, []);
@@ -80,7 +80,7 @@ test('no domain imports the store of another', () => {
 
 test('no file imports back into one that builds', () => {
   const wrong = sources.flatMap(({ file, imports }) =>
-    BUILDERS.includes(roomOf(file)) ? [] : imports.filter(({ specifier }) => /\/(compose|main|config)\.js$|\/cli\//.test(specifier)).map(({ specifier }) => `${file} imports ${specifier}`),
+    isBuilder(roomOf(file)) ? [] : imports.filter(({ specifier }) => /\/(compose[\w-]*|main|config)\.js$|\/cli\//.test(specifier)).map(({ specifier }) => `${file} imports ${specifier}`),
   );
   assert.deepEqual(wrong, []);
 });
@@ -94,7 +94,7 @@ test('adapters see no database, web server or configuration', () => {
 });
 
 test('only stores, the database room and the builders speak to MongoDB', () => {
-  const mayImport = (file: string) => file.endsWith('-store.ts') || ['db', 'jobs', 'embedded-mongodb', ...BUILDERS].includes(roomOf(file)) || file === 'http/sessions.ts';
+  const mayImport = (file: string) => file.endsWith('-store.ts') || ['db', 'jobs', 'embedded-mongodb'].includes(roomOf(file)) || isBuilder(roomOf(file)) || file === 'http/sessions.ts';
   const wrong = sources
     .filter(({ file }) => !mayImport(file))
     .flatMap(({ file, imports }) => imports.filter(({ specifier, typeOnly }) => specifier === 'mongodb' && !typeOnly).map(() => file));
@@ -138,6 +138,17 @@ test('.env.example and docs/configuration.md name the settings that config.ts re
   assert.deepEqual(inGuide.sort(), [...SETTING_NAMES].sort());
 });
 
+test('package-lock.json holds every package of every system, so that npm ci takes it anywhere', () => {
+  type Entry = Partial<Record<'dependencies' | 'optionalDependencies' | 'devDependencies', Record<string, string>>>;
+  const { packages } = JSON.parse(readFileSync(path.join(root, 'package-lock.json'), 'utf8')) as { packages: Record<string, Entry> };
+  const missing = Object.entries(packages).flatMap(([at, entry]) =>
+    Object.keys({ ...entry.dependencies, ...entry.optionalDependencies, ...(at === '' ? entry.devDependencies : {}) })
+      .filter((name) => !foldersAbove(at).some((folder) => packages[`${folder}node_modules/${name}`] !== undefined))
+      .map((name) => `${at} needs ${name}`),
+  );
+  assert.deepEqual(missing, []);
+});
+
 test('links between the documents lead somewhere', () => {
   const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', ...filesBelow('docs').map((file) => `docs/${file}`)].filter((file) => file.endsWith('.md'));
   const broken = documents.flatMap((file) => {
@@ -158,6 +169,12 @@ function leadsSomewhere(from: string, link: string): boolean {
   if (anchor === undefined || !file.endsWith('.md')) return true;
   const headings = [...readFileSync(path.join(root, file), 'utf8').matchAll(/^#+ (.+)$/gm)].map((match) => match[1] ?? '');
   return headings.some((heading) => heading.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, '').trim().replace(/\s/g, '-') === anchor);
+}
+
+/** Where npm would look for what a package at `at` needs, as prefixes of lockfile keys. */
+function foldersAbove(at: string): string[] {
+  const parts = at === '' ? [] : at.split('/node_modules/');
+  return ['', ...parts.map((_, i) => `${parts.slice(0, i + 1).join('/node_modules/')}/`)];
 }
 
 function isAllowed(from: string, to: string): boolean {
