@@ -1,4 +1,4 @@
-/** A post that this worker has leased: its moves are applied one after the other, each saved before the next. */
+/** A post that this worker has leased: its moves are applied in order and saved; those that gather during a write go into the next one together. */
 import type { Logger } from '../lib/logger.js';
 import type { Change, Post, PostEvent } from '../posts/post.js';
 import { eventsBetween, withEvents } from '../posts/post-events.js';
@@ -38,7 +38,8 @@ export function holdPost(claimed: Post, deps: HeldPostDeps): HeldPost {
   let current = claimed;
   let lost = false;
   let unsettled = 0;
-  let queue: Promise<unknown> = Promise.resolve();
+  let waiting: { move: (post: Post) => Post; resolve: (won: boolean) => void; reject: (error: unknown) => void }[] = [];
+  let writing = false;
 
   async function store(after: Post): Promise<boolean> {
     const told = withEvents(after, eventsBetween(current, after), deps.now());
@@ -52,29 +53,44 @@ export function holdPost(claimed: Post, deps: HeldPostDeps): HeldPost {
     return true;
   }
 
-  function enqueue<T>(work: () => Promise<T>): Promise<T> {
-    const result = queue.then(work);
-    queue = result.catch(() => undefined);
-    return result;
+  async function write(): Promise<void> {
+    while (waiting.length > 0) {
+      const batch = waiting.splice(0);
+      try {
+        const won = !lost && (await store(batch.reduce((post, { move }) => move(post), current)));
+        for (const { resolve } of batch) resolve(won);
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    writing = false;
+  }
+
+  function enqueue(move: (post: Post) => Post): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      waiting.push({ move, resolve, reject });
+      if (writing) return;
+      writing = true;
+      // Moves of the same moment, such as the intents for several channels, travel together.
+      queueMicrotask(() => void write());
+    });
   }
 
   return {
     id: claimed.id,
     current: () => current,
     lost: () => lost,
-    apply: (move) => enqueue(async () => !lost && store(move(current))),
+    apply: enqueue,
     expect(steps) {
       unsettled = steps;
     },
-    settle: (move) => enqueue(async () => {
+    settle(move) {
       unsettled -= 1;
-      if (lost) return false;
-      const after = move(current);
-      return store(unsettled === 0 ? { ...after, lease: null } : after);
-    }),
-    release: () => enqueue(async () => {
-      if (!lost && current.lease !== null) await store({ ...current, lease: null });
-    }),
+      return enqueue(unsettled === 0 ? (post) => ({ ...move(post), lease: null }) : move);
+    },
+    async release() {
+      if (!lost && current.lease !== null) await enqueue((post) => ({ ...post, lease: null }));
+    },
   };
 }
 

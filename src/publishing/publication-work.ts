@@ -4,6 +4,7 @@ import { PlatformFailure, type Credentials, type Platform, type PlatformContent,
 import type { Post, Publication } from '../posts/post.js';
 import type { HeldPost } from './held-post.js';
 import { afterLookUp, nextStep, type RetryPolicy } from './retry-policy.js';
+import type { Turns } from './turns.js';
 import { failureOf, recordAcceptance, recordFailure, recordLookUp, recordMissed, recordPollFailure, recordStillHeld, recordUnconfirmed, startSending } from './transitions.js';
 
 /** What the publisher needs to act on a channel. */
@@ -21,6 +22,7 @@ export interface WorkDeps {
   session(channelId: string): Promise<ChannelSession | null>;
   markSignedOut(channelId: string, problem: string): Promise<void>;
   policy: RetryPolicy;
+  turns: Turns;
   now(): Date;
   random(): number;
   log: Logger;
@@ -30,7 +32,8 @@ export interface WorkDeps {
 const GRACE_MS = 5_000;
 
 /**
- * Runs every due publication of a leased post at once. Intents are stored together before any call; each outcome as it comes.
+ * Runs every due publication of a leased post at once. The intent of each is stored before its call, its outcome as it comes, and the last outcome
+ * ends the lease.
  */
 export async function workOnPost(held: HeldPost, deps: WorkDeps): Promise<void> {
   const now = deps.now();
@@ -42,14 +45,28 @@ export async function workOnPost(held: HeldPost, deps: WorkDeps): Promise<void> 
   }
   const timely = due.filter((p) => !late.includes(p));
   held.expect(timely.length);
-  const ready = await openSessions(held, timely, deps);
-  const fresh = ready.filter(({ publication }) => isFresh(publication)).map(({ publication }) => publication.id);
-  if (fresh.length > 0 && !(await held.apply((post) => startSending(post, fresh, deps.now())))) return;
-  await Promise.all(ready.map(({ publication, session }) => {
-    if (isFresh(publication)) return publish(held, publication, session, deps);
-    if (publication.handle !== null) return poll(held, publication, session, deps);
-    return lookUp(held, publication, session, deps);
-  }));
+  await Promise.all(timely.map((publication) => (isFresh(publication) ? send(held, publication, deps) : ask(held, publication, deps))));
+}
+
+/** A publish call, at the channel's turn. */
+async function send(held: HeldPost, publication: Publication, deps: WorkDeps): Promise<void> {
+  const endTurn = await deps.turns.take(publication.channelId);
+  if (endTurn === null) return;
+  try {
+    const session = held.lost() ? null : await openSession(held, publication, deps);
+    if (session === null) return;
+    if (await held.apply((post) => startSending(post, [publication.id], deps.now()))) await publish(held, publication, session, deps);
+  } finally {
+    endTurn();
+  }
+}
+
+/** A question to the network about what it accepted or may have accepted. */
+async function ask(held: HeldPost, publication: Publication, deps: WorkDeps): Promise<void> {
+  const session = await openSession(held, publication, deps);
+  if (session === null) return;
+  if (publication.handle === null) await lookUp(held, publication, session, deps);
+  else await poll(held, publication, session, deps);
 }
 
 function needsWork(publication: Publication, now: Date): boolean {
@@ -71,25 +88,18 @@ function isTooLate(post: Post, publication: Publication, now: Date, policy: Retr
   return now.getTime() - since > policy.latenessLimitMs;
 }
 
-interface Ready {
-  publication: Publication;
-  session: ChannelSession;
-}
-
-async function openSessions(held: HeldPost, due: Publication[], deps: WorkDeps): Promise<Ready[]> {
-  const opened = await Promise.all(due.map(async (publication): Promise<Ready | null> => {
-    try {
-      const session = await deps.session(publication.channelId);
-      if (session !== null) return { publication, session };
-      await settleWithoutSession(held, publication, null, deps);
-    } catch (error) {
-      if (!(error instanceof PlatformFailure)) deps.log.error({ err: error, postId: held.id }, 'a channel could not be opened');
-      const failure = error instanceof PlatformFailure ? error : new PlatformFailure('unreachable', 'The channel could not be opened just now.', { cause: error });
-      await settleWithoutSession(held, publication, failure, deps);
-    }
-    return null;
-  }));
-  return opened.filter((entry) => entry !== null);
+/** Null when the channel can't be used; then the step is settled already. */
+async function openSession(held: HeldPost, publication: Publication, deps: WorkDeps): Promise<ChannelSession | null> {
+  let failure: PlatformFailure | null = null;
+  try {
+    const session = await deps.session(publication.channelId);
+    if (session !== null) return session;
+  } catch (error) {
+    if (!(error instanceof PlatformFailure)) deps.log.error({ err: error, postId: held.id }, 'a channel could not be opened');
+    failure = error instanceof PlatformFailure ? error : new PlatformFailure('unreachable', 'The channel could not be opened just now.', { cause: error });
+  }
+  await settleWithoutSession(held, publication, failure, deps);
+  return null;
 }
 
 /**
@@ -124,7 +134,7 @@ async function publish(held: HeldPost, publication: Publication, session: Channe
   const startedAt = deps.now();
   const { platform, credentials, io } = session;
   const content = contentFor(held.current(), publication);
-  const answer = await ask(() => platform.publish(content, credentials, io), platform, held, deps);
+  const answer = await answerOf(() => platform.publish(content, credentials, io), platform, held, deps);
   if (answer instanceof PlatformFailure) await settleFailure(held, publication, startedAt, answer, platform.lookUp !== undefined, deps);
   else await held.settle((post) => recordAcceptance(post, publication.id, 'publish', startedAt, answer, deps.now()));
 }
@@ -139,7 +149,7 @@ async function poll(held: HeldPost, publication: Publication, session: ChannelSe
     await giveUp();
     return;
   }
-  const answer = await ask(() => processing.poll(handle, credentials, io), platform, held, deps);
+  const answer = await answerOf(() => processing.poll(handle, credentials, io), platform, held, deps);
   const isOver = publication.processingSince !== null && deps.now().getTime() - publication.processingSince.getTime() > processing.giveUpAfterMs;
   if (answer instanceof PlatformFailure) await settlePollFailure(held, publication, startedAt, answer, isOver, deps);
   else if (answer.state === 'processing' && isOver) await giveUp();
@@ -166,7 +176,7 @@ async function lookUp(held: HeldPost, publication: Publication, session: Channel
   }
   const since = publication.attempts.findLast((attempt) => attempt.kind === 'publish')?.startedAt ?? held.current().createdAt;
   const content = contentFor(held.current(), publication);
-  const answer = await ask(() => asking.find(content, since, credentials, io), platform, held, deps);
+  const answer = await answerOf(() => asking.find(content, since, credentials, io), platform, held, deps);
   if (answer !== null && !(answer instanceof PlatformFailure)) {
     await held.settle((post) => recordAcceptance(post, publication.id, 'lookup', startedAt, answer, deps.now()));
     return;
@@ -202,7 +212,7 @@ function neverAnswered(): PlatformFailure {
  * Calls an adapter and gives its answer or its failure; anything it throws beside its typed failures, and an answer that never comes, counts as
  * unknown: the request may have been sent.
  */
-async function ask<T>(call: () => Promise<T>, platform: Platform, held: HeldPost, deps: WorkDeps): Promise<T | PlatformFailure> {
+async function answerOf<T>(call: () => Promise<T>, platform: Platform, held: HeldPost, deps: WorkDeps): Promise<T | PlatformFailure> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<PlatformFailure>((resolve) => {
     timer = setTimeout(() => resolve(new PlatformFailure('unknown', 'The network did not answer in time.')), platform.publishTimeoutMs + GRACE_MS);

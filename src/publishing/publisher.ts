@@ -3,6 +3,7 @@ import { newToken } from '../lib/ids.js';
 import { earliestDue, type Change, type Lease, type Post, type PostEvent } from '../posts/post.js';
 import { holdPost, type HeldPost } from './held-post.js';
 import { workOnPost, type WorkDeps } from './publication-work.js';
+import { createTurns } from './turns.js';
 import { createWriteCollector } from './write-collector.js';
 
 /** What publishing asks of the posts; `posts/post-store.ts` keeps it. */
@@ -16,7 +17,7 @@ export interface DuePosts {
   dueTimes(until: Date, limit: number): Promise<Date[]>;
 }
 
-export interface PublisherDeps extends WorkDeps {
+export interface PublisherDeps extends Omit<WorkDeps, 'turns'> {
   posts: DuePosts;
   /** Names this process in leases. */
   owner: string;
@@ -39,8 +40,11 @@ export interface Publisher {
   stop(graceMs: number): Promise<void>;
 }
 
+/** Platform calls under way at once. */
 const SLOTS = 500;
-const BATCH = 100;
+/** Posts leased at once: most wait for their moment or their channel's turn, which costs only memory. */
+const MAX_HELD = 5_000;
+const BATCH = 200;
 /** Claimed this much ahead, so that a post starts on its millisecond. */
 const CLAIM_AHEAD_MS = 1_000;
 /** Outlasts the longest platform call (time-outs are at most 60 s) and is renewed three times within. */
@@ -49,6 +53,8 @@ const WAKE_AHEAD_MS = 60_000;
 
 export function createPublisher(deps: PublisherDeps): Publisher {
   const collector = createWriteCollector((changes) => deps.posts.saveMany(changes));
+  const turns = createTurns(SLOTS);
+  const workDeps: WorkDeps = { ...deps, turns };
   const working = new Map<string, { work: Promise<void>; token: string }>();
   const waiting = new Map<string, { post: Post; timer: NodeJS.Timeout }>();
   let stopping = false;
@@ -93,13 +99,13 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       deps.log.error({ err: error, postId: post.id }, 'a post could not be worked on; its lease will run out and it is taken up again');
     }).finally(() => {
       working.delete(post.id);
-      if (working.size === SLOTS - BATCH) nudge();
+      if (working.size === MAX_HELD - BATCH) nudge();
     });
     working.set(post.id, { work, token: post.lease!.token });
   }
 
   async function workAndRelease(held: HeldPost): Promise<void> {
-    await workOnPost(held, deps);
+    await workOnPost(held, workDeps);
     await held.release();
     const due = held.lost() ? null : earliestDue(held.current().publications);
     if (due !== null) await wake(due);
@@ -112,7 +118,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
 
   async function claimAll(): Promise<void> {
     while (!stopping) {
-      const free = SLOTS - working.size - waiting.size;
+      const free = MAX_HELD - working.size - waiting.size;
       if (free <= 0) return;
       const claimed = await deps.posts.claimDue(new Date(deps.now().getTime() + CLAIM_AHEAD_MS), newLease(), Math.min(BATCH, free));
       await takeOn(claimed);
@@ -163,6 +169,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     async stop(graceMs) {
       stopping = true;
       clearInterval(renewal);
+      turns.close();
       await claiming?.catch(() => undefined);
       for (const { timer } of waiting.values()) clearTimeout(timer);
       const unstarted = [...waiting.values()].map(({ post }) => post);
