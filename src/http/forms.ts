@@ -1,0 +1,69 @@
+/** Wraps the POST route of a form: when a rule is broken, the same form comes back with what was typed and what is wrong. */
+import type { Request, RequestHandler, Response } from 'express';
+import { AppError, type FieldProblem } from '../lib/app-error.js';
+
+export interface FormProblems {
+  /** What the user sent, by field name; passwords and tokens left out. Repeated fields are lists. */
+  input: Record<string, string | string[]>;
+  /** What is wrong, by field name; several problems of one field are joined. */
+  problems: Record<string, string>;
+  /** The same, one by one, with platform and code where they have one. */
+  fields: FieldProblem[];
+  /** One sentence for the top of the form. */
+  message: string;
+}
+
+type Route = (req: Request, res: Response) => unknown;
+type RenderAgain = (req: Request, res: Response, form: FormProblems) => unknown;
+
+/**
+ * @param handler does the work and answers; may throw AppError
+ * @param renderAgain renders the form's page; the status is set already (422 when the input is at fault, 409 on a conflict)
+ */
+export function form(handler: Route, renderAgain: RenderAgain): RequestHandler {
+  return async (req, res) => {
+    try {
+      await handler(req, res);
+    } catch (error) {
+      if (!(error instanceof AppError) || !(error.kind in FORM_STATUS)) throw error;
+      res.status(FORM_STATUS[error.kind]!);
+      if (error.retryAfterS !== undefined) res.set('Retry-After', String(error.retryAfterS));
+      await renderAgain(req, res, describe(req, error));
+    }
+  };
+}
+
+const FORM_STATUS: Partial<Record<AppError['kind'], number>> = { invalid: 422, conflict: 409, 'too-many': 429 };
+
+function describe(req: Request, error: AppError): FormProblems {
+  const problems: Record<string, string> = {};
+  for (const { field, message } of error.fields) problems[field] = problems[field] === undefined ? message : `${problems[field]} ${message}`;
+  const few = error.fields.length > 0 && error.kind === 'invalid';
+  const message = few ? 'Please look at the fields marked below; nothing was saved yet.' : error.message;
+  return { input: typedFields(req), problems, fields: error.fields, message };
+}
+
+const SECRET_FIELD = /password|secret|token|^_csrf$/i;
+
+/** What a form sent, without its secrets; fit to be shown to the person who sent it. */
+export function typedFields(req: Request): Record<string, string | string[]> {
+  const typed: Record<string, string | string[]> = {};
+  if (typeof req.body !== 'object' || req.body === null) return typed;
+  for (const [name, value] of Object.entries(req.body as Record<string, unknown>)) {
+    if (SECRET_FIELD.test(name)) continue;
+    if (typeof value === 'string') typed[name] = value;
+    else if (Array.isArray(value)) typed[name] = value.filter((item) => typeof item === 'string');
+  }
+  return typed;
+}
+
+/** True for requests that htmx made: they want a fragment or an `HX-Redirect`, not a page. */
+export function isHtmx(req: Request): boolean {
+  return req.get('hx-request') === 'true';
+}
+
+/** Sends the browser on after a form did its work, by `303` or, for htmx, `HX-Redirect`. */
+export function goTo(req: Request, res: Response, path: string): void {
+  if (isHtmx(req)) res.set('HX-Redirect', path).status(204).end();
+  else res.redirect(303, path);
+}

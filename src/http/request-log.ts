@@ -1,0 +1,28 @@
+/** One log line per request: method, path without its query (it may hold keys), status, time. */
+import type { RequestHandler } from 'express';
+import { pinoHttp } from 'pino-http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from '../lib/logger.js';
+
+const QUIET = /^\/(assets|vendor)\/|^\/(healthz|readyz)$/;
+
+export function requestLog(log: Logger): RequestHandler {
+  const handler = pinoHttp({
+    logger: log,
+    genReqId: (req: IncomingMessage) => (req as IncomingMessage & { requestId: string }).requestId,
+    autoLogging: { ignore: (req: IncomingMessage) => QUIET.test(pathOf(req)) },
+    customLogLevel: (_req: IncomingMessage, res: ServerResponse, error?: Error) => (error !== undefined || res.statusCode >= 500 ? 'error' : 'info'),
+    quietReqLogger: true,
+    serializers: { req: () => undefined, res: () => undefined, err: () => undefined },
+    customProps: (req: IncomingMessage, res: ServerResponse) => ({ method: req.method, path: pathOf(req), status: res.statusCode }),
+    customSuccessMessage: () => 'request',
+    customErrorMessage: () => 'request failed',
+    customAttributeKeys: { reqId: 'requestId', responseTime: 'tookMs' },
+  });
+  return (req, res, next) => handler(req, res, next);
+}
+
+function pathOf(req: IncomingMessage): string {
+  const url = (req as IncomingMessage & { originalUrl?: string }).originalUrl ?? req.url ?? '';
+  return url.split('?', 1)[0] ?? '';
+}
