@@ -10,12 +10,29 @@ export interface PlatformIo {
   baseUrls: PlatformUrls;
   /** The app that the operator registered with the network; the simulator accepts any. */
   app: { clientId: string; clientSecret: string };
+  /**
+   * The bytes of a media item, for networks that want an upload instead of a URL. A simulated channel gets a small
+   * placeholder that names the URL, so that nothing outside is fetched.
+   * @throws PlatformFailure `rejected` when the URL can't be read for good, `unreachable` when trying again may help.
+   */
+  readMedia(item: MediaItem): Promise<MediaBytes>;
 }
 
+export interface MediaBytes {
+  data: Uint8Array;
+  /** E.g. `image/jpeg`. */
+  contentType: string;
+}
+
+/** A network's addresses by role, without a trailing slash; several may be the same host. */
 export interface PlatformUrls {
-  /** Where API calls go, no trailing slash, e.g. `https://api.x.com`. */
+  /** Where API calls go, e.g. `https://api.x.com`. */
   api: string;
-  /** Where a browser goes to consent, e.g. `https://x.com`. */
+  /** Where codes and refresh tokens are exchanged, e.g. `https://oauth2.googleapis.com`. */
+  auth: string;
+  /** Where a browser goes to consent, e.g. `https://accounts.google.com`. */
+  consent: string;
+  /** Where profiles and posts can be seen, e.g. `https://x.com`. */
   web: string;
 }
 
@@ -53,6 +70,8 @@ export interface PlatformContent {
   options: Record<string, unknown>;
   /** Stable for this publication across every attempt: pass it on where the network honours one. */
   idempotencyKey: string;
+  /** When it was due: the same for every attempt, so an adapter can make ids from it. */
+  scheduledAt?: Date;
 }
 
 /** The network accepted it. */

@@ -1,0 +1,132 @@
+/** Bluesky: text of 300 graphemes, answers at once, and record keys that the client chooses make every create safe to repeat. */
+import { z } from 'zod';
+import { callNetwork, readAnswer, type NetworkCall } from '../network-call.js';
+import { requestTokens, type Tokens } from '../oauth-tokens.js';
+import type { CredentialGrant, Credentials, Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
+import { blueskyFailure, isMissingRecord, isTakenKey } from './bluesky-failures.js';
+import { buildPost } from './bluesky-record.js';
+import { recordKey } from './record-key.js';
+
+const NAME = 'Bluesky';
+const COLLECTION = 'app.bsky.feed.post';
+const TIMEOUT_MS = 30_000;
+
+const credentialsSchema = z.object({ accessToken: z.string(), refreshToken: z.string(), did: z.string(), handle: z.string() });
+type BlueskyCredentials = z.infer<typeof credentialsSchema>;
+
+const created = z.object({ uri: z.string().startsWith('at://'), cid: z.string() });
+const session = z.object({ did: z.string(), handle: z.string() });
+const profile = z.object({ displayName: z.string().optional(), avatar: z.string().optional() });
+
+export const bluesky = {
+  id: 'bluesky',
+  name: NAME,
+  icon: 'bluesky',
+  urls: { api: 'https://bsky.social', auth: 'https://bsky.social', consent: 'https://bsky.social', web: 'https://bsky.app' },
+  optionsKey: 'blueSkyOptions',
+  limits: {
+    // https://docs.bsky.app/docs/advanced-guides/posts and the lexicon app.bsky.feed.post
+    text: { max: 300, counting: 'graphemes', maxBytes: 3000, required: false },
+    media: { min: 0, max: 4, kinds: ['image'], maxVideos: 0, mixed: false },
+  },
+  publishTimeoutMs: TIMEOUT_MS,
+
+  async verify(credentials, io) {
+    const { accessToken } = credentialsSchema.parse(credentials);
+    const me = await read(io, accessToken, 'com.atproto.server.getSession', {}, session);
+    const shown = await read(io, accessToken, 'app.bsky.actor.getProfile', { actor: me.did }, profile);
+    return {
+      remoteId: me.did,
+      username: me.handle,
+      displayName: shown.displayName ?? me.handle,
+      profileUrl: `${io.baseUrls.web}/profile/${me.handle}`,
+      avatarUrl: shown.avatar ?? null,
+    };
+  },
+
+  async publish(content, credentials, io) {
+    const mine = credentialsSchema.parse(credentials);
+    const rkey = recordKey(content);
+    const record = await buildPost(content, mine.accessToken, io);
+    const call: NetworkCall = {
+      network: NAME, effect: 'create', method: 'POST', url: xrpc(io, 'com.atproto.repo.createRecord'), timeoutMs: TIMEOUT_MS, token: mine.accessToken,
+      body: { repo: mine.did, collection: COLLECTION, rkey, record },
+    };
+    const answer = await callNetwork(io, call);
+    if (isTakenKey(answer)) return (await findRecord(rkey, mine, io)) ?? published(`at://${mine.did}/${COLLECTION}/${rkey}`, mine, io);
+    if (answer.status >= 400) throw blueskyFailure(answer, io);
+    return published(readAnswer(call, created, answer).uri, mine, io);
+  },
+
+  oauth: {
+    authorizeUrl({ state, redirectUri, codeChallenge }, io) {
+      const query = new URLSearchParams({
+        response_type: 'code', client_id: io.app.clientId, redirect_uri: redirectUri, state, scope: 'atproto transition:generic',
+        code_challenge: codeChallenge, code_challenge_method: 'S256',
+      });
+      return `${io.baseUrls.consent}/oauth/authorize?${query}`;
+    },
+    async exchange({ code, redirectUri, codeVerifier }, io) {
+      const tokens = await askForTokens(io, { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: codeVerifier });
+      const me = await read(io, tokens.accessToken, 'com.atproto.server.getSession', {}, session);
+      return grant(tokens, me);
+    },
+    async refresh(credentials, io) {
+      const mine = credentialsSchema.parse(credentials);
+      return grant(await askForTokens(io, { grant_type: 'refresh_token', refresh_token: mine.refreshToken }), mine);
+    },
+  },
+
+  lookUp: {
+    // The record key follows from the publication, so one read answers for certain whether it is there.
+    async find(content: PlatformContent, _since: Date, credentials: Credentials, io: PlatformIo) {
+      return findRecord(recordKey(content), credentialsSchema.parse(credentials), io);
+    },
+  },
+
+  remove: {
+    async remove(remoteId, credentials, io) {
+      const { accessToken, did } = credentialsSchema.parse(credentials);
+      const answer = await callNetwork(io, {
+        network: NAME, effect: 'read', method: 'POST', url: xrpc(io, 'com.atproto.repo.deleteRecord'), timeoutMs: TIMEOUT_MS, token: accessToken,
+        body: { repo: did, collection: COLLECTION, rkey: remoteId.split('/').at(-1) },
+      });
+      if (answer.status >= 400) throw blueskyFailure(answer, io);
+    },
+  },
+} satisfies Platform;
+
+async function read<T>(io: PlatformIo, token: string, method: string, query: Record<string, string>, schema: z.ZodType<T>): Promise<T> {
+  const call: NetworkCall = { network: NAME, effect: 'read', method: 'GET', url: xrpc(io, method), query, timeoutMs: TIMEOUT_MS, token };
+  const answer = await callNetwork(io, call);
+  if (answer.status >= 400) throw blueskyFailure(answer, io);
+  return readAnswer(call, schema, answer);
+}
+
+async function findRecord(rkey: string, mine: BlueskyCredentials, io: PlatformIo): Promise<PublishResult | null> {
+  const call: NetworkCall = {
+    network: NAME, effect: 'read', method: 'GET', url: xrpc(io, 'com.atproto.repo.getRecord'), timeoutMs: TIMEOUT_MS, token: mine.accessToken,
+    query: { repo: mine.did, collection: COLLECTION, rkey },
+  };
+  const answer = await callNetwork(io, call);
+  if (isMissingRecord(answer)) return null;
+  if (answer.status >= 400) throw blueskyFailure(answer, io);
+  return published(readAnswer(call, z.object({ uri: z.string() }), answer).uri, mine, io);
+}
+
+function published(uri: string, { handle }: BlueskyCredentials, io: PlatformIo): PublishResult {
+  return { state: 'published', remoteId: uri, url: `${io.baseUrls.web}/profile/${handle}/post/${uri.split('/').at(-1)}` };
+}
+
+async function askForTokens(io: PlatformIo, form: Record<string, string>): Promise<Tokens> {
+  return requestTokens(io, { network: NAME, url: `${io.baseUrls.auth}/oauth/token`, form: { client_id: io.app.clientId, ...form } });
+}
+
+function grant(tokens: Tokens, { did, handle }: { did: string; handle: string }): CredentialGrant {
+  const credentials: BlueskyCredentials = { accessToken: tokens.accessToken, refreshToken: tokens.refreshToken ?? '', did, handle };
+  return { credentials, expiresAt: tokens.expiresAt };
+}
+
+function xrpc(io: PlatformIo, method: string): string {
+  return `${io.baseUrls.api}/xrpc/${method}`;
+}

@@ -1,0 +1,75 @@
+/** The one check of a post's content against a platform's limits, shared by the page, the API and the publisher. */
+import { ErrorCode, type FieldProblem } from '../lib/app-error.js';
+import type { MediaItem, MediaKind, Platform, PlatformContent } from './platform.js';
+import { textLength, unitName } from './text-length.js';
+
+/** What can be checked before anything is sent. */
+export type CheckableContent = Pick<PlatformContent, 'text' | 'media'> & Partial<Pick<PlatformContent, 'options'>>;
+
+export interface TextCount {
+  length: number;
+  max: number;
+  /** Set when the platform also limits the size in bytes, e.g. Bluesky. */
+  bytes?: { length: number; max: number };
+}
+
+/** Length and limit as the composer's counter shows them. */
+export function countText(platform: Platform, text: string): TextCount {
+  const { max, counting, maxBytes } = platform.limits.text;
+  const counted = { length: textLength(counting, text), max };
+  return maxBytes === undefined ? counted : { ...counted, bytes: { length: textLength('bytes', text), max: maxBytes } };
+}
+
+/** @returns every rule of this platform that the content breaks; empty when it can be sent. Fields are `post` and `mediaUrls`. */
+export function checkContent(platform: Platform, content: CheckableContent): FieldProblem[] {
+  const problem = (field: string, code: number, message: string): FieldProblem => ({ field, code, message, platform: platform.id });
+  return [
+    ...textProblems(platform, content).map((message) => problem('post', ErrorCode.textTooLong, message)),
+    ...mediaProblems(platform, content.media).map((message) => problem('mediaUrls', ErrorCode.mediaRule, message)),
+  ];
+}
+
+function textProblems(platform: Platform, { text, media }: CheckableContent): string[] {
+  const { limits, name } = platform;
+  if (text.trim() === '' && (limits.text.required || media.length === 0)) return [`${name} needs a text. Write something to publish.`];
+  const { length, max, bytes } = countText(platform, text);
+  if (length > max) {
+    return [`The text is too long for ${name}: ${number(length)} ${unitName[limits.text.counting]}, at most ${number(max)}. Shorten it by ${number(length - max)}.`];
+  }
+  if (bytes !== undefined && bytes.length > bytes.max) {
+    return [`The text is too large for ${name}: ${number(bytes.length)} bytes, at most ${number(bytes.max)}. Use fewer emoji or accents, or shorten it.`];
+  }
+  return [];
+}
+
+function mediaProblems({ limits: { media: rule }, name }: Platform, media: MediaItem[]): string[] {
+  const kinds = new Set(media.map((item) => item.kind).filter((kind) => kind !== 'unknown'));
+  if (rule.requires !== undefined && !media.some((item) => item.kind === rule.requires)) {
+    return [`${name} needs ${withArticle(rule.requires)}. Add the URL of ${withArticle(rule.requires)}${rule.requires === 'video' ? ', for example one that ends in .mp4, or mark it as a video' : ''}.`];
+  }
+  if (media.length < rule.min) return [`${name} needs at least ${count(rule.min, 'media file')}. Add its URL.`];
+  if (media.length > rule.max) {
+    if (rule.max === 0) return [`${name} takes no media files here. Remove them or don't post to ${name}.`];
+    return [`${name} takes at most ${count(rule.max, 'media file')}, this post has ${media.length}. Remove ${media.length - rule.max}.`];
+  }
+  const refused = [...kinds].find((kind) => !rule.kinds.includes(kind));
+  if (refused !== undefined) return [`${name} doesn't take ${PLURAL[refused]}. It takes ${rule.kinds.map((kind) => PLURAL[kind]).join(' and ')}.`];
+  const videos = media.filter((item) => item.kind === 'video').length;
+  if (videos > rule.maxVideos) return [`${name} takes at most ${count(rule.maxVideos, 'video')} in a post, this one has ${videos}.`];
+  if (!rule.mixed && kinds.size > 1) return [`${name} doesn't mix ${[...kinds].map((kind) => PLURAL[kind]).join(' and ')} in one post. Use one kind.`];
+  return [];
+}
+
+const PLURAL: Record<MediaKind, string> = { image: 'images', video: 'videos', document: 'documents', unknown: 'files' };
+
+function withArticle(kind: MediaKind): string {
+  return kind === 'image' ? 'an image' : `a ${kind}`;
+}
+
+function count(n: number, noun: string): string {
+  return `${n === 1 ? 'one' : n} ${noun}${n === 1 ? '' : 's'}`;
+}
+
+function number(n: number): string {
+  return n.toLocaleString('en');
+}

@@ -1,0 +1,150 @@
+/** One HTTP call to a network, with every way of getting no usable answer turned into the failure that it means. */
+import axios, { type AxiosRequestConfig } from 'axios';
+import type { ZodType } from 'zod';
+import { ErrorCode } from '../lib/app-error.js';
+import { PlatformFailure, type PlatformIo } from './platform.js';
+
+export interface NetworkCall {
+  /** The network's name for messages, e.g. `Bluesky`. */
+  network: string;
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  url: string;
+  /**
+   * `create`: this call makes something public, so silence and 5xx leave its outcome `unknown`.
+   * `read`: repeating it does no harm, so they count as `unreachable`.
+   */
+  effect: 'create' | 'read';
+  timeoutMs: number;
+  token?: string;
+  headers?: Record<string, string>;
+  query?: Record<string, string>;
+  /** Sent as JSON; a URLSearchParams, FormData or Uint8Array is sent as what it is. */
+  body?: unknown;
+}
+
+/** An answer that the network meant: status below 500. */
+export interface NetworkAnswer {
+  status: number;
+  /** Names in lower case. */
+  headers: Record<string, string>;
+  /** Parsed JSON, null when the body is something else. */
+  body: unknown;
+}
+
+/** Codes that prove that no byte of the request left this machine. */
+const NOTHING_WAS_SENT = new Set([
+  'ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'UND_ERR_CONNECT_TIMEOUT',
+  'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'SELF_SIGNED_CERT_IN_CHAIN',
+]);
+
+/**
+ * @throws PlatformFailure `unreachable` when nothing was sent (or the call only reads), `unknown` when a create may have been
+ *   accepted: no answer, a broken one, a 5xx, a 408 or a redirect.
+ */
+export async function callNetwork(io: PlatformIo, call: NetworkCall): Promise<NetworkAnswer> {
+  const answer = await send(io, call);
+  const { status } = answer;
+  if (status >= 500 || status === 408 || (status >= 300 && status < 400)) throw noUsableAnswer(call, `HTTP ${status}`, { status, details: shorten(answer.text) });
+  const body = parseJson(answer.text);
+  if (body === undefined && status < 300 && answer.text !== '') throw noUsableAnswer(call, 'an answer that is not JSON', { status, details: shorten(answer.text) });
+  return { status, headers: answer.headers, body: body ?? null };
+}
+
+/**
+ * Reads a 2xx answer.
+ * @throws PlatformFailure as `callNetwork` when it hasn't the documented shape: the network may have done what was asked.
+ */
+export function readAnswer<T>(call: Pick<NetworkCall, 'network' | 'effect'>, schema: ZodType<T>, answer: NetworkAnswer): T {
+  const parsed = schema.safeParse(answer.body);
+  if (!parsed.success) throw noUsableAnswer(call, 'an answer without the expected fields', { status: answer.status, details: shorten(JSON.stringify(answer.body)) });
+  return parsed.data;
+}
+
+/** When the network says that it takes requests again; undefined when it doesn't say. */
+export function retryAtOf(headers: Record<string, string>, now: Date): Date | undefined {
+  const after = headers['retry-after'];
+  if (after !== undefined) {
+    const seconds = Number(after);
+    const at = Number.isFinite(seconds) ? new Date(now.getTime() + seconds * 1000) : new Date(after);
+    if (!Number.isNaN(at.getTime())) return at;
+  }
+  const reset = headers['x-rate-limit-reset'] ?? headers['ratelimit-reset'] ?? headers['x-ratelimit-reset'];
+  if (reset === undefined) return undefined;
+  const at = /^\d+(\.\d+)?$/.test(reset) ? new Date(Number(reset) * 1000) : new Date(reset);
+  return Number.isNaN(at.getTime()) ? undefined : at;
+}
+
+async function send(io: PlatformIo, call: NetworkCall): Promise<{ status: number; headers: Record<string, string>; text: string }> {
+  const config: AxiosRequestConfig<unknown> = {
+    method: call.method,
+    url: call.url,
+    params: call.query,
+    data: call.body,
+    timeout: call.timeoutMs,
+    signal: AbortSignal.timeout(call.timeoutMs),
+    headers: { accept: 'application/json', ...(call.token === undefined ? {} : { authorization: `Bearer ${call.token}` }), ...call.headers },
+    responseType: 'text',
+    transformResponse: (data: unknown) => data,
+    validateStatus: () => true,
+    maxRedirects: 0,
+  };
+  try {
+    const response = await io.http.request<unknown>(config);
+    const headers: Record<string, string> = {};
+    for (const [name, value] of Object.entries(response.headers)) headers[name.toLowerCase()] = String(value);
+    return { status: response.status, headers, text: asText(response.data) };
+  } catch (error) {
+    throw transportFailure(call, error);
+  }
+}
+
+function transportFailure(call: NetworkCall, error: unknown): PlatformFailure {
+  const codes = errorCodes(error);
+  const code = codes[0] ?? (error instanceof Error ? error.name : 'error');
+  if (codes.some((c) => NOTHING_WAS_SENT.has(c))) {
+    return new PlatformFailure('unreachable', `${call.network} can't be reached right now (${code}). Nothing was sent; Signpost tries again by itself.`, {
+      code: ErrorCode.platformUnreachable, details: code, cause: error,
+    });
+  }
+  const timedOut = codes.some((c) => c === 'ECONNABORTED' || c === 'ETIMEDOUT' || c === 'ERR_CANCELED' || c.startsWith('UND_ERR_HEADERS') || c.startsWith('UND_ERR_BODY'));
+  return noUsableAnswer(call, timedOut ? `no answer within ${Math.round(call.timeoutMs / 1000)} s` : `a broken connection (${code})`, { details: code, cause: error });
+}
+
+/** The codes of an error and of what caused it, outermost first. A connect time-out says `ETIMEDOUT` with the system call. */
+function errorCodes(error: unknown): string[] {
+  const codes: string[] = [];
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
+    const { code, syscall } = at as NodeJS.ErrnoException;
+    if (typeof code === 'string') codes.push(code === 'ETIMEDOUT' && syscall === 'connect' ? 'UND_ERR_CONNECT_TIMEOUT' : code);
+    if (at instanceof AggregateError) codes.push(...at.errors.flatMap(errorCodes));
+    if (axios.isCancel(at)) codes.push('ERR_CANCELED');
+  }
+  return codes;
+}
+
+function noUsableAnswer(call: Pick<NetworkCall, 'network' | 'effect'>, what: string, options: { status?: number; details?: string; cause?: unknown }): PlatformFailure {
+  if (call.effect === 'read') {
+    return new PlatformFailure('unreachable', `${call.network} gave ${what}. Signpost tries again by itself.`, { code: ErrorCode.platformUnreachable, ...options });
+  }
+  return new PlatformFailure('unknown', `${call.network} gave ${what}, so the post may or may not be public. Look at the profile before you send it again.`, {
+    code: ErrorCode.outcomeUnknown, ...options,
+  });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function asText(data: unknown): string {
+  if (typeof data === 'string') return data;
+  if (data instanceof Uint8Array) return Buffer.from(data).toString('utf8');
+  return data === undefined || data === null ? '' : JSON.stringify(data);
+}
+
+function shorten(text: string): string {
+  return text.length > 500 ? `${text.slice(0, 500)}…` : text;
+}

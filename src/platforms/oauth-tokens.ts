@@ -1,0 +1,76 @@
+/** What the networks' OAuth 2 token endpoints have in common: form in, tokens out, `invalid_grant` when it is over. */
+import { z } from 'zod';
+import { ErrorCode } from '../lib/app-error.js';
+import { unreachable } from './failures.js';
+import { callNetwork, readAnswer, retryAtOf } from './network-call.js';
+import { PlatformFailure, type PlatformIo } from './platform.js';
+
+const tokenAnswer = z.object({
+  access_token: z.string().min(1),
+  refresh_token: z.string().min(1).optional(),
+  /** Seconds. */
+  expires_in: z.coerce.number().positive().optional(),
+}).loose();
+
+const tokenError = z.object({ error: z.string(), error_description: z.string().optional() });
+
+export interface Tokens {
+  accessToken: string;
+  refreshToken: string | null;
+  expiresAt: Date | null;
+  /** Everything else that the network said, e.g. `open_id`, `sub`. */
+  rest: Record<string, unknown>;
+}
+
+export interface TokenRequest {
+  network: string;
+  url: string;
+  form: Record<string, string>;
+  headers?: Record<string, string>;
+}
+
+/**
+ * Asks a token endpoint (RFC 6749, 4.1.3 and 6).
+ * @throws PlatformFailure `signed-out` when the network refuses the code or the refresh token for good, `rate-limited`, or
+ *   `unreachable` when it gave no usable answer
+ */
+export async function requestTokens(io: PlatformIo, request: TokenRequest): Promise<Tokens> {
+  const call = { network: request.network, effect: 'read' } as const;
+  const answer = await callNetwork(io, {
+    ...call, method: 'POST', url: request.url, timeoutMs: 20_000,
+    headers: { 'content-type': 'application/x-www-form-urlencoded', ...request.headers },
+    body: new URLSearchParams(request.form).toString(),
+  });
+  // TikTok answers errors with 200 and an `error` field.
+  const refused = tokenError.safeParse(answer.body);
+  if (answer.status === 429) throw tooManyTokenRequests(request.network, retryAtOf(answer.headers, io.now()));
+  if (refused.success) throw refusal(request, answer.status, refused.data);
+  // A refusal that is not OAuth's own (a proxy's page, a firewall) says nothing about the tokens.
+  if (answer.status >= 400) throw unreachable(request.network, { status: answer.status, details: `HTTP ${answer.status} from the token endpoint` });
+  const { access_token, refresh_token, expires_in, ...rest } = readAnswer(call, tokenAnswer, answer);
+  return {
+    accessToken: access_token,
+    refreshToken: refresh_token ?? null,
+    expiresAt: expires_in === undefined ? null : new Date(io.now().getTime() + expires_in * 1000),
+    rest,
+  };
+}
+
+function refusal(request: TokenRequest, status: number, error: z.infer<typeof tokenError>): PlatformFailure {
+  const details = error.error_description === undefined ? error.error : `${error.error}: ${error.error_description}`;
+  // Wrong app credentials are the operator's mistake: the channel is not to be blamed and its tokens stay good.
+  if (error.error === 'invalid_client' || error.error === 'unauthorized_client') {
+    return new PlatformFailure('rejected', `${request.network} doesn't accept the app's client id or secret. Ask the operator of this Signpost to check them.`, {
+      code: ErrorCode.platformRejected, status, details,
+    });
+  }
+  return new PlatformFailure('signed-out', `${request.network} no longer accepts this channel's sign-in. Connect the channel again.`, {
+    code: ErrorCode.platformSignedOut, status, details,
+  });
+}
+
+function tooManyTokenRequests(network: string, retryAt: Date | undefined): PlatformFailure {
+  return new PlatformFailure('rate-limited', `${network} takes no sign-ins right now. Signpost tries again by itself.`, {
+    code: ErrorCode.platformRateLimited, status: 429, ...(retryAt === undefined ? {} : { retryAt }),
+  });
+}

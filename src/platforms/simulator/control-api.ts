@@ -1,0 +1,102 @@
+/** The simulator's own API: what became public, faults on demand, settings; for tests, demonstrations and the curious. */
+import express, { type Response, Router } from 'express';
+import { z } from 'zod';
+import { faultKinds, isFaultKind, type Faults } from './faults.js';
+import type { SimulatedNetwork, SimulatorSettings } from './network.js';
+import type { Outage } from './simulator.js';
+import { isPublic, type SimulatedPost, type World } from './world.js';
+
+interface Deps {
+  world: World;
+  faults: Faults;
+  settings: SimulatorSettings;
+  networks: readonly SimulatedNetwork[];
+  now(): number;
+  publicUrl(): string;
+  outage: Outage;
+}
+
+const ruleSchema = z.object({
+  kind: z.string().refine(isFaultKind, { error: `must be one of ${Object.keys(faultKinds).join(', ')}` }),
+  options: z.record(z.string(), z.coerce.string()).default({}),
+  network: z.string().nullable().default(null),
+  handle: z.string().nullable().default(null),
+  act: z.enum(['publish', 'poll', 'look-up', 'refresh', 'remove', 'upload', 'read']).default('publish'),
+  times: z.int().positive().nullable().default(null),
+  probability: z.number().min(0).max(1).default(1),
+  seed: z.int().default(1),
+});
+
+const settingsSchema = z.object({
+  accessTokenMs: z.int().positive(), codeMs: z.int().positive(), processingMs: z.int().min(0), holdMs: z.int().positive(), enforceRateLimits: z.boolean(),
+}).partial();
+
+const outageSchema = z.object({ ms: z.int().min(1).max(600_000) });
+
+/** A post as the control API lists it. */
+export interface ListedPost {
+  network: string;
+  handle: string;
+  id: string;
+  remoteId: string;
+  text: string;
+  media: string[];
+  acceptedAt: string;
+  publicAt: string | null;
+  isPublic: boolean;
+  deletedAt: string | null;
+  url: string;
+}
+
+/** Routes below `/simulator`. Bodies must be JSON, so that a page in somebody's browser can't post here. */
+export function controlApi(deps: Deps): Router {
+  const router = Router();
+  router.use(express.json({ limit: '100kb' }));
+  router.get('/posts', (req, res) => {
+    const { network, handle, text } = req.query;
+    const listed = deps.world.posts().map((post) => listPost(post, deps)).filter((post) => (
+      (network === undefined || post.network === network) && (handle === undefined || post.handle === handle) && (text === undefined || post.text === text)
+    ));
+    res.json({ posts: listed });
+  });
+  router.get('/accounts', (_req, res) => res.json({ accounts: deps.world.accounts() }));
+  router.get('/faults', (_req, res) => res.json({ kinds: faultKinds, rules: deps.faults.rules() }));
+  router.post('/faults', (req, res) => {
+    const rule = read(ruleSchema, req.body, res);
+    if (rule !== null) res.status(201).json({ rule: deps.faults.add(rule) });
+  });
+  router.delete('/faults', (_req, res) => {
+    deps.faults.clear();
+    res.json({ rules: [] });
+  });
+  router.get('/settings', (_req, res) => res.json(deps.settings));
+  router.patch('/settings', (req, res) => {
+    const change = read(settingsSchema, req.body, res);
+    if (change !== null) res.json(Object.assign(deps.settings, change));
+  });
+  router.post('/outage', (req, res) => {
+    const asked = read(outageSchema, req.body, res);
+    if (asked === null) return;
+    res.json({ ms: asked.ms });
+    res.on('finish', () => deps.outage.begin(asked.ms));
+  });
+  return router;
+}
+
+function read<T>(schema: z.ZodType<T>, body: unknown, res: Response): T | null {
+  const parsed = schema.safeParse(body ?? {});
+  if (parsed.success) return parsed.data;
+  res.status(400).json({ errors: parsed.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message })) });
+  return null;
+}
+
+function listPost(post: SimulatedPost, { world, networks, now, publicUrl }: Deps): ListedPost {
+  const network = networks.find((candidate) => candidate.id === post.network)!;
+  const handle = world.find('account', post.network, post.accountId)?.handle ?? '';
+  const at = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+  return {
+    network: post.network, handle, id: post.id, remoteId: network.remoteId(post), text: post.text, media: post.media, acceptedAt: at(post.acceptedAt)!,
+    publicAt: at(post.publicAt), isPublic: isPublic(post, now()), deletedAt: at(post.deletedAt),
+    url: `${publicUrl()}/${post.network}/web${network.pages.post.replace(':handle', handle).replace(':id', post.id)}`,
+  };
+}

@@ -1,0 +1,49 @@
+/** An append-only file of JSON lines: what was answered survives a crash of the process, a torn last line is dropped. */
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import path from 'node:path';
+
+export interface Journal {
+  /** Written to the file (handed to the operating system) when this returns. */
+  append(record: unknown): void;
+  close(): void;
+}
+
+/**
+ * @param apply is called with each record that is there already, in order
+ * @throws Error when the file can't be opened, or a line other than the last is damaged
+ */
+export function openJournal(file: string, apply: (record: unknown) => void): Journal {
+  mkdirSync(path.dirname(file), { recursive: true });
+  const whole = existsSync(file) ? replay(readFileSync(file), file, apply) : 0;
+  const fd = openSync(file, 'a+', 0o600);
+  ftruncateSync(fd, whole);
+  let isOpen = true;
+  return {
+    append(record) {
+      if (!isOpen) throw new Error('The simulator has stopped.');
+      const line = Buffer.from(`${JSON.stringify(record)}\n`);
+      for (let written = 0; written < line.length; ) written += writeSync(fd, line, written);
+    },
+    close() {
+      if (!isOpen) return;
+      isOpen = false;
+      closeSync(fd);
+    },
+  };
+}
+
+/** @returns how many bytes are whole lines */
+function replay(data: Buffer, file: string, apply: (record: unknown) => void): number {
+  let start = 0;
+  for (let line = 1; ; line++) {
+    const end = data.indexOf(0x0a, start);
+    if (end === -1) return start;
+    try {
+      apply(JSON.parse(data.toString('utf8', start, end)));
+    } catch (cause) {
+      if (end === data.length - 1) return start;
+      throw new Error(`Line ${line} of ${file} is damaged. Move the file away to start the simulated networks from nothing.`, { cause });
+    }
+    start = end + 1;
+  }
+}

@@ -1,0 +1,38 @@
+/** Makes a simulated post; whether and when it becomes public follows from the network's kind and the fault that was asked for. */
+import type { SimulatedCall } from './network.js';
+import type { SimulatedPost } from './world.js';
+
+interface Fields {
+  network: string;
+  id: string;
+  text: string;
+  media: string[];
+  /** The network's handle, when it processes before publishing. */
+  handle?: string;
+  parentId?: string | null;
+  /** Why its processing fails, in the network's word, when that fault was asked for. */
+  failReason?: string;
+  extra?: Record<string, unknown>;
+}
+
+/** Journals the post and returns it. */
+export function acceptPost({ world, account, now, settings, effect }: SimulatedCall, fields: Fields): SimulatedPost {
+  const doneAt = now + (fields.handle === undefined && effect !== 'late' ? 0 : settings.processingMs);
+  const isDoomed = effect === 'stuck' || effect === 'processing-fails';
+  const post: SimulatedPost = {
+    network: fields.network, id: fields.id, accountId: account.id, text: fields.text, media: fields.media, acceptedAt: now,
+    publicAt: isDoomed ? null : doneAt, failsAt: effect === 'processing-fails' ? doneAt : null,
+    failReason: effect === 'processing-fails' ? (fields.failReason ?? 'internal') : null,
+    deletedAt: null, handle: fields.handle ?? null, parentId: fields.parentId ?? null, extra: fields.extra ?? {},
+  };
+  world.put('post', post);
+  return post;
+}
+
+/** Posts whose text asks the reader for a source, see `placeholderMedia`. */
+const PLACEHOLDER = /^signpost placeholder for (\S+)/;
+
+/** Where uploaded bytes say that they come from. */
+export function sourceOf(raw: Buffer): string {
+  return PLACEHOLDER.exec(raw.subarray(0, 4000).toString('utf8'))?.[1] ?? `${raw.length} bytes`;
+}

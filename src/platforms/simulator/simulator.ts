@@ -1,0 +1,133 @@
+/** The simulator: one HTTP server that stands in for every network, with a journal, consent pages, public pages and faults on demand. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import express, { type Express } from 'express';
+import type { Logger } from '../../lib/logger.js';
+import { decideConsent, showConsent } from './consent.js';
+import { controlApi } from './control-api.js';
+import { createFaults } from './faults.js';
+import { defaultSettings, type SimulatedNetwork, type SimulatorSettings } from './network.js';
+import { networkApi } from './network-api.js';
+import { sendPage } from './pages.js';
+import { publicPages } from './public-pages.js';
+import { openWorld } from './world.js';
+
+export interface SimulatorOptions {
+  host: string;
+  /** 0: any free port. */
+  port: number;
+  /** Where it remembers; the same file continues the same world. */
+  journalFile: string;
+  networks: readonly SimulatedNetwork[];
+  /** Where browsers reach it, when that is not `http://host:port`. */
+  publicUrl?: string;
+  log: Logger;
+  settings?: Partial<SimulatorSettings>;
+}
+
+export interface Simulator {
+  /** Where this machine reaches it, e.g. `http://127.0.0.1:4001`. */
+  url: string;
+  /** Where browsers reach it. */
+  publicUrl: string;
+  port: number;
+  /** Answers what is under way for at most a second, then closes. */
+  stop(): Promise<void>;
+}
+
+/** @throws Error when the port is taken or the journal is damaged */
+export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
+  const world = openWorld(options.journalFile);
+  const settings: SimulatorSettings = { ...defaultSettings, ...options.settings };
+  const faults = createFaults(world);
+  const now = (): number => Date.now();
+  const server = createServer();
+  let url = '';
+  let publicUrl = '';
+  const outage = createOutage(() => server, () => ({ host: options.host, port: (new URL(url)).port }));
+
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('query parser', 'simple');
+  app.get('/simulator.css', (_req, res) => res.sendFile(styleSheet));
+  app.use('/simulator', controlApi({ world, faults, settings, networks: options.networks, now, publicUrl: () => publicUrl, outage }));
+  for (const network of options.networks) mountNetwork(app, network);
+  app.get('/', (_req, res) => sendPage(res, 'home', { title: 'Simulated networks', networks: options.networks, world }));
+  app.use((_req, res) => sendPage(res, 'problem', { title: 'Nothing here', message: 'This simulated page does not exist.' }, { status: 404 }));
+
+  function mountNetwork(to: Express, network: SimulatedNetwork): void {
+    const deps = { world, settings, now, faults, log: options.log };
+    const form = express.urlencoded({ extended: false, limit: '20kb' });
+    to.get(`/${network.id}/web${network.consent.path}`, (req, res) => showConsent(network, deps, req, res));
+    to.post(`/${network.id}/web${network.consent.path}`, form, (req, res) => decideConsent(network, deps, req, res));
+    to.use(`/${network.id}/api`, networkApi(network, deps));
+    to.use(`/${network.id}/web`, publicPages(network, deps));
+  }
+
+  server.on('request', app);
+  server.keepAliveTimeout = 65_000;
+  await listen(server, options.port, options.host).catch((error: unknown) => {
+    world.close();
+    throw error;
+  });
+  const { port } = server.address() as AddressInfo;
+  url = `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`;
+  publicUrl = options.publicUrl ?? url;
+  return {
+    url, publicUrl, port,
+    async stop() {
+      outage.cancel();
+      await close(server);
+      world.close();
+    },
+  };
+}
+
+const styleSheet = path.resolve(fileURLToPath(new URL('../../../../views/simulator/simulator.css', import.meta.url)));
+
+type Server = ReturnType<typeof createServer>;
+
+function listen(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function close(server: Server): Promise<void> {
+  if (!server.listening) return Promise.resolve();
+  return new Promise((resolve) => {
+    const cut = setTimeout(() => server.closeAllConnections(), 1000);
+    server.close(() => {
+      clearTimeout(cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+export interface Outage {
+  /** Stops listening, so that connections are really refused, for this long. */
+  begin(ms: number): void;
+  cancel(): void;
+}
+
+function createOutage(server: () => Server, address: () => { host: string; port: string }): Outage {
+  let timer: NodeJS.Timeout | undefined;
+  return {
+    begin(ms) {
+      const { host, port } = address();
+      clearTimeout(timer);
+      const current = server();
+      current.close();
+      current.closeAllConnections();
+      timer = setTimeout(() => current.listen(Number(port), host), ms);
+    },
+    cancel: () => clearTimeout(timer),
+  };
+}

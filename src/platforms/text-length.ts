@@ -1,0 +1,39 @@
+/** How long a text is by each network's way of counting; the one place that counts. */
+import twitterText from 'twitter-text';
+import type { CountingRule } from './platform.js';
+
+const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' });
+
+/** Beyond this no network takes a text, and exact counting would only cost time. */
+const COUNT_EXACTLY_UP_TO = 200_000;
+
+const count: Record<CountingRule, (text: string) => number> = {
+  graphemes: (text) => {
+    let n = 0;
+    for (const _ of segmenter.segment(text)) n++;
+    return n;
+  },
+  // X's own rule: https://docs.x.com/fundamentals/counting-characters (URLs are 23, CJK and emoji are 2).
+  weighted: (text) => twitterText.parseTweet(text).weightedLength,
+  characters: (text) => {
+    let n = 0;
+    for (const _ of text) n++;
+    return n;
+  },
+  utf16: (text) => text.length,
+  bytes: (text) => Buffer.byteLength(text),
+};
+
+/** @returns the length in the rule's own unit. */
+export function textLength(rule: CountingRule, text: string): number {
+  return text.length > COUNT_EXACTLY_UP_TO ? text.length : count[rule](text);
+}
+
+/** The unit in words, for messages: `310 characters, at most 300`. */
+export const unitName: Record<CountingRule, string> = {
+  graphemes: 'characters',
+  weighted: 'characters (links count as 23, emoji as 2)',
+  characters: 'characters',
+  utf16: 'characters',
+  bytes: 'bytes',
+};

@@ -1,0 +1,93 @@
+/** TikTok as the simulator plays it: accepts a video's URL, processes it in stages, and names the post only when it is public. */
+import { createHash, randomBytes } from 'node:crypto';
+import { acceptPost } from '../simulator/new-post.js';
+import { objectField, ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork } from '../simulator/network.js';
+import type { SimulatedPost } from '../simulator/world.js';
+
+const ID = 'tiktok';
+
+const failure = (status: number, code: string, message: string, headers?: Record<string, string>): SimulatedAnswer => {
+  const answer = { status, body: { data: {}, error: { code, message, log_id: logId() } } };
+  return headers === undefined ? answer : { ...answer, headers };
+};
+
+const success = (data: Record<string, unknown>): SimulatedAnswer => ok({ data, error: { code: 'ok', message: '', log_id: logId() } });
+
+export const simulatedTiktok: SimulatedNetwork = {
+  id: ID,
+  name: 'TikTok',
+  exampleHandle: 'ada.creates',
+  handlePattern: /^[\w.]{2,24}$/,
+  consent: { path: '/v2/auth/authorize', clientParam: 'client_key' },
+  permissions: ['Read your profile info', 'Post videos to TikTok', 'Read your public videos on TikTok'],
+  pages: { profile: '/@:handle', post: '/@:handle/video/:id' },
+  accountId: (handle) => `-000${createHash('sha256').update(handle.toLowerCase()).digest('base64url').slice(0, 32)}`,
+  token: {
+    path: '/v2/oauth/token',
+    answer: (grant, account, now) => ok({
+      access_token: grant.accessToken, expires_in: Math.ceil((grant.accessExpiresAt - now) / 1000), open_id: account.id, refresh_expires_in: 31_536_000,
+      refresh_token: grant.refreshToken, scope: 'user.info.basic,user.info.profile,video.publish,video.list', token_type: 'Bearer',
+    }),
+    // The documented shape: an error comes with status 200.
+    error: (error, description) => ok({ error, error_description: description, log_id: logId() }),
+  },
+  refusals: {
+    signedOut: () => failure(401, 'access_token_invalid', 'The access token is invalid or not found in the request.'),
+    tooMany: (after) => failure(429, 'rate_limit_exceeded', 'The API rate limit was exceeded.', after === null ? {} : { 'retry-after': String(after) }),
+    serverError: () => failure(500, 'internal_error', 'Internal error'),
+    suspended: () => failure(403, 'spam_risk_user_banned_from_posting', 'The user is banned from making new posts.'),
+    duplicate: () => failure(403, 'spam_risk', 'The post was flagged as spam.'),
+    dailyLimit: () => failure(403, 'spam_risk_too_many_posts', 'The daily post cap from the API is reached for the current user.'),
+    refused: (message) => failure(400, 'invalid_params', message),
+  },
+  rate: { limit: 6, windowMs: 60_000, headers: () => ({}) },
+  remoteId: (post) => post.id,
+  routes: [
+    { method: 'get', path: '/v2/user/info', act: 'read', handle: ({ account }) => success({ user: { open_id: account.id, display_name: account.displayName, username: account.handle } }) },
+    { method: 'post', path: '/v2/post/publish/video/init', act: 'publish', textOf: (call) => textField(objectField(call.body, 'post_info'), 'title'), handle: init },
+    { method: 'post', path: '/v2/post/publish/status/fetch', act: 'poll', textOf: ({ world, body }) => world.postByHandle(ID, textField(body, 'publish_id'))?.text ?? '', handle: status },
+    { method: 'post', path: '/v2/video/list', act: 'look-up', handle: listVideos },
+  ],
+};
+
+const PRIVACY = new Set(['PUBLIC_TO_EVERYONE', 'MUTUAL_FOLLOW_FRIENDS', 'FOLLOWER_OF_CREATOR', 'SELF_ONLY']);
+
+function init(call: SimulatedCall): SimulatedAnswer {
+  const info = objectField(call.body, 'post_info');
+  const source = objectField(call.body, 'source_info');
+  const title = textField(info, 'title');
+  const videoUrl = textField(source, 'video_url');
+  if (title.length > 2200) return failure(400, 'invalid_params', 'The title must have at most 2200 characters.');
+  if (!PRIVACY.has(textField(info, 'privacy_level'))) return failure(400, 'privacy_level_option_mismatch', 'privacy_level is not specified or not among the privacy level options.');
+  if (textField(source, 'source') !== 'PULL_FROM_URL') return failure(400, 'invalid_params', 'The simulated TikTok takes PULL_FROM_URL only.');
+  if (!URL.canParse(videoUrl) || new URL(videoUrl).protocol !== 'https:') return failure(403, 'url_ownership_unverified', 'Please review our URL ownership verification rules.');
+  const id = videoId(call.now);
+  const handle = `v_pub_url~v2-1.${id}`;
+  acceptPost(call, { network: ID, id, handle, text: title, media: [videoUrl], failReason: 'file_format_check_failed', extra: { privacy: textField(info, 'privacy_level') } });
+  return success({ publish_id: handle });
+}
+
+function status({ world, body, account, now }: SimulatedCall): SimulatedAnswer {
+  const post = world.postByHandle(ID, textField(body, 'publish_id'));
+  if (post === undefined || post.accountId !== account.id) return failure(400, 'invalid_publish_id', 'The publish_id does not exist.');
+  if (post.failsAt !== null && post.failsAt <= now) return success({ status: 'FAILED', fail_reason: post.failReason });
+  if (isDone(post, now)) return success({ status: 'PUBLISH_COMPLETE', publicaly_available_post_id: post.extra['privacy'] === 'PUBLIC_TO_EVERYONE' ? [post.id] : [] });
+  return success({ status: 'PROCESSING_DOWNLOAD', downloaded_bytes: Math.min((now - post.acceptedAt) * 1000, 10_000_000) });
+}
+
+function listVideos({ world, account, now }: SimulatedCall): SimulatedAnswer {
+  const videos = world.postsOf(ID, account.id).filter((post) => isDone(post, now) && post.deletedAt === null).slice(0, 20);
+  return success({ videos: videos.map((post) => ({ id: post.id, create_time: Math.floor(post.acceptedAt / 1000), title: post.text, video_description: post.text })), has_more: false });
+}
+
+function isDone(post: SimulatedPost, now: number): boolean {
+  return post.publicAt !== null && post.publicAt <= now;
+}
+
+function videoId(now: number): string {
+  return ((BigInt(Math.floor(now / 1000)) << 32n) | BigInt(randomBytes(4).readUInt32BE(0))).toString();
+}
+
+function logId(): string {
+  return randomBytes(16).toString('hex').toUpperCase();
+}

@@ -1,0 +1,128 @@
+/** TikTok: one video that the network fetches itself; accepted first, public only after its processing and moderation. */
+import { z } from 'zod';
+import { callNetwork, readAnswer, type NetworkAnswer, type NetworkCall } from '../network-call.js';
+import { requestTokens, type Tokens } from '../oauth-tokens.js';
+import type { CredentialGrant, Credentials, Platform, PlatformIo, PublishResult } from '../platform.js';
+import { processingFailure, tiktokFailure } from './tiktok-failures.js';
+
+const NAME = 'TikTok';
+const TIMEOUT_MS = 30_000;
+const POLL_AFTER_MS = 5000;
+
+const credentialsSchema = z.object({ accessToken: z.string(), refreshToken: z.string().nullable(), openId: z.string(), username: z.string() });
+type TikTokCredentials = z.infer<typeof credentialsSchema>;
+
+const envelope = z.object({ error: z.object({ code: z.string(), message: z.string().optional(), log_id: z.string().optional() }) });
+const userInfo = z.object({
+  data: z.object({ user: z.object({ open_id: z.string(), display_name: z.string().optional(), username: z.string().optional(), avatar_url: z.string().optional() }) }),
+});
+const initAnswer = z.object({ data: z.object({ publish_id: z.string().min(1) }) });
+const statusAnswer = z.object({
+  data: z.object({
+    status: z.string(),
+    fail_reason: z.string().optional(),
+    publicaly_available_post_id: z.array(z.union([z.string(), z.number()])).optional(),
+  }),
+});
+
+export const tiktok = {
+  id: 'tiktok',
+  name: NAME,
+  icon: 'tiktok',
+  urls: { api: 'https://open.tiktokapis.com', auth: 'https://open.tiktokapis.com', consent: 'https://www.tiktok.com', web: 'https://www.tiktok.com' },
+  optionsKey: 'tikTokOptions',
+  limits: {
+    text: { max: 2200, counting: 'utf16', required: false },
+    media: { min: 1, max: 1, kinds: ['video'], maxVideos: 1, mixed: false, requires: 'video' },
+  },
+  publishTimeoutMs: TIMEOUT_MS,
+
+  async verify(credentials, io) {
+    const user = await readUser(io, credentialsSchema.parse(credentials).accessToken);
+    const username = user.username ?? user.display_name ?? user.open_id;
+    return { remoteId: user.open_id, username, displayName: user.display_name ?? username, profileUrl: `${io.baseUrls.web}/@${username}`, avatarUrl: user.avatar_url ?? null };
+  },
+
+  async publish(content, credentials, io) {
+    const call: NetworkCall = {
+      network: NAME, effect: 'create', method: 'POST', url: `${io.baseUrls.api}/v2/post/publish/video/init/`, timeoutMs: TIMEOUT_MS,
+      token: credentialsSchema.parse(credentials).accessToken,
+      headers: { 'content-type': 'application/json; charset=UTF-8' },
+      body: {
+        post_info: { title: content.text, privacy_level: 'PUBLIC_TO_EVERYONE', disable_duet: false, disable_comment: false, disable_stitch: false },
+        source_info: { source: 'PULL_FROM_URL', video_url: content.media[0]?.url ?? '' },
+      },
+    };
+    const answer = checked(await callNetwork(io, call), io);
+    return processing(readAnswer(call, initAnswer, answer).data.publish_id);
+  },
+
+  processing: {
+    async poll(handle, credentials, io) {
+      const mine = credentialsSchema.parse(credentials);
+      const call: NetworkCall = {
+        network: NAME, effect: 'read', method: 'POST', url: `${io.baseUrls.api}/v2/post/publish/status/fetch/`, timeoutMs: TIMEOUT_MS, token: mine.accessToken,
+        headers: { 'content-type': 'application/json; charset=UTF-8' }, body: { publish_id: handle },
+      };
+      const { data } = readAnswer(call, statusAnswer, checked(await callNetwork(io, call), io));
+      if (data.status === 'FAILED') throw processingFailure(data.fail_reason ?? 'internal');
+      const postId = data.publicaly_available_post_id?.[0];
+      // Complete without a public id: moderation isn't over yet, or the post is private.
+      if (data.status !== 'PUBLISH_COMPLETE' || postId === undefined) return processing(handle);
+      return published(String(postId), mine, io);
+    },
+    giveUpAfterMs: 24 * 3600_000,
+    announces: 'accepted',
+    publishedSubAction: 'tikTokPublished',
+  },
+
+  oauth: {
+    // Web apps have no PKCE here; the single-use state and the client secret protect the exchange.
+    authorizeUrl({ state, redirectUri }, io) {
+      const query = new URLSearchParams({
+        client_key: io.app.clientId, response_type: 'code', scope: 'user.info.basic,user.info.profile,video.publish,video.list', redirect_uri: redirectUri, state,
+      });
+      return `${io.baseUrls.consent}/v2/auth/authorize/?${query}`;
+    },
+    async exchange({ code, redirectUri }, io) {
+      const tokens = await askForTokens(io, { grant_type: 'authorization_code', code, redirect_uri: redirectUri });
+      const user = await readUser(io, tokens.accessToken);
+      return grant(tokens, { openId: user.open_id, username: user.username ?? user.display_name ?? user.open_id });
+    },
+    async refresh(credentials: Credentials, io: PlatformIo) {
+      const mine = credentialsSchema.parse(credentials);
+      return grant(await askForTokens(io, { grant_type: 'refresh_token', refresh_token: mine.refreshToken ?? '' }), mine);
+    },
+  },
+} satisfies Platform;
+
+/** TikTok puts `error.code: "ok"` into every success. */
+function checked(answer: NetworkAnswer, io: PlatformIo): NetworkAnswer {
+  const code = envelope.safeParse(answer.body).data?.error.code;
+  if (answer.status >= 400 || (code !== undefined && code !== 'ok')) throw tiktokFailure(answer, io);
+  return answer;
+}
+
+async function readUser(io: PlatformIo, token: string): Promise<z.infer<typeof userInfo>['data']['user']> {
+  const call: NetworkCall = {
+    network: NAME, effect: 'read', method: 'GET', url: `${io.baseUrls.api}/v2/user/info/`, query: { fields: 'open_id,avatar_url,display_name,username' }, timeoutMs: TIMEOUT_MS, token,
+  };
+  return readAnswer(call, userInfo, checked(await callNetwork(io, call), io)).data.user;
+}
+
+function processing(handle: string): PublishResult {
+  return { state: 'processing', handle, pollAfterMs: POLL_AFTER_MS, details: { idShare: handle } };
+}
+
+function published(id: string, { username }: TikTokCredentials, io: PlatformIo): PublishResult {
+  return { state: 'published', remoteId: id, url: `${io.baseUrls.web}/@${username}/video/${id}` };
+}
+
+async function askForTokens(io: PlatformIo, form: Record<string, string>): Promise<Tokens> {
+  return requestTokens(io, { network: NAME, url: `${io.baseUrls.auth}/v2/oauth/token/`, form: { client_key: io.app.clientId, client_secret: io.app.clientSecret, ...form } });
+}
+
+function grant(tokens: Tokens, { openId, username }: { openId: string; username: string }): CredentialGrant {
+  const credentials: TikTokCredentials = { accessToken: tokens.accessToken, refreshToken: tokens.refreshToken, openId, username };
+  return { credentials, expiresAt: tokens.expiresAt };
+}

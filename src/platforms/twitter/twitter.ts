@@ -1,0 +1,113 @@
+/** X (twitter): 280 weighted characters, OAuth 2 with PKCE and refresh tokens that work once, no idempotency: recent posts are looked up. */
+import { z } from 'zod';
+import { callNetwork, readAnswer, type NetworkCall } from '../network-call.js';
+import { requestTokens, type Tokens } from '../oauth-tokens.js';
+import type { CredentialGrant, Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
+import { twitterFailure } from './twitter-failures.js';
+import { findTweet } from './twitter-look-up.js';
+import { uploadMedia } from './twitter-media.js';
+
+const NAME = 'X';
+const TIMEOUT_MS = 30_000;
+
+const credentialsSchema = z.object({ accessToken: z.string(), refreshToken: z.string().nullable(), userId: z.string(), username: z.string() });
+type TwitterCredentials = z.infer<typeof credentialsSchema>;
+
+const me = z.object({ data: z.object({ id: z.string(), name: z.string(), username: z.string(), profile_image_url: z.string().optional() }) });
+const created = z.object({ data: z.object({ id: z.string().min(1) }) });
+
+export const twitter = {
+  id: 'twitter',
+  name: NAME,
+  icon: 'twitter-x',
+  urls: { api: 'https://api.x.com', auth: 'https://api.x.com', consent: 'https://x.com', web: 'https://x.com' },
+  optionsKey: 'twitterOptions',
+  limits: {
+    text: { max: 280, counting: 'weighted', required: false },
+    media: { min: 0, max: 4, kinds: ['image', 'video'], maxVideos: 1, mixed: false },
+  },
+  publishTimeoutMs: 120_000,
+
+  async verify(credentials, io) {
+    const { data } = await readMe(io, credentialsSchema.parse(credentials).accessToken);
+    return {
+      remoteId: data.id, username: data.username, displayName: data.name,
+      profileUrl: `${io.baseUrls.web}/${data.username}`, avatarUrl: data.profile_image_url ?? null,
+    };
+  },
+
+  async publish(content, credentials, io) {
+    const mine = credentialsSchema.parse(credentials);
+    const mediaIds = await uploadMedia(content.media, mine.accessToken, io);
+    const call: NetworkCall = {
+      network: NAME, effect: 'create', method: 'POST', url: `${io.baseUrls.api}/2/tweets`, timeoutMs: TIMEOUT_MS, token: mine.accessToken,
+      body: { text: content.text, ...(mediaIds.length > 0 ? { media: { media_ids: mediaIds } } : {}) },
+    };
+    const answer = await callNetwork(io, call);
+    if (answer.status >= 400) throw twitterFailure(answer, io);
+    return published(readAnswer(call, created, answer).data.id, mine, io);
+  },
+
+  oauth: {
+    authorizeUrl({ state, redirectUri, codeChallenge }, io) {
+      const query = new URLSearchParams({
+        response_type: 'code', client_id: io.app.clientId, redirect_uri: redirectUri, state,
+        scope: 'tweet.read tweet.write users.read media.write offline.access', code_challenge: codeChallenge, code_challenge_method: 'S256',
+      });
+      return `${io.baseUrls.consent}/i/oauth2/authorize?${query}`;
+    },
+    async exchange({ code, redirectUri, codeVerifier }, io) {
+      const tokens = await askForTokens(io, { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: codeVerifier });
+      const { data } = await readMe(io, tokens.accessToken);
+      return grant(tokens, { userId: data.id, username: data.username });
+    },
+    async refresh(credentials, io) {
+      const mine = credentialsSchema.parse(credentials);
+      return grant(await askForTokens(io, { grant_type: 'refresh_token', refresh_token: mine.refreshToken ?? '' }), mine);
+    },
+  },
+
+  lookUp: {
+    async find(content: PlatformContent, since: Date, credentials, io) {
+      const mine = credentialsSchema.parse(credentials);
+      const id = await findTweet({ text: content.text, since, userId: mine.userId, accessToken: mine.accessToken }, io);
+      return id === null ? null : published(id, mine, io);
+    },
+  },
+
+  remove: {
+    async remove(remoteId, credentials, io) {
+      const answer = await callNetwork(io, {
+        network: NAME, effect: 'read', method: 'DELETE', url: `${io.baseUrls.api}/2/tweets/${encodeURIComponent(remoteId)}`, timeoutMs: TIMEOUT_MS,
+        token: credentialsSchema.parse(credentials).accessToken,
+      });
+      if (answer.status >= 400 && answer.status !== 404) throw twitterFailure(answer, io);
+    },
+  },
+} satisfies Platform;
+
+async function readMe(io: PlatformIo, token: string): Promise<z.infer<typeof me>> {
+  const call: NetworkCall = {
+    network: NAME, effect: 'read', method: 'GET', url: `${io.baseUrls.api}/2/users/me`, query: { 'user.fields': 'profile_image_url' }, timeoutMs: TIMEOUT_MS, token,
+  };
+  const answer = await callNetwork(io, call);
+  if (answer.status >= 400) throw twitterFailure(answer, io);
+  return readAnswer(call, me, answer);
+}
+
+function published(id: string, { username }: TwitterCredentials, io: PlatformIo): PublishResult {
+  return { state: 'published', remoteId: id, url: `${io.baseUrls.web}/${username}/status/${id}` };
+}
+
+/** A confidential client authenticates with HTTP Basic: https://docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token */
+async function askForTokens(io: PlatformIo, form: Record<string, string>): Promise<Tokens> {
+  const basic = Buffer.from(`${encodeURIComponent(io.app.clientId)}:${encodeURIComponent(io.app.clientSecret)}`).toString('base64');
+  return requestTokens(io, {
+    network: NAME, url: `${io.baseUrls.auth}/2/oauth2/token`, form: { client_id: io.app.clientId, ...form }, headers: { authorization: `Basic ${basic}` },
+  });
+}
+
+function grant(tokens: Tokens, { userId, username }: { userId: string; username: string }): CredentialGrant {
+  const credentials: TwitterCredentials = { accessToken: tokens.accessToken, refreshToken: tokens.refreshToken, userId, username };
+  return { credentials, expiresAt: tokens.expiresAt };
+}

@@ -1,0 +1,4 @@
+/** The shared contract on bluesky. */
+import { testPlatform } from './contract.js';
+
+testPlatform('bluesky');

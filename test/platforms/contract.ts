@@ -1,0 +1,184 @@
+/** What every platform must do, tried over HTTP against its simulated network; one line per platform runs it. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { checkContent } from '../../src/platforms/check-content.js';
+import { PlatformFailure, type FailureKind, type Platform, type PlatformContent, type PlatformIo, type PublishResult } from '../../src/platforms/platform.js';
+import { findPlatform } from '../../src/platforms/registry.js';
+import { connect, consent, contentFor, ioFor, openSimulator, redirectUri, type Connected, type TestSimulator } from './simulated.js';
+
+const handles: Record<string, string> = { bluesky: 'ada.bsky.social' };
+
+/** @param id of a platform in the registry */
+export function testPlatform(id: string): void {
+  describe(`the ${id} adapter`, () => {
+    const platform = findPlatform(id);
+    assert.ok(platform, `${id} is not in the registry`);
+    const handle = handles[id] ?? 'ada';
+    let sim: TestSimulator;
+    let io: PlatformIo;
+    let connected: Connected;
+
+    before(async () => {
+      sim = await openSimulator();
+      io = ioFor(platform, sim);
+      connected = await connect(platform, io, handle);
+    });
+    after(() => sim.close());
+
+    const publish = (content: PlatformContent): Promise<PublishResult> => platform.publish(content, connected.grant.credentials, io);
+    const settled = (result: PublishResult): Promise<PublishResult> => untilPublic(platform, result, connected, io);
+    const failure = (work: () => Promise<unknown>): Promise<PlatformFailure> => failureOf(work);
+
+    describeIdentity();
+    describePublishing();
+    describeFailures();
+
+    function describeIdentity(): void {
+      it('connects by consent and knows whose account it is', async () => {
+        const me = await platform!.verify(connected.grant.credentials, io);
+        assert.equal(me.username, handle);
+        assert.notEqual(me.remoteId, '');
+        assert.ok(me.profileUrl?.startsWith(io.baseUrls.web));
+      });
+
+      it('gets the state back, and no code, when the person says no', async () => {
+        const url = await platform!.oauth!.authorizeUrl({ state: 'st@te/1', redirectUri, codeChallenge: 'x'.repeat(43) }, io);
+        const back = await consent(url, handle, 'deny');
+        assert.equal(back.searchParams.get('state'), 'st@te/1');
+        assert.equal(back.searchParams.get('error'), 'access_denied');
+        assert.equal(back.searchParams.has('code'), false);
+      });
+
+      it('refuses a code that was made up', async () => {
+        const { kind } = await failure(() => platform!.oauth!.exchange({ code: 'made-up', redirectUri, codeVerifier: 'v' }, io));
+        assert.equal(kind, 'signed-out');
+      });
+
+      it('refreshes tokens; the old refresh token then works no more', async () => {
+        const { refresh } = platform!.oauth!;
+        if (refresh === undefined) return;
+        const other = await connect(platform!, io, handle);
+        const renewed = await refresh(other.grant.credentials, io);
+        assert.equal((await platform!.verify(renewed.credentials, io)).username, handle);
+        assert.equal((await failure(() => refresh(other.grant.credentials, io))).kind, 'signed-out');
+      });
+    }
+
+    function describePublishing(): void {
+      it('publishes once, with an id and a public address that shows it', async () => {
+        const content = contentFor(platform!);
+        const done = await settled(await publish(content));
+        assert.equal(done.state, 'published');
+        const [post, ...more] = await sim.posts({ text: content.text, network: id });
+        assert.equal(more.length, 0);
+        assert.equal(post?.isPublic, true);
+        assert.equal(done.state === 'published' && done.remoteId, post?.remoteId);
+        assert.equal(done.state === 'published' && done.url, post?.url);
+        const page = await io.http.get<string>(post!.url);
+        assert.ok(page.data.includes(content.text));
+      });
+
+      it('keeps text as it was written: links, tags, accents, emoji, markup', async () => {
+        const text = 'Déjà vu 👩‍👩‍👧‍👦 <b>&amp;</b> #tag https://example.com/a?b=c&d=e';
+        await settled(await publish(contentFor(platform!, text)));
+        assert.equal((await sim.posts({ network: id })).filter((post) => post.text === text).length, 1);
+      });
+
+      it('finds its own limits broken before anything is sent', () => {
+        const long = contentFor(platform!, 'x'.repeat(platform!.limits.text.max + 1));
+        assert.deepEqual(checkContent(platform!, long).map((problem) => [problem.field, problem.platform]), [['post', id]]);
+        assert.deepEqual(checkContent(platform!, contentFor(platform!)), []);
+      });
+
+      it('takes posts down where the network can', async () => {
+        if (platform!.remove === undefined) return;
+        const content = contentFor(platform!);
+        const done = await settled(await publish(content));
+        assert.ok(done.state === 'published');
+        await platform!.remove.remove(done.remoteId, connected.grant.credentials, io);
+        const [post] = await sim.posts({ text: content.text, network: id });
+        assert.equal(post?.isPublic, false);
+        await platform!.remove.remove(done.remoteId, connected.grant.credentials, io).catch((error: unknown) => assert.ok(error instanceof PlatformFailure));
+      });
+    }
+
+    function describeFailures(): void {
+      const expected: [marker: string, kind: FailureKind][] = [
+        ['rate-limited after=7', 'rate-limited'], ['rate-limited after=none', 'rate-limited'], ['daily-limit', 'rate-limited'],
+        ['signed-out', 'signed-out'], ['suspended', 'rejected'], ['refused', 'rejected'], ['localized', 'rejected'], ['duplicate', 'rejected'],
+        ['server-error', 'unknown'], ['html-error', 'unknown'], ['reset-before-accept', 'unknown'],
+        ['timeout-after-accept', 'unknown'], ['error-after-accept', 'unknown'], ['reset-after-accept', 'unknown'], ['html-after-accept', 'unknown'],
+      ];
+      for (const [marker, kind] of expected) {
+        it(`takes "${marker}" as ${kind} and says so in plain words`, async () => {
+          const content = contentFor(platform!, `Trouble ${marker} [[fault: ${marker}]]`);
+          const error = await failure(() => publish(content));
+          assert.equal(error.kind, kind, error.options.details);
+          assert.match(error.message, /^[A-Z].*\.$/s);
+          if (marker === 'rate-limited after=7') assertSoon(error.options.retryAt, 7000);
+          const isThere = (await sim.posts({ text: content.text, network: id })).length;
+          assert.equal(isThere, marker.endsWith('after-accept') ? 1 : 0);
+        });
+      }
+
+      it('takes a refused connection as unreachable: nothing was sent', async () => {
+        const gone = { ...io, baseUrls: { ...io.baseUrls, api: 'http://127.0.0.1:9', auth: 'http://127.0.0.1:9' } };
+        assert.equal((await failure(() => platform!.publish(contentFor(platform!), connected.grant.credentials, gone))).kind, 'unreachable');
+      });
+
+      it('takes an unknown name as unreachable', async () => {
+        const gone = { ...io, baseUrls: { ...io.baseUrls, api: 'http://nowhere.invalid' } };
+        assert.equal((await failure(() => platform!.publish(contentFor(platform!), connected.grant.credentials, gone))).kind, 'unreachable');
+      });
+
+      it('takes tokens of nobody as signed out', async () => {
+        const forged = { ...connected.grant.credentials, accessToken: 'forged' };
+        assert.equal((await failure(() => platform!.publish(contentFor(platform!), forged, io))).kind, 'signed-out');
+      });
+
+      it('finds out after an unknown outcome whether it is there', async () => {
+        if (platform!.lookUp === undefined) return;
+        const since = new Date();
+        const lost = contentFor(platform!, `Lost <answer> & all https://example.com/x [[fault: timeout-after-accept]]`);
+        await failure(() => publish(lost));
+        const found = await platform!.lookUp.find(lost, since, connected.grant.credentials, io);
+        assert.equal(found?.state, 'published');
+        const never = contentFor(platform!, 'Never sent [[fault: reset-before-accept]]');
+        await failure(() => publish(never));
+        assert.equal(await platform!.lookUp.find(never, since, connected.grant.credentials, io), null);
+      });
+
+      it('keeps asking while the network processes, and tells when processing failed', async () => {
+        if (platform!.processing === undefined) return;
+        const stuck = await publish(contentFor(platform!, 'Stuck [[fault: stuck]]'));
+        assert.ok(stuck.state === 'processing');
+        await pause(100);
+        assert.equal((await platform!.processing.poll(stuck.handle, connected.grant.credentials, io)).state, 'processing');
+        const doomed = await publish(contentFor(platform!, 'Doomed [[fault: processing-fails]]'));
+        assert.equal((await failure(() => settled(doomed))).kind, 'rejected');
+      });
+    }
+  });
+}
+
+async function untilPublic(platform: Platform, result: PublishResult, { grant }: Connected, io: PlatformIo): Promise<PublishResult> {
+  let latest = result;
+  for (let polls = 0; latest.state === 'processing'; polls++) {
+    assert.ok(polls < 100, 'processing did not end');
+    await pause(20);
+    latest = await platform.processing!.poll(latest.handle, grant.credentials, io);
+  }
+  return latest;
+}
+
+async function failureOf(work: () => Promise<unknown>): Promise<PlatformFailure> {
+  const error: unknown = await work().then(() => null, (thrown: unknown) => thrown);
+  assert.ok(error instanceof PlatformFailure, `expected a failure of the platform, got ${String(error)}`);
+  return error;
+}
+
+function assertSoon(at: Date | undefined, ms: number): void {
+  assert.ok(at !== undefined, 'no time to try again');
+  assert.ok(Math.abs(at.getTime() - Date.now() - ms) < 3000, at.toISOString());
+}

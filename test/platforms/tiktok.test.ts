@@ -1,0 +1,4 @@
+/** The shared contract on tiktok. */
+import { testPlatform } from './contract.js';
+
+testPlatform('tiktok');

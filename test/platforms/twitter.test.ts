@@ -1,0 +1,4 @@
+/** The shared contract on twitter. */
+import { testPlatform } from './contract.js';
+
+testPlatform('twitter');
