@@ -1,6 +1,6 @@
 /** Who asks, for routes: the actor that the session or the API key stands for, and the doors that insist on one. */
 import type { Request, RequestHandler } from 'express';
-import type passport from 'passport';
+import type { Authenticator } from 'passport';
 import type { Actor } from '../lib/actor.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 
@@ -31,7 +31,7 @@ export const requireUser: RequestHandler = (req, _res, next) => {
  * Lets calls with a working API key pass. The `bearer` strategy is looked at before the body is read, and only its
  * `Authorization` header counts (see accounts/authenticator.ts).
  */
-export function requireApiKey(authenticator: passport.Authenticator): RequestHandler {
+export function requireApiKey(authenticator: Authenticator): RequestHandler {
   return (req, res, next) => {
     const decide = (error: unknown, user?: Express.User | false | null): void => {
       if (error !== undefined && error !== null) return next(error);

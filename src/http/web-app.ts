@@ -2,7 +2,7 @@
 import express, { type Express, type RequestHandler, type Router } from 'express';
 import session, { type Store } from 'express-session';
 import helmet from 'helmet';
-import type passport from 'passport';
+import type { Authenticator } from 'passport';
 import { AppError } from '../lib/app-error.js';
 import type { Logger } from '../lib/logger.js';
 import { requireApiKey, requireUser } from './actor.js';
@@ -26,7 +26,7 @@ export interface WebAppDeps {
   sessionSecret: string;
   sessionStore: Store;
   /** With the strategies `local` and `bearer`, and sessions. */
-  authenticator: passport.Authenticator;
+  authenticator: Authenticator;
   /** Origins besides our own that a form may end at: consent pages of networks, e.g. `http://127.0.0.1:3001`. Asked per request. */
   formOrigins: () => string[];
   /** Resolves when the database answers. */
