@@ -1,5 +1,5 @@
 /** The key that seals secrets at rest: from the settings, or from a file that is made once in the data directory. */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -28,4 +28,9 @@ export function loadSecretKey(secretKey: string | null, dataDir: string): Buffer
 /** Tells two keys apart without saying anything about them. */
 export function keyFingerprint(key: Buffer): string {
   return createHash('sha256').update('signpost key fingerprint').update(key).digest('hex').slice(0, 16);
+}
+
+/** A key for one purpose, so that no two purposes share bytes. @returns 64 hex digits */
+export function deriveKey(key: Buffer, purpose: string): string {
+  return Buffer.from(hkdfSync('sha256', key, 'signpost', purpose, 32)).toString('hex');
 }

@@ -195,7 +195,8 @@ async function settleFailure(held: HeldPost, publication: Publication, startedAt
 }
 
 function contentFor(post: Post, publication: Publication): PlatformContent {
-  return { text: post.text, media: post.media, options: post.options[publication.platform] ?? {}, idempotencyKey: `${post.id}.${publication.id}` };
+  const options = post.options[publication.platform] ?? {};
+  return { text: post.text, media: post.media, options, idempotencyKey: `${post.id}.${publication.id}`, scheduledAt: post.scheduledAt };
 }
 
 function lookUpCounts(publication: Publication, foundNothing: boolean): { notFound: number; lookUps: number } {

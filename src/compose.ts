@@ -1,0 +1,213 @@
+/** The only file that builds things and joins them; read from top to bottom. */
+import { createServer, type Server } from 'node:http';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import type { AddressInfo } from 'node:net';
+import { accountPages, visitorPages } from './accounts/account-pages.js';
+import { createAccountService } from './accounts/account-service.js';
+import { accountIndexes, createAccountStore } from './accounts/account-store.js';
+import { apiKeyPages } from './accounts/api-key-pages.js';
+import { createApiKeyService } from './accounts/api-key-service.js';
+import { apiKeyIndexes, createApiKeyStore } from './accounts/api-key-store.js';
+import { createAuthenticator } from './accounts/authenticator.js';
+import { homePages } from './accounts/home-pages.js';
+import { createLoginLimit, loginLimitIndexes } from './accounts/login-limit.js';
+import { createProfileService } from './accounts/profile-service.js';
+import { createProfileStore, profileIndexes } from './accounts/profile-store.js';
+import { createSessionStore, sessionIndexes } from './accounts/session-store.js';
+import { startDatabase } from './compose-database.js';
+import type { Config } from './config.js';
+import { connectDatabase, ensureIndexes } from './db/database.js';
+import { rememberSimulatorPort, requireSameKey, simulatorPort } from './db/instance.js';
+import { endLiveStreams } from './http/live.js';
+import { createWebApp } from './http/web-app.js';
+import { createAgendaJobs, wakeupIndexes } from './jobs/agenda-jobs.js';
+import { systemClock, type Clock } from './lib/clock.js';
+import { createHttpClient } from './lib/http-client.js';
+import { newToken } from './lib/ids.js';
+import type { Logger } from './lib/logger.js';
+import { createNotifier } from './lib/notifier.js';
+import { createSeal } from './lib/seal.js';
+import { deriveKey, keyFingerprint, loadSecretKey } from './lib/secret-key.js';
+import { simulatedNetworks } from './platforms/registry.js';
+import type { SimulatorSettings } from './platforms/simulator/network.js';
+import { startSimulator } from './platforms/simulator/simulator.js';
+import { postIndexes, createPostStore } from './posts/post-store.js';
+import { createPublisher } from './publishing/publisher.js';
+import { createPublishingService } from './publishing/publishing-service.js';
+import { defaultRetryPolicy, type RetryPolicy } from './publishing/retry-policy.js';
+
+export interface ComposeOptions {
+  log: Logger;
+  clock?: Clock;
+  /** Shorter waits, for tests and the demonstration. */
+  retryPolicy?: Partial<RetryPolicy>;
+  simulator?: Partial<SimulatorSettings>;
+}
+
+/** What runs: the parts that tests and the command line use besides the web. */
+export interface App {
+  /** Listens, and starts the clock. */
+  start(): Promise<{ url: string; isFirstRun: boolean }>;
+  /** In order: stop listening, let what runs end, close the database. */
+  stop(): Promise<void>;
+  url(): string;
+  simulatorUrl(): string;
+}
+
+const SWEEP_EVERY_MS = 5_000;
+const PUBLISH = 'publish';
+const USER_AGENT = 'Signpost/0.1';
+/** What may still run when the program is asked to stop; `main` gives up after 9.5 s in all. */
+const GRACE_MS = 6_000;
+
+export async function compose(config: Config, options: ComposeOptions): Promise<App> {
+  const { log, clock = systemClock } = options;
+  const key = loadSecretKey(config.secretKey, config.dataDir);
+  const database = await startDatabase(config.mongodbUri, config.dataDir, log);
+  const { client, db, close: disconnect } = await connectDatabase(database.uri);
+  await ensureIndexes(db, [
+    ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...postIndexes, ...wakeupIndexes,
+  ]);
+  await requireSameKey(db, keyFingerprint(key));
+
+  // Shells
+  const seal = createSeal(key);
+  const notifier = createNotifier();
+  const jobs = createAgendaJobs({ db, clock, log });
+  let server: Server | null = null;
+  const publicUrl = (): string => config.publicUrl ?? `http://${reachableHost(config.host)}:${boundPort(server) ?? config.port}`;
+
+  // Accounts
+  const profiles = createProfileService({ store: createProfileStore(db), clock });
+  const accountStore = createAccountStore(db);
+  const accounts = createAccountService({
+    store: accountStore, profiles, loginLimit: createLoginLimit(client, db.databaseName), clock, signup: config.signup, loopbackOnly: config.loopbackOnly,
+  });
+  const apiKeys = createApiKeyService({ store: createApiKeyStore(db), clock, timeZoneOf: async (accountId) => (await accountStore.findUserOfAccount(accountId))?.timeZone ?? 'UTC' });
+  const authenticator = createAuthenticator({ accounts, apiKeys });
+
+  // Platforms and their simulator
+  const http = createHttpClient({ userAgent: USER_AGENT });
+  const simulator = await startSimulatorSomewhere();
+
+  // Posts and publishing
+  const posts = createPostStore(db);
+  const publisher = createPublisher({
+    posts,
+    owner: `${hostname()}:${process.pid}:${newToken(4)}`,
+    session: async () => null,
+    markSignedOut: async () => undefined,
+    policy: { ...defaultRetryPolicy, ...options.retryPolicy },
+    now: () => clock.now(),
+    random: Math.random,
+    wakeAt: (at) => jobs.wakeAt(PUBLISH, '', at),
+    onSaved: (post) => {
+      notifier.notify(`post:${post.id}`);
+      notifier.notify(`account:${post.accountId}:posts`);
+    },
+    log,
+  });
+  jobs.handle(PUBLISH, () => publisher.claimDue());
+  jobs.sweep('due posts', SWEEP_EVERY_MS, () => publisher.sweep());
+
+  // Web
+  const app = createWebApp({
+    log,
+    isHttps: publicUrl().startsWith('https:'),
+    trustProxy: config.trustProxy,
+    sessionSecret: deriveKey(key, 'sessions'),
+    sessionStore: createSessionStore(client, db.databaseName),
+    authenticator,
+    formOrigins: () => [new URL(simulator.publicUrl).origin],
+    ready: () => db.command({ ping: 1 }),
+    rawRouters: [],
+    apiRouters: [],
+    publicPages: [visitorPages({ accounts, authenticator })],
+    pages: [
+      homePages({
+        hasChannel: async () => false,
+        hasPost: async (actor) => Object.keys(await posts.countByStatus(actor.profileId)).length > 0,
+        hasEndpoint: async () => false,
+        hasApiKey: async (actor) => (await apiKeys.list(actor)).length > 0,
+        countPosts: (actor) => posts.countByStatus(actor.profileId),
+      }),
+      accountPages({ accounts, authenticator }),
+      apiKeyPages({ apiKeys, publicUrl }),
+    ],
+  });
+
+  return {
+    async start() {
+      server = await listen(createServer(app), config.host, config.port);
+      await jobs.start();
+      return { url: publicUrl(), isFirstRun: (await accounts.signUpState()) === 'first' };
+    },
+
+    async stop() {
+      endLiveStreams(app);
+      const closed = closeServer(server);
+      await jobs.stop();
+      await publisher.stop(GRACE_MS);
+      await closed;
+      await simulator.stop();
+      await disconnect();
+      await database.stop();
+    },
+
+    url: publicUrl,
+    simulatorUrl: () => simulator.url,
+  };
+
+  /** On the port that was asked for; else on the one that links to simulated posts already name, or the one after ours, or any. */
+  async function startSimulatorSomewhere(): ReturnType<typeof startSimulator> {
+    const wanted = config.simulatorPort !== null ? [config.simulatorPort] : [await simulatorPort(db), config.port === 0 ? null : config.port + 1, 0].filter((port) => port !== null);
+    for (const port of wanted) {
+      try {
+        const started = await startSimulator({
+          host: config.host, port, journalFile: path.join(config.dataDir, 'simulator.jsonl'), networks: simulatedNetworks, log,
+          ...(config.simulatorPublicUrl === null ? {} : { publicUrl: config.simulatorPublicUrl }),
+          ...(options.simulator === undefined ? {} : { settings: options.simulator }),
+        });
+        await rememberSimulatorPort(db, started.port);
+        return started;
+      } catch (error) {
+        if (!isPortTaken(error) || port === wanted.at(-1)) throw error;
+      }
+    }
+    throw new Error('unreachable: the last port either serves or throws');
+  }
+}
+
+function listen(server: Server, host: string, port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      reject(isPortTaken(error) ? new Error(`Port ${port} is taken by another program. Set PORT to another one, e.g. PORT=3001 npm start.`) : error);
+    });
+    server.listen(port, host, () => resolve(server));
+  });
+}
+
+/** Answers what is under way, then lets go of connections that idle. */
+function closeServer(server: Server | null): Promise<void> {
+  if (server === null) return Promise.resolve();
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  setTimeout(() => server.closeAllConnections(), GRACE_MS).unref();
+  return closed;
+}
+
+function boundPort(server: Server | null): number | null {
+  const address = server?.address() as AddressInfo | null | undefined;
+  return address?.port ?? null;
+}
+
+function isPortTaken(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+}
+
+/** A wildcard address can be listened on but not visited. */
+function reachableHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return hostname();
+  return host.includes(':') ? `[${host}]` : host;
+}
