@@ -89,7 +89,7 @@ export function accountPages({ accounts }: AccountPagesDeps): Router {
 
   router.post('/sign-out', async (req, res) => {
     await new Promise<void>((resolve, reject) => {
-      req.session.destroy((error: unknown) => (error ? reject(error as Error) : resolve()));
+      req.session.destroy((error: unknown) => (error ? reject(error) : resolve()));
     });
     goTo(req, res, '/sign-in');
   });
@@ -106,7 +106,7 @@ function nextOf(req: Request): string | null {
 function checkPassword(authenticator: Authenticator, req: Request, res: Response): Promise<Express.User | null> {
   return new Promise((resolve, reject) => {
     const decide = (error: unknown, user?: Express.User | false | null): void => {
-      if (error) reject(error as Error);
+      if (error) reject(error);
       else resolve(user || null);
     };
     (authenticator.authenticate('local', { session: false }, decide) as RequestHandler)(req, res, reject);
@@ -116,7 +116,7 @@ function checkPassword(authenticator: Authenticator, req: Request, res: Response
 /** Passport gives the session a new id here, so that an id known from before is worth nothing. */
 async function startSession(req: Request, user: Express.User): Promise<void> {
   await new Promise<void>((resolve, reject) => {
-    req.login(user, (error: unknown) => (error ? reject(error as Error) : resolve()));
+    req.login(user, (error: unknown) => (error ? reject(error) : resolve()));
   });
   req.session.cookie.maxAge = SESSION_MS;
 }

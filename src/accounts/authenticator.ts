@@ -1,5 +1,6 @@
 /** Passport, joined to our use cases: `local` for the sign-in form, `bearer` for API keys, and what a session remembers. */
-import { Passport, type Authenticator } from 'passport';
+import { Passport } from 'passport';
+import type { Authenticator } from 'passport';
 import { Strategy as BearerStrategy } from 'passport-http-bearer';
 import { Strategy as LocalStrategy } from 'passport-local';
 import type { Request } from 'express';

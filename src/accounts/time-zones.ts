@@ -13,7 +13,7 @@ export function findTimeZone(name: string): string | null {
   if (listed !== undefined) return listed;
   if (name.length > 64 || !SHAPE.test(name)) return null;
   try {
-    new Intl.DateTimeFormat('en', { timeZone: name });
+    Intl.DateTimeFormat('en', { timeZone: name });
     return name;
   } catch {
     return null;

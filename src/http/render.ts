@@ -37,7 +37,7 @@ export function render(res: Response, view: string, model: object = {}): void {
 /** The same without answering: for fragments that travel by server-sent events. */
 export function renderText(req: Request, view: string, model: object = {}): Promise<string> {
   return new Promise((resolve, reject) => {
-    req.app.render(view, { ...shared(req), flash: [], ...model }, (error, text) => (error ? reject(error as Error) : resolve(text)));
+    req.app.render(view, { ...shared(req), flash: [], ...model }, (error, text) => (error ? reject(error) : resolve(text)));
   });
 }
 

@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { after } from 'node:test';
 import { Router, type Request } from 'express';
 import session from 'express-session';
-import { Passport, type Authenticator } from 'passport';
+import { Passport } from 'passport';
+import type { Authenticator } from 'passport';
 import { Strategy as BearerStrategy } from 'passport-http-bearer';
 import { pino } from 'pino';
 import { z } from 'zod';
@@ -110,7 +111,7 @@ function publicRoutes(): Router {
   const router = Router();
   router.get('/enter', (_req, res) => render(res, 'accounts/sign-in', { input: {}, problems: {}, message: '', state: 'open', next: null }));
   router.post('/enter', async (req, res) => {
-    await new Promise<void>((resolve, reject) => req.login(user, (error: unknown) => (error ? reject(error as Error) : resolve())));
+    await new Promise<void>((resolve, reject) => req.login(user, (error: unknown) => (error ? reject(error) : resolve())));
     goTo(req, res, '/notes');
   });
   return router;
