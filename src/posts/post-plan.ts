@@ -1,0 +1,163 @@
+/** From what was asked for to what can be stored: the channels, the media and every rule that is broken. */
+import { createHash } from 'node:crypto';
+import type { Channel } from '../channels/channel.js';
+import { AppError, ErrorCode, type FieldProblem } from '../lib/app-error.js';
+import { newId, newPostId } from '../lib/ids.js';
+import { checkContent } from '../platforms/check-content.js';
+import { mediaKindOf } from '../platforms/media-kind.js';
+import type { MediaItem, Platform } from '../platforms/platform.js';
+import { findPlatform, platforms as allPlatforms } from '../platforms/registry.js';
+import type { PostInput } from './post-input.js';
+import type { Post, Publication } from './post.js';
+
+/** Two years: further ahead is a typing error more often than a plan. */
+const FURTHEST_MS = 2 * 366 * 24 * 3600 * 1000;
+
+export interface Target {
+  platform: Platform;
+  channel: Channel;
+}
+
+/** Ready to be stored: every rule holds. */
+export interface Plan {
+  /** Alphabetical by platform. */
+  targets: Target[];
+  media: MediaItem[];
+  options: Post['options'];
+}
+
+type Content = Pick<PostInput, 'text' | 'platforms' | 'mediaUrls' | 'isVideo' | 'options' | 'scheduledAt' | 'checkRules'>;
+
+/**
+ * Finds the channels and checks every rule, in the order in which a user would mend them: platforms, links to channels, time, content.
+ * @param channels all of the profile's channels
+ * @throws AppError `invalid` with every problem of the first group that has any
+ */
+export function planPost(input: Content, channels: readonly Channel[], now: Date): Plan {
+  throwIfAny(platformProblems(input.platforms));
+  const connected = channels.filter((channel) => channel.state !== 'disconnected');
+  const ids = input.platforms.includes('all') ? connected.map((channel) => channel.platform) : input.platforms;
+  const isNow = input.scheduledAt === null || input.scheduledAt <= now;
+  throwIfAny([...linkProblems(ids, input.platforms, connected, isNow), ...timeProblems(input.scheduledAt, now)]);
+  const targets = targetsOf(ids, connected);
+  const media = mediaOf(input);
+  const options = optionsOf(input.options, targets);
+  throwIfAny(emptyProblems(input.text, media));
+  if (input.checkRules || isNow) throwIfRules(targets, input.text, media, options);
+  return { targets, media, options };
+}
+
+function platformProblems(ids: readonly string[]): FieldProblem[] {
+  if (ids.length === 0) return [{ field: 'platforms', code: ErrorCode.platformsParameter, message: 'No channel was chosen. Choose at least one.' }];
+  const known = allPlatforms.map((platform) => platform.id);
+  return ids.flatMap((id, i) => (id === 'all' || known.includes(id) ? [] : [{
+    field: `platforms[${i}]`,
+    code: ErrorCode.platformsParameter,
+    message: `Unknown platform. Names are lower case; Signpost has ${known.join(', ')}.`,
+  }]));
+}
+
+function linkProblems(ids: readonly string[], sent: readonly string[], connected: readonly Channel[], isNow: boolean): FieldProblem[] {
+  if (ids.length === 0) {
+    return [{ field: 'platforms', code: ErrorCode.notLinked, message: 'No channel is linked with Signpost yet. Connect one on the Channels page first.' }];
+  }
+  return ids.flatMap((id): FieldProblem[] => {
+    const name = findPlatform(id)?.name ?? id;
+    const channel = connected.find((candidate) => candidate.platform === id);
+    const at = { field: sent.includes(id) ? `platforms[${sent.indexOf(id)}]` : 'platforms', platform: id };
+    if (channel === undefined) {
+      return [{ ...at, code: ErrorCode.notLinked, message: `${name} is not linked with Signpost. Please confirm the linkage on the Channels page.` }];
+    }
+    // A post for later is taken: it is held until the owner reconnects. One for now would only wait without anybody looking.
+    if (channel.state === 'signed-out' && isNow) {
+      return [{ ...at, code: ErrorCode.platformSignedOut, message: `${name} has signed out ${channel.username}. Reconnect it on the Channels page, then send again.` }];
+    }
+    return [];
+  });
+}
+
+function timeProblems(scheduledAt: Date | null, now: Date): FieldProblem[] {
+  if (scheduledAt === null || scheduledAt.getTime() - now.getTime() <= FURTHEST_MS) return [];
+  return [{ field: 'scheduleDate', code: ErrorCode.scheduleDate, message: 'The time is more than 2 years ahead. Choose an earlier one.' }];
+}
+
+function targetsOf(ids: readonly string[], connected: readonly Channel[]): Target[] {
+  const targets = [...new Set(ids)].flatMap((id): Target[] => {
+    const platform = findPlatform(id);
+    const channel = connected.find((candidate) => candidate.platform === id);
+    return platform === undefined || channel === undefined ? [] : [{ platform, channel }];
+  });
+  return targets.sort((a, b) => (a.platform.id < b.platform.id ? -1 : 1));
+}
+
+export function mediaOf(input: Pick<PostInput, 'mediaUrls' | 'isVideo'>): MediaItem[] {
+  return input.mediaUrls.map((url) => ({ url, kind: mediaKindOf(url, input.isVideo) }));
+}
+
+/** Option objects by platform id; spellings differ between clients in case and in the platform's name. */
+function optionsOf(sent: PostInput['options'], targets: readonly Target[]): Post['options'] {
+  const options: Post['options'] = {};
+  for (const { platform } of targets) {
+    const keys = [platform.optionsKey ?? '', `${platform.id}Options`, `${platform.name}Options`].map((key) => key.toLowerCase());
+    const found = keys.map((key) => sent[key]).find((value) => value !== undefined);
+    if (found !== undefined) options[platform.id] = found;
+  }
+  return options;
+}
+
+function emptyProblems(text: string, media: readonly MediaItem[]): FieldProblem[] {
+  if (text.trim() !== '' || media.length > 0) return [];
+  const message = 'Missing or incorrect post parameter. Please verify a non-empty post field is sent, or add media.';
+  return [{ field: 'post', code: ErrorCode.postParameter, message }];
+}
+
+/** Every platform's own rules that the content breaks. */
+export function ruleProblems(targets: readonly Pick<Target, 'platform'>[], text: string, media: MediaItem[], options: Post['options'] = {}): FieldProblem[] {
+  return targets.flatMap(({ platform }) => checkContent(platform, { text, media, options: options[platform.id] ?? {} }));
+}
+
+/** The platforms' rules answer in a shape of their own: rows marked `verifyCheck` beside empty `postIds`. */
+function throwIfRules(targets: readonly Target[], text: string, media: MediaItem[], options: Post['options']): void {
+  const fields = ruleProblems(targets, text, media, options);
+  const [first] = fields;
+  if (first === undefined) return;
+  throw new AppError('invalid', first.code ?? ErrorCode.mediaRule, first.message, { fields, details: { postIds: [], post: text, validate: true } });
+}
+
+function throwIfAny(fields: FieldProblem[]): void {
+  const [first] = fields;
+  if (first !== undefined) throw new AppError('invalid', first.code ?? ErrorCode.badRequest, first.message, { fields });
+}
+
+/** A new publication that waits for its time. */
+export function newPublication({ platform, channel }: Target, dueAt: Date, now: Date): Publication {
+  return {
+    id: newId('pub', now), channelId: channel.id, platform: platform.id, channelName: channel.displayName || channel.username,
+    state: 'pending', dueAt, tries: 0, attempts: [], handle: null, processingSince: null,
+    remoteId: null, url: null, publishedAt: null, failure: null,
+  };
+}
+
+/** The post that a plan becomes. A time in the past is now; it still counts as scheduled, since a time was asked for. */
+export function newPost(owner: Pick<Post, 'accountId' | 'profileId' | 'refId' | 'timeZone'>, input: PostInput, plan: Plan, now: Date): Post {
+  const scheduledAt = input.scheduledAt === null || input.scheduledAt < now ? now : input.scheduledAt;
+  const type = input.scheduledAt === null ? 'now' : 'scheduled';
+  return {
+    id: newPostId(), ...owner, timeZone: input.timeZone ?? owner.timeZone,
+    text: input.text, media: plan.media, options: plan.options, notes: input.notes,
+    type, scheduledAt, status: 'scheduled',
+    publications: plan.targets.map((target) => newPublication(target, scheduledAt, now)),
+    dueAt: scheduledAt, lease: null, version: 1, sequence: 0,
+    history: [{ at: now, what: type === 'now' ? 'created' : 'scheduled' }],
+    idempotencyKey: input.idempotencyKey, requestDigest: input.idempotencyKey === null ? null : digestOf(input),
+    createdAt: now, updatedAt: now, deletedAt: null,
+  };
+}
+
+/** Tells whether two requests asked for the same post. */
+export function digestOf({ idempotencyKey: _key, ...asked }: PostInput): string {
+  const canonical = JSON.stringify({ ...asked, platforms: [...asked.platforms].sort() }, (_name, value: unknown) => (
+    typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value
+  ));
+  return createHash('sha256').update(canonical).digest('hex');
+}

@@ -1,0 +1,280 @@
+/** The use cases of posts: write, edit, reschedule, cancel, delete, read. Everything that is sent is sent by publishing. */
+import type { Actor } from '../accounts/actor.js';
+import type { Channel } from '../channels/channel.js';
+import { AppError, ErrorCode, type FieldProblem } from '../lib/app-error.js';
+import type { Clock } from '../lib/clock.js';
+import type { Logger } from '../lib/logger.js';
+import type { Notifier } from '../lib/notifier.js';
+import { isUntouched, type Post } from './post.js';
+import { withEvents, type EventRequest } from './post-events.js';
+import type { PostChanges, PostInput } from './post-input.js';
+import { digestOf, newPost, newPublication, planPost, type Plan } from './post-plan.js';
+import { mediaKindOf } from '../platforms/media-kind.js';
+import type { PostListFilter, PostStore } from './post-store.js';
+
+export interface PostServiceDeps {
+  store: PostStore;
+  channels: { list(actor: Actor): Promise<Channel[]> };
+  profiles: { get(profileId: string): Promise<{ refId: string; title: string }> };
+  clock: Clock;
+  notifier: Notifier;
+  log: Logger;
+  /** Tells publishing that these posts are due at a (new) time: a wake-up, or a nudge when that is now. */
+  postsDue(posts: Post[]): Promise<void>;
+  /** Tells the outbox that events wait. */
+  eventsWritten(): void;
+  /** Takes published publications down at their networks; absent while Signpost can't. */
+  removePublished?(post: Post): Promise<Removal[]>;
+}
+
+/** What became of one publication when its post was deleted. */
+export interface Removal {
+  platform: string;
+  removed: boolean;
+  /** Why it is still there. */
+  message?: string;
+}
+
+export interface Deletion {
+  post: Post;
+  /** One row for each platform; all removed when the post is deleted. */
+  removals: Removal[];
+}
+
+export interface PostService {
+  /** @throws AppError `invalid` with each broken rule; `conflict` when the idempotency key belongs to another content */
+  create(actor: Actor, input: PostInput): Promise<Post>;
+  /** Every rule that the input breaks, without storing anything. */
+  check(actor: Actor, input: PostInput): Promise<FieldProblem[]>;
+  /** @throws AppError `not-found`, the same for somebody else's post */
+  get(actor: Actor, id: string): Promise<Post>;
+  list(actor: Actor, filter: Omit<PostListFilter, 'profileId'>): Promise<Post[]>;
+  count(actor: Actor): ReturnType<PostStore['countByStatus']>;
+  /** @param version of the post that the changes were made on; null: whatever is stored. @throws AppError `conflict` once it is being sent */
+  edit(actor: Actor, id: string, changes: PostChanges, version?: number | null): Promise<Post>;
+  /** Nothing is sent any more. Repeating it changes nothing. @throws AppError `conflict` once it is being sent */
+  cancel(actor: Actor, id: string): Promise<Post>;
+  /** Cancels a post that waits, and takes one down that is published where that is possible. */
+  remove(actor: Actor, id: string, options?: { removedByHand?: boolean }): Promise<Deletion>;
+  /** Cancels every post that waits. @returns how many */
+  cancelAllScheduled(actor: Actor): Promise<number>;
+}
+
+/** Tries of one change against others who write the same post. */
+const CAS_TRIES = 8;
+
+type Step = { after: Post; requests: EventRequest[] } | null;
+
+export function createPostService(deps: PostServiceDeps): PostService {
+  const { store, clock } = deps;
+
+  async function find(actor: Actor, id: string): Promise<Post> {
+    const post = await store.find(id);
+    if (post === null || post.profileId !== actor.profileId) throw new AppError('not-found', ErrorCode.historyNotFound, 'Post not found. It may be of another account, or the id is mistyped.');
+    return post;
+  }
+
+  /** After a write: whoever watches and whoever has to act learns of it. What fails here is made up for by the sweeps. */
+  async function announce(post: Post, isDue: boolean): Promise<void> {
+    deps.notifier.notify(`post:${post.id}`);
+    deps.notifier.notify(`account:${post.accountId}:posts`);
+    deps.eventsWritten();
+    if (!isDue) return;
+    await deps.postsDue([post]).catch((error: unknown) => deps.log.error({ err: error, postId: post.id }, 'no wake-up could be set; the sweep will find the post'));
+  }
+
+  /** Reads, decides and writes until nobody wrote in between. `decide` returns null when nothing has to change. */
+  async function change(actor: Actor, id: string, decide: (post: Post, now: Date) => Step | Promise<Step>): Promise<Post> {
+    for (let i = 0; i < CAS_TRIES; i++) {
+      const before = await find(actor, id);
+      const now = clock.now();
+      const step = await decide(before, now);
+      if (step === null) return before;
+      const { post: after, events } = withEvents({ ...step.after, lease: null, updatedAt: now }, step.requests, now);
+      if (!(await store.save({ before, after, events }))) continue;
+      await announce(after, after.status === 'scheduled');
+      return { ...after, version: before.version + 1 };
+    }
+    throw new AppError('conflict', ErrorCode.conflict, 'The post is being changed by somebody else right now. Look at it again, then try once more.');
+  }
+
+  async function replay(earlier: Post, digest: string): Promise<Post> {
+    if (earlier.status === 'deleted') throw keyConflict('The post that this idempotencyKey was used for has been deleted. Use another key for another post.');
+    if (earlier.requestDigest !== digest) throw keyConflict('This idempotencyKey was already used for a post with another content. Use another key for another post.');
+    return earlier;
+  }
+
+  async function cancel(actor: Actor, id: string): Promise<Post> {
+    return change(actor, id, (post, now) => {
+      if (post.status === 'deleted') return null;
+      if (!isUntouched(post)) throw tooLate(post, 'cancelled');
+      return { after: deleted(cancelAll(post), now, 'cancelled'), requests: [{ type: 'post.cancelled' }] };
+    });
+  }
+
+  return {
+    cancel,
+
+    async create(actor, input) {
+      const now = clock.now();
+      const digest = digestOf(input);
+      if (input.idempotencyKey !== null) {
+        const earlier = await store.findByIdempotencyKey(actor.profileId, input.idempotencyKey);
+        if (earlier !== null) return replay(earlier, digest);
+      }
+      const [channels, profile] = await Promise.all([deps.channels.list(actor), deps.profiles.get(actor.profileId)]);
+      const plan = withRefId(profile.refId, () => planPost(input, channels, now));
+      const owner = { accountId: actor.accountId, profileId: actor.profileId, refId: profile.refId, timeZone: actor.timeZone };
+      const draft = newPost(owner, input, plan, now);
+      const { post, events } = withEvents(draft, draft.type === 'scheduled' ? [{ type: 'post.scheduled' }] : [], now);
+      if (await store.insert(post, events)) {
+        await announce(post, true);
+        return post;
+      }
+      const winner = await store.findByIdempotencyKey(actor.profileId, input.idempotencyKey ?? '');
+      if (winner === null) throw keyConflict('This idempotencyKey is being used by another request right now. Try again in a moment.');
+      return replay(winner, digest);
+    },
+
+    async check(actor, input) {
+      try {
+        planPost(input, await deps.channels.list(actor), clock.now());
+        return [];
+      } catch (error) {
+        if (error instanceof AppError && error.kind === 'invalid') return error.fields;
+        throw error;
+      }
+    },
+
+    get: find,
+
+    list: (actor, filter) => store.list({ ...filter, profileId: actor.profileId }),
+
+    count: (actor) => store.countByStatus(actor.profileId),
+
+    async edit(actor, id, changes, version = null) {
+      const channels = await deps.channels.list(actor);
+      return change(actor, id, (post, now) => {
+        if (post.status === 'deleted') throw new AppError('conflict', ErrorCode.alreadyDeleted, 'The post was deleted and can no longer be changed.');
+        if (version !== null && version !== post.version && isUntouched(post)) {
+          throw new AppError('conflict', ErrorCode.conflict, 'The post was changed meanwhile, perhaps in another window. Nothing was saved: look at it again, then repeat your change.');
+        }
+        const onlyNotes = Object.keys(changes).every((key) => key === 'notes');
+        if (onlyNotes) return { after: { ...post, notes: changes.notes ?? null }, requests: [] };
+        if (!isUntouched(post)) throw tooLate(post, 'changed');
+        return { after: edited(post, changes, channels, now), requests: [{ type: 'post.updated' }] };
+      });
+    },
+
+    async remove(actor, id, { removedByHand = false } = {}) {
+      const post = await find(actor, id);
+      if (post.status === 'deleted' || isUntouched(post)) return { post: await cancel(actor, id), removals: allRemoved(post) };
+      if (post.status === 'publishing') throw tooLate(post, 'deleted');
+      const removals = removedByHand ? allRemoved(post) : await takeDown(deps, post);
+      if (removals.some((row) => !row.removed)) return { post, removals };
+      const after = await change(actor, id, (current, now) => (
+        current.status === 'deleted' ? null : { after: deleted(current, now, removedByHand ? 'deleted, taken down by hand' : 'deleted'), requests: [] }
+      ));
+      return { post: after, removals };
+    },
+
+    async cancelAllScheduled(actor) {
+      let cancelled = 0;
+      for (;;) {
+        const waiting = await store.list({ profileId: actor.profileId, statuses: ['scheduled'], limit: 200 });
+        const done = await Promise.all(waiting.map((post) => cancel(actor, post.id).then(() => 1, ignoreConflict)));
+        const won = done.reduce((sum, n) => sum + n, 0);
+        cancelled += won;
+        if (won === 0 || waiting.length < 200) return cancelled;
+      }
+    },
+  };
+}
+
+/** The errors of the platforms' rules carry the profile's refId in the API. */
+function withRefId(refId: string, plan: () => Plan): Plan {
+  try {
+    return plan();
+  } catch (error) {
+    if (error instanceof AppError && error.details['validate'] === true) error.details['refId'] = refId;
+    throw error;
+  }
+}
+
+function keyConflict(message: string): AppError {
+  return new AppError('conflict', ErrorCode.idempotencyKeyReused, message, { fields: [{ field: 'idempotencyKey', code: ErrorCode.idempotencyKeyReused, message }] });
+}
+
+function tooLate(post: Post, what: 'changed' | 'cancelled' | 'deleted'): AppError {
+  const message = post.status === 'publishing'
+    ? `The post is being sent right now and can't be ${what} any more. Nothing was changed.`
+    : `The post was already sent and can't be ${what} any more. Nothing was changed.`;
+  return new AppError('conflict', ErrorCode.conflict, message);
+}
+
+function ignoreConflict(error: unknown): 0 {
+  if (error instanceof AppError && error.kind === 'conflict') return 0;
+  throw error;
+}
+
+function cancelAll(post: Post): Post {
+  return { ...post, publications: post.publications.map((p) => ({ ...p, state: 'cancelled' as const, dueAt: null, failure: null })) };
+}
+
+function deleted(post: Post, now: Date, what: string): Post {
+  return { ...post, status: 'deleted', dueAt: null, deletedAt: now, history: [...post.history, { at: now, what }] };
+}
+
+function allRemoved(post: Post): Removal[] {
+  return post.publications.map(({ platform }) => ({ platform, removed: true }));
+}
+
+async function takeDown(deps: PostServiceDeps, post: Post): Promise<Removal[]> {
+  const isThere = post.publications.some((p) => p.state === 'published' || p.state === 'unconfirmed');
+  if (!isThere) return allRemoved(post);
+  if (deps.removePublished !== undefined) return deps.removePublished(post);
+  return post.publications.map(({ platform, state }) => (state === 'published' || state === 'unconfirmed'
+    ? { platform, removed: false, message: 'Signpost can\'t take down published posts yet. Delete it at the network, then send markManualDeleted.' }
+    : { platform, removed: true }));
+}
+
+/** The post as it is after the changes; every rule is checked again on the whole. */
+function edited(post: Post, changes: PostChanges, channels: Channel[], now: Date): Post {
+  const mediaUrls = changes.mediaUrls ?? post.media.map((item) => item.url);
+  const asked = changes.scheduledAt === undefined ? post.scheduledAt : changes.scheduledAt;
+  const keepsTime = changes.scheduledAt === undefined;
+  const plan = planPost({
+    text: changes.text ?? post.text,
+    platforms: changes.platforms ?? post.publications.map((p) => p.platform),
+    mediaUrls,
+    isVideo: changes.isVideo ?? wasMarkedVideo(post),
+    options: {},
+    scheduledAt: asked,
+    checkRules: true,
+  }, channels, now);
+  const scheduledAt = keepsTime ? post.scheduledAt : asked === null || asked < now ? now : asked;
+  const publications = plan.targets.map((target) => {
+    const kept = post.publications.find((p) => p.channelId === target.channel.id && p.state !== 'cancelled');
+    return kept === undefined ? newPublication(target, scheduledAt, now) : { ...kept, state: 'pending' as const, dueAt: scheduledAt, failure: null };
+  });
+  const timeMoved = scheduledAt.getTime() !== post.scheduledAt.getTime();
+  const contentMoved = changes.text !== undefined || changes.mediaUrls !== undefined || changes.platforms !== undefined;
+  return {
+    ...post,
+    text: changes.text ?? post.text,
+    media: plan.media,
+    notes: changes.notes === undefined ? post.notes : changes.notes,
+    timeZone: changes.timeZone ?? post.timeZone,
+    type: timeMoved ? 'scheduled' : post.type,
+    scheduledAt,
+    publications,
+    dueAt: scheduledAt,
+    status: 'scheduled',
+    history: [...post.history, { at: now, what: timeMoved && !contentMoved ? 'rescheduled' : 'edited', ...(timeMoved ? { detail: `now due ${scheduledAt.toISOString()}` } : {}) }],
+  };
+}
+
+/** True when the user said that addresses without a telling ending are videos. */
+export function wasMarkedVideo(post: Pick<Post, 'media'>): boolean {
+  return post.media.some((item) => item.kind === 'video' && mediaKindOf(item.url) !== 'video');
+}
