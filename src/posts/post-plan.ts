@@ -121,12 +121,18 @@ function throwIfRules(targets: readonly Target[], text: string, media: MediaItem
   const fields = ruleProblems(targets, text, media, options);
   const [first] = fields;
   if (first === undefined) return;
-  throw new AppError('invalid', first.code ?? ErrorCode.mediaRule, first.message, { fields, details: { postIds: [], post: text, validate: true } });
+  const details = { errors: rowsOf(fields, { verifyCheck: true }), postIds: [], post: text, validate: true };
+  throw new AppError('invalid', first.code ?? ErrorCode.mediaRule, first.message, { fields, details });
 }
 
 function throwIfAny(fields: FieldProblem[]): void {
   const [first] = fields;
-  if (first !== undefined) throw new AppError('invalid', first.code ?? ErrorCode.badRequest, first.message, { fields });
+  if (first !== undefined) throw new AppError('invalid', first.code ?? ErrorCode.badRequest, first.message, { fields, details: { errors: rowsOf(fields) } });
+}
+
+/** Field problems as the API's error rows. */
+function rowsOf(fields: readonly FieldProblem[], marks: Record<string, true> = {}): Record<string, unknown>[] {
+  return fields.map((field) => ({ action: 'post', status: 'error', ...field, ...marks }));
 }
 
 /** A new publication that waits for its time. */

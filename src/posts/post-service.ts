@@ -5,11 +5,12 @@ import { AppError, ErrorCode, type FieldProblem } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { Notifier } from '../lib/notifier.js';
+import { newPostId } from '../lib/ids.js';
+import { mediaKindOf } from '../platforms/media-kind.js';
 import { isUntouched, type Post } from './post.js';
 import { withEvents, type EventRequest } from './post-events.js';
 import type { PostChanges, PostInput } from './post-input.js';
 import { digestOf, newPost, newPublication, planPost, type Plan } from './post-plan.js';
-import { mediaKindOf } from '../platforms/media-kind.js';
 import type { PostListFilter, PostStore } from './post-store.js';
 
 export interface PostServiceDeps {
@@ -48,6 +49,8 @@ export interface PostService {
   check(actor: Actor, input: PostInput): Promise<FieldProblem[]>;
   /** @throws AppError `not-found`, the same for somebody else's post */
   get(actor: Actor, id: string): Promise<Post>;
+  /** Null when there is no such post of this profile. */
+  find(actor: Actor, id: string): Promise<Post | null>;
   list(actor: Actor, filter: Omit<PostListFilter, 'profileId'>): Promise<Post[]>;
   count(actor: Actor): ReturnType<PostStore['countByStatus']>;
   /** @param version of the post that the changes were made on; null: whatever is stored. @throws AppError `conflict` once it is being sent */
@@ -68,9 +71,14 @@ type Step = { after: Post; requests: EventRequest[] } | null;
 export function createPostService(deps: PostServiceDeps): PostService {
   const { store, clock } = deps;
 
-  async function find(actor: Actor, id: string): Promise<Post> {
+  async function find(actor: Actor, id: string): Promise<Post | null> {
     const post = await store.find(id);
-    if (post === null || post.profileId !== actor.profileId) throw new AppError('not-found', ErrorCode.historyNotFound, 'Post not found. It may be of another account, or the id is mistyped.');
+    return post === null || post.profileId !== actor.profileId ? null : post;
+  }
+
+  async function get(actor: Actor, id: string): Promise<Post> {
+    const post = await find(actor, id);
+    if (post === null) throw new AppError('not-found', ErrorCode.notFound, 'There is no such post. Its id may be mistyped, or it belongs to another account.');
     return post;
   }
 
@@ -86,7 +94,7 @@ export function createPostService(deps: PostServiceDeps): PostService {
   /** Reads, decides and writes until nobody wrote in between. `decide` returns null when nothing has to change. */
   async function change(actor: Actor, id: string, decide: (post: Post, now: Date) => Step | Promise<Step>): Promise<Post> {
     for (let i = 0; i < CAS_TRIES; i++) {
-      const before = await find(actor, id);
+      const before = await get(actor, id);
       const now = clock.now();
       const step = await decide(before, now);
       if (step === null) return before;
@@ -146,7 +154,8 @@ export function createPostService(deps: PostServiceDeps): PostService {
       }
     },
 
-    get: find,
+    get,
+    find,
 
     list: (actor, filter) => store.list({ ...filter, profileId: actor.profileId }),
 
@@ -160,21 +169,24 @@ export function createPostService(deps: PostServiceDeps): PostService {
           throw new AppError('conflict', ErrorCode.conflict, 'The post was changed meanwhile, perhaps in another window. Nothing was saved: look at it again, then repeat your change.');
         }
         const onlyNotes = Object.keys(changes).every((key) => key === 'notes');
-        if (onlyNotes) return { after: { ...post, notes: changes.notes ?? null }, requests: [] };
+        // A worker that holds the post must find the version it knows, or it would lose what it learned at the network.
+        if (onlyNotes && (post.lease === null || isUntouched(post))) return { after: { ...post, notes: changes.notes ?? null }, requests: [] };
         if (!isUntouched(post)) throw tooLate(post, 'changed');
         return { after: edited(post, changes, channels, now), requests: [{ type: 'post.updated' }] };
       });
     },
 
     async remove(actor, id, { removedByHand = false } = {}) {
-      const post = await find(actor, id);
+      const post = await get(actor, id);
       if (post.status === 'deleted' || isUntouched(post)) return { post: await cancel(actor, id), removals: allRemoved(post) };
       if (post.status === 'publishing') throw tooLate(post, 'deleted');
       const removals = removedByHand ? allRemoved(post) : await takeDown(deps, post);
       if (removals.some((row) => !row.removed)) return { post, removals };
-      const after = await change(actor, id, (current, now) => (
-        current.status === 'deleted' ? null : { after: deleted(current, now, removedByHand ? 'deleted, taken down by hand' : 'deleted'), requests: [] }
-      ));
+      const after = await change(actor, id, (current, now) => {
+        if (current.status === 'deleted') return null;
+        if (current.status === 'publishing') throw tooLate(current, 'deleted');
+        return { after: deleted(current, now, removedByHand ? 'deleted, taken down by hand' : 'deleted'), requests: [] };
+      });
       return { post: after, removals };
     },
 
@@ -191,12 +203,12 @@ export function createPostService(deps: PostServiceDeps): PostService {
   };
 }
 
-/** The errors of the platforms' rules carry the profile's refId in the API. */
+/** Ayrshare's answer to a broken rule names the profile and an id, though nothing is stored under it. */
 function withRefId(refId: string, plan: () => Plan): Plan {
   try {
     return plan();
   } catch (error) {
-    if (error instanceof AppError && error.details['validate'] === true) error.details['refId'] = refId;
+    if (error instanceof AppError && error.details['validate'] === true) Object.assign(error.details, { id: newPostId(), refId });
     throw error;
   }
 }
@@ -248,7 +260,7 @@ function edited(post: Post, changes: PostChanges, channels: Channel[], now: Date
     platforms: changes.platforms ?? post.publications.map((p) => p.platform),
     mediaUrls,
     isVideo: changes.isVideo ?? wasMarkedVideo(post),
-    options: {},
+    options: Object.fromEntries(Object.entries(post.options).map(([id, value]) => [`${id}options`, value])),
     scheduledAt: asked,
     checkRules: true,
   }, channels, now);
@@ -263,6 +275,7 @@ function edited(post: Post, changes: PostChanges, channels: Channel[], now: Date
     ...post,
     text: changes.text ?? post.text,
     media: plan.media,
+    options: plan.options,
     notes: changes.notes === undefined ? post.notes : changes.notes,
     timeZone: changes.timeZone ?? post.timeZone,
     type: timeMoved ? 'scheduled' : post.type,

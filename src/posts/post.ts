@@ -144,6 +144,8 @@ export interface Post {
   sequence: number;
   history: HistoryEntry[];
   idempotencyKey: string | null;
+  /** Tells a repeated request from another one under the same key; null without a key. */
+  requestDigest: string | null;
   createdAt: Date;
   updatedAt: Date;
   deletedAt: Date | null;
