@@ -1,0 +1,104 @@
+/** Posts as the API shows them: Ayrshare's shapes, unused keys left out, times in UTC without milliseconds. */
+import { ErrorCode } from '../lib/app-error.js';
+import { findPlatform } from '../platforms/registry.js';
+import type { Post, Publication } from './post.js';
+import { formatInstant } from './post-time.js';
+
+type Row = Record<string, unknown>;
+
+/** A publication seen by who waits for it. `accepted`: the network has it, and the platform counts that as a success. */
+type Outcome = 'success' | 'accepted' | 'error' | 'waiting' | 'none';
+
+function outcomeOf(publication: Publication): Outcome {
+  switch (publication.state) {
+    case 'published': return 'success';
+    case 'processing': return findPlatform(publication.platform)?.processing?.announces === 'accepted' ? 'accepted' : 'waiting';
+    case 'failed': case 'missed': case 'unconfirmed': return 'error';
+    case 'cancelled': return 'none';
+    default: return 'waiting';
+  }
+}
+
+/** Ayrshare's word for where a post is. A partly published post is an `error` with its successes in `postIds`. */
+export function statusWord(post: Post): string {
+  if (post.status === 'scheduled') return 'pending';
+  if (post.status === 'deleted' || post.status === 'paused' || post.status === 'awaiting approval') return post.status;
+  const outcomes = post.publications.map(outcomeOf);
+  if (outcomes.includes('waiting')) return 'processing';
+  return outcomes.includes('error') ? 'error' : 'success';
+}
+
+/** Successes, alphabetical by platform as the publications are. */
+export function postIdRows(post: Post): Row[] {
+  return post.publications.flatMap((publication): Row[] => {
+    const outcome = outcomeOf(publication);
+    const video = isVideo(post) ? { isVideo: true } : {};
+    if (outcome === 'accepted') return [{ status: 'success', ...given('idShare', publication.handle), id: 'pending', ...video, platform: publication.platform }];
+    if (outcome !== 'success') return [];
+    return [{ status: 'success', id: publication.remoteId ?? '', ...given('postUrl', publication.url), ...video, platform: publication.platform }];
+  });
+}
+
+/** Failures, and what still waits after one: `retryAvailable` says that Signpost or the user may try again. */
+export function errorRows(post: Post): Row[] {
+  return post.publications.flatMap(({ state, failure, platform }): Row[] => {
+    if (failure === null || state === 'published' || state === 'processing' || state === 'cancelled') return [];
+    const again = failure.kind === 'unreachable' || failure.kind === 'rate-limited' ? { retryAvailable: true } : {};
+    return [{ action: 'post', status: 'error', code: failure.code, message: failure.message, ...given('details', failure.details), post: post.text, platform, ...again }];
+  });
+}
+
+/**
+ * Answer to `POST /post`: what is known now.
+ * @param goesNow the post's time has come, so it is not answered as scheduled even if nothing has happened yet
+ */
+export function createdAnswer(post: Post, goesNow: boolean): { httpStatus: number; body: Row } {
+  const common = { id: post.id, refId: post.refId, post: post.text };
+  if (post.status === 'scheduled' && !goesNow) {
+    return { httpStatus: 200, body: { status: 'scheduled', scheduleDate: formatInstant(post.scheduledAt), ...common } };
+  }
+  const word = statusWord(post);
+  // What is still under way is no error: a client that posts again would post twice.
+  const status = word === 'pending' ? 'processing' : word;
+  return { httpStatus: status === 'error' ? 400 : 200, body: { status, errors: errorRows(post), postIds: postIdRows(post), ...common } };
+}
+
+/** One row of the history, and the answer to `GET /post/:id`. */
+export function historyRow(post: Post, profileTitle: string): Row {
+  return {
+    created: formatInstant(post.createdAt),
+    errors: errorRows(post),
+    id: post.id,
+    ...(isVideo(post) ? { isVideo: true } : {}),
+    ...(post.media.length > 0 ? { mediaUrls: post.media.map((item) => item.url) } : {}),
+    ...given('notes', post.notes),
+    ...optionRows(post),
+    platforms: post.publications.map((publication) => publication.platform),
+    post: post.text,
+    postIds: postIdRows(post),
+    ...given('profileTitle', profileTitle || null),
+    refId: post.refId,
+    scheduleDate: formatInstant(post.scheduledAt),
+    shortenLinks: false,
+    status: statusWord(post),
+    type: post.type,
+  };
+}
+
+/** Body of the answer when nothing was found; Ayrshare sends it with HTTP 400. */
+export const emptyHistory = {
+  history: { code: ErrorCode.historyNotFound, action: 'get', status: 'error', message: 'History not found. No post matches the filters.' },
+  count: 0,
+};
+
+function optionRows(post: Post): Row {
+  return Object.fromEntries(Object.entries(post.options).map(([platform, options]) => [findPlatform(platform)?.optionsKey ?? `${platform}Options`, options]));
+}
+
+function isVideo(post: Post): boolean {
+  return post.media.some((item) => item.kind === 'video');
+}
+
+function given(key: string, value: unknown): Row {
+  return value === null || value === undefined ? {} : { [key]: value };
+}
