@@ -26,7 +26,7 @@ export const postIndexes: CollectionIndexes[] = [
       { key: { 'lease.until': 1 }, name: 'lease_until', sparse: true },
       { key: { outboxAt: 1 }, name: 'outbox', sparse: true },
       { key: { profileId: 1, createdAt: -1, _id: -1 }, name: 'by_profile' },
-      { key: { profileId: 1, status: 1, createdAt: -1, _id: -1 }, name: 'by_profile_and_status' },
+      { key: { profileId: 1, status: 1, scheduledAt: -1, _id: -1 }, name: 'by_profile_status_and_time' },
       { key: { accountId: 1, createdAt: -1 }, name: 'by_account' },
       { key: { 'publications.channelId': 1, 'publications.state': 1 }, name: 'by_channel' },
       {
@@ -39,17 +39,26 @@ export const postIndexes: CollectionIndexes[] = [
   },
 ];
 
+export interface PostCursor {
+  /** Its `createdAt` or `scheduledAt`, whichever the order goes by. */
+  at: Date;
+  id: string;
+}
+
 export interface PostListFilter {
   profileId: string;
   statuses?: PostStatus[];
   platforms?: string[];
   type?: 'scheduled' | 'now';
-  createdFrom?: Date;
-  createdTo?: Date;
+  /** Inclusive bounds of `scheduledAt`. */
+  scheduledFrom?: Date;
+  scheduledTo?: Date;
   /** Deleted posts are listed on request only. */
   includeDeleted?: boolean;
-  /** Only posts older than this one, for the next page. */
-  before?: { createdAt: Date; id: string };
+  /** newest: written last, first (the default). soonest, latest: by `scheduledAt`. */
+  order?: 'newest' | 'soonest' | 'latest';
+  /** Only posts that come after this one in that order, for the next page. */
+  after?: PostCursor;
   limit: number;
 }
 
@@ -117,7 +126,7 @@ export function createPostStore(db: Db): PostStore {
     },
 
     async list(filter) {
-      const docs = await posts.find(listQuery(filter)).sort({ createdAt: -1, _id: -1 }).limit(filter.limit).toArray();
+      const docs = await posts.find(listQuery(filter)).sort({ [sortKey(filter)]: direction(filter), _id: direction(filter) }).limit(filter.limit).toArray();
       return docs.map(toPost);
     },
 
@@ -228,6 +237,14 @@ function casOf({ before, after, events }: Change, writer: string): { filter: Fil
   };
 }
 
+function sortKey({ order }: PostListFilter): 'createdAt' | 'scheduledAt' {
+  return order === 'soonest' || order === 'latest' ? 'scheduledAt' : 'createdAt';
+}
+
+function direction({ order }: PostListFilter): 1 | -1 {
+  return order === 'soonest' ? 1 : -1;
+}
+
 function listQuery(filter: PostListFilter): Filter<PostDoc> {
   const query: Filter<PostDoc> = { profileId: filter.profileId };
   const and: Filter<PostDoc>[] = [];
@@ -235,11 +252,13 @@ function listQuery(filter: PostListFilter): Filter<PostDoc> {
   else if (filter.includeDeleted !== true) query.status = { $ne: 'deleted' };
   if (filter.platforms !== undefined) query['publications.platform'] = { $in: filter.platforms };
   if (filter.type !== undefined) query.type = filter.type;
-  if (filter.createdFrom !== undefined) and.push({ createdAt: { $gte: filter.createdFrom } });
-  if (filter.createdTo !== undefined) and.push({ createdAt: { $lte: filter.createdTo } });
-  if (filter.before !== undefined) {
-    const { createdAt, id } = filter.before;
-    and.push({ $or: [{ createdAt: { $lt: createdAt } }, { createdAt, _id: { $lt: id } }] });
+  if (filter.scheduledFrom !== undefined) and.push({ scheduledAt: { $gte: filter.scheduledFrom } });
+  if (filter.scheduledTo !== undefined) and.push({ scheduledAt: { $lte: filter.scheduledTo } });
+  if (filter.after !== undefined) {
+    const { at, id } = filter.after;
+    const key = sortKey(filter);
+    const beyond = direction(filter) === 1 ? '$gt' : '$lt';
+    and.push({ $or: [{ [key]: { [beyond]: at } }, { [key]: at, _id: { [beyond]: id } }] } as Filter<PostDoc>);
   }
   if (and.length > 0) query.$and = and;
   return query;

@@ -1,0 +1,99 @@
+/** What the compose and edit forms send: the same post as the API's, with a local time in the account's zone. */
+import { z } from 'zod';
+import { ErrorCode } from '../lib/app-error.js';
+import { addProblem, LIMITS, readMediaUrls, readText, withCodes, type PostInput } from './post-input.js';
+import { isTimeZone, readLocalTime, type LocalTime } from './post-time.js';
+
+const text = (message: string) => z.string(message);
+const severalOf = (message: string) => z.union([z.string(), z.array(z.string()).max(LIMITS.platforms)], message).transform((value) => (typeof value === 'string' ? [value] : value));
+
+const fields = z.looseObject({
+  post: text('The text must be plain text.').default(''),
+  platforms: severalOf('Choose channels from the list.').default([]),
+  mediaUrls: text('Write one address per line.').max(LIMITS.mediaUrls * LIMITS.mediaUrl, 'These are too many addresses.').default(''),
+  isVideo: z.literal('on', 'Tick or untick the box.').optional(),
+  when: z.enum(['now', 'later'], 'Choose whether to publish now or at a time.').default('now'),
+  scheduleDate: text('Choose a date and time.').max(40, 'Choose a date and time.').default(''),
+  timeZone: text('The time zone must be text.').max(64, 'This time zone is not known.').default(''),
+  occurrence: z.enum(['', 'first', 'second'], 'Choose the first or the second.').default(''),
+  notes: text('The notes must be plain text.').max(LIMITS.notes, `The notes may have at most ${LIMITS.notes} characters.`).default(''),
+  formKey: text('The form is damaged. Open it again.').max(64, 'The form is damaged. Open it again.').default(''),
+  version: z.string('The form is damaged. Open it again.').regex(/^\d{0,12}$/, 'The form is damaged. Open it again.').default(''),
+}, 'The form is empty. Open it again.');
+
+export type FormFields = z.infer<typeof fields>;
+
+export interface PostForm {
+  input: PostInput;
+  /** Version of the post that was edited; null on a new post. */
+  version: number | null;
+}
+
+/** @param accountZone the zone in which times without another are meant */
+export function postFormSchema(accountZone: string): z.ZodType<PostForm> {
+  return withCodes(fields.transform((form, ctx): PostForm => ({
+    input: {
+      text: readText(form.post, 'post', ctx) ?? '',
+      platforms: [...new Set(form.platforms)],
+      mediaUrls: readMediaUrls(linesOf(form.mediaUrls), 'mediaUrls', ctx),
+      isVideo: form.isVideo === 'on',
+      options: {},
+      scheduledAt: form.when === 'now' ? null : readFormTime(form, accountZone, ctx),
+      timeZone: zoneOf(form, accountZone, ctx),
+      notes: form.notes.trim() === '' ? null : form.notes.replace(/\r\n?/g, '\n'),
+      // One form makes one post, however often it is sent.
+      idempotencyKey: form.formKey === '' ? null : `form:${form.formKey}`,
+      checkRules: true,
+    },
+    version: form.version === '' ? null : Number(form.version),
+  })), { post: ErrorCode.postParameter, platforms: ErrorCode.platformsParameter, scheduleDate: ErrorCode.scheduleDate, mediaUrls: ErrorCode.mediaUrlInvalid });
+}
+
+/** A draft for the counters: whatever was typed so far, never refused for being unfinished. */
+export const draftSchema = fields.pick({ post: true, platforms: true, mediaUrls: true, isVideo: true, when: true, scheduleDate: true, timeZone: true }).transform((form) => ({
+  text: form.post.replace(/\r\n?/g, '\n'),
+  platforms: [...new Set(form.platforms)],
+  mediaUrls: linesOf(form.mediaUrls),
+  isVideo: form.isVideo === 'on',
+  when: form.when,
+  scheduleDate: form.scheduleDate,
+  timeZone: form.timeZone,
+}));
+
+export type Draft = z.infer<typeof draftSchema>;
+
+function linesOf(list: string): string[] {
+  return list.split(/\r\n|\r|\n/).map((line) => line.trim()).filter((line) => line !== '');
+}
+
+function zoneOf(form: Pick<FormFields, 'timeZone'>, accountZone: string, ctx: z.RefinementCtx): string {
+  if (form.timeZone === '') return accountZone;
+  if (isTimeZone(form.timeZone)) return form.timeZone;
+  addProblem(ctx, ['scheduleDate'], ErrorCode.scheduleDate, 'The time zone is not known. Choose one in your settings, such as Europe/Berlin.');
+  return accountZone;
+}
+
+function readFormTime(form: FormFields, accountZone: string, ctx: z.RefinementCtx): Date | null {
+  const zone = isTimeZone(form.timeZone) ? form.timeZone : accountZone;
+  if (form.scheduleDate === '') {
+    addProblem(ctx, ['scheduleDate'], ErrorCode.scheduleDate, 'Choose a date and time, or publish now.');
+    return null;
+  }
+  const time = readLocalTime(form.scheduleDate, zone);
+  if (time.kind === 'exact') return time.at;
+  if (time.kind === 'overlap' && form.occurrence !== '') return time[form.occurrence].at;
+  addProblem(ctx, ['scheduleDate'], ErrorCode.scheduleDate, timeProblem(time, form.scheduleDate, zone));
+  return null;
+}
+
+/** What is wrong with a local time, in plain words. */
+export function timeProblem(time: Exclude<LocalTime, { kind: 'exact' }>, local: string, zone: string): string {
+  const written = local.replace('T', ' ');
+  if (time.kind === 'gap') {
+    return `${written} does not exist in ${zone}: clocks are put forward then. Choose ${time.before.replace('T', ' ')} or earlier, or ${time.after.replace('T', ' ')} or later.`;
+  }
+  if (time.kind === 'overlap') {
+    return `${written} happens twice in ${zone}: clocks are put back then. Choose the first (UTC${time.first.offset}) or the second (UTC${time.second.offset}).`;
+  }
+  return 'This is not a date and time. Write it such as 2026-07-08 14:30.';
+}

@@ -1,0 +1,161 @@
+/** The pages of posts: write, list, look at one, change it, cancel it. */
+import { Router, type Request, type Response } from 'express';
+import type { Actor } from '../accounts/actor.js';
+import type { Channel } from '../channels/channel.js';
+import { actorOf } from '../http/actor.js';
+import { form, goTo, type FormProblems } from '../http/forms.js';
+import { readBody, readQuery } from '../http/input.js';
+import { sse } from '../http/live.js';
+import { flash, render, renderText } from '../http/render.js';
+import { AppError, ErrorCode } from '../lib/app-error.js';
+import type { Clock } from '../lib/clock.js';
+import { newToken } from '../lib/ids.js';
+import type { Notifier } from '../lib/notifier.js';
+import { draftSchema, postFormSchema } from './post-forms.js';
+import { listQuerySchema, toListFilter } from './post-list-query.js';
+import { preview } from './post-preview.js';
+import type { PostService } from './post-service.js';
+import { blankForm, composeView, formOf, listView, postView, type ComposeView } from './post-views.js';
+import type { Post } from './post.js';
+
+export interface PostPagesDeps {
+  posts: PostService;
+  channels: { list(actor: Actor): Promise<Channel[]> };
+  clock: Clock;
+  notifier: Notifier;
+}
+
+/** Other processes can't notify this one: the post's version is looked at this often besides. */
+const LIVE_EVERY_MS = 2_000;
+
+/** Mounted at `/`, behind sign-in. */
+export function postPages(deps: PostPagesDeps): Router {
+  const router = Router();
+  router.get('/posts', (req, res) => list(deps, req, res));
+  router.get('/posts/new', (req, res) => compose(deps, req, res));
+  router.post('/posts/preview', (req, res) => showPreview(deps, req, res));
+  router.post('/posts', form((req, res) => create(deps, req, res), (req, res, problems) => composeAgain(deps, req, res, problems)));
+  router.get('/posts/:id', (req, res) => show(deps, req, res));
+  router.get('/posts/:id/live', (req, res) => live(deps, req, res));
+  router.get('/posts/:id/edit', (req, res) => edit(deps, req, res));
+  router.post('/posts/:id/edit', form((req, res) => save(deps, req, res), (req, res, problems) => editAgain(deps, req, res, problems)));
+  router.post('/posts/:id/cancel', (req, res) => cancel(deps, req, res));
+  return router;
+}
+
+async function list({ posts }: PostPagesDeps, req: Request, res: Response): Promise<void> {
+  const actor = actorOf(req);
+  const query = readQuery(req, listQuerySchema);
+  const [found, counts] = await Promise.all([posts.list(actor, toListFilter(query)), posts.count(actor)]);
+  render(res, 'posts/list', listView(query, found, counts));
+}
+
+async function compose(deps: PostPagesDeps, req: Request, res: Response): Promise<void> {
+  const actor = actorOf(req);
+  const channels = await deps.channels.list(actor);
+  const sourceId = typeof req.query['copy'] === 'string' ? req.query['copy'] : null;
+  const source = sourceId === null ? null : await deps.posts.find(actor, sourceId);
+  const fields = source === null ? blankForm(actor.timeZone, channels) : { ...formOf(source, actor.timeZone), when: 'later', scheduleDate: '', version: '' };
+  renderCompose(deps, res, newPostView({ ...fields, formKey: newToken(12) }, channels, actor));
+}
+
+function newPostView(fields: ComposeView['fields'], channels: Channel[], actor: Actor, again?: FormProblems): ComposeView {
+  return composeView({ title: 'Write a post', action: '/posts', cancelUrl: '/posts', fields, channels, accountZone: actor.timeZone, again });
+}
+
+function renderCompose({ clock }: PostPagesDeps, res: Response, view: ComposeView): void {
+  render(res, 'posts/compose', { ...view, preview: preview(draftSchema.parse(view.fields), clock.now()) });
+}
+
+async function create({ posts }: PostPagesDeps, req: Request, res: Response): Promise<void> {
+  const actor = actorOf(req);
+  const { input } = readBody(req, postFormSchema(actor.timeZone));
+  const post = await posts.create(actor, input);
+  flash(req, 'success', post.type === 'now' ? 'Your post is on its way.' : 'Your post is scheduled.');
+  goTo(req, res, `/posts/${post.id}`);
+}
+
+async function composeAgain(deps: PostPagesDeps, req: Request, res: Response, problems: FormProblems): Promise<void> {
+  const actor = actorOf(req);
+  const channels = await deps.channels.list(actor);
+  // A key that made a post already can't make another: the next sending is a new post, knowingly.
+  const isUsedUp = problems.fields.some((problem) => problem.code === ErrorCode.idempotencyKeyReused);
+  const again = isUsedUp ? { ...problems, message: 'This form was already sent, and its post is in your list. If you want another post with this content, send it again.' } : problems;
+  const formKey = isUsedUp || typeof again.input['formKey'] !== 'string' ? newToken(12) : again.input['formKey'];
+  renderCompose(deps, res, newPostView({ ...again.input, formKey }, channels, actor, again));
+}
+
+async function showPreview(deps: PostPagesDeps, req: Request, res: Response): Promise<void> {
+  const draft = readBody(req, draftSchema);
+  res.set('Cache-Control', 'no-store').json(preview(draft, deps.clock.now()));
+}
+
+async function show({ posts }: PostPagesDeps, req: Request, res: Response): Promise<void> {
+  render(res, 'posts/post', postView(await posts.get(actorOf(req), idOf(req))));
+}
+
+async function live({ posts, notifier }: PostPagesDeps, req: Request, res: Response): Promise<void> {
+  const actor = actorOf(req);
+  const { id, version } = await posts.get(actor, idOf(req));
+  let latest: Post | null = null;
+  sse(req, res, {
+    subscribe: (listener) => notifier.subscribe(`post:${id}`, listener),
+    everyMs: LIVE_EVERY_MS,
+    shown: req.query['version'] === String(version) ? String(version) : undefined,
+    read: async () => {
+      latest = await posts.find(actor, id);
+      return latest === null ? null : String(latest.version);
+    },
+    fragment: async () => (latest === null ? '' : renderText(req, 'posts/_state', postView(latest))),
+  });
+}
+
+async function edit(deps: PostPagesDeps, req: Request, res: Response): Promise<void> {
+  const actor = actorOf(req);
+  const [post, channels] = await Promise.all([deps.posts.get(actor, idOf(req)), deps.channels.list(actor)]);
+  const { canChange } = postView(post);
+  if (!canChange) {
+    flash(req, 'warning', 'This post can no longer be changed: it is being sent, was sent, or was cancelled.');
+    goTo(req, res, `/posts/${post.id}`);
+    return;
+  }
+  renderCompose(deps, res, editView(post.id, formOf(post, actor.timeZone), channels, actor));
+}
+
+function editView(id: string, fields: ComposeView['fields'], channels: Channel[], actor: Actor, again?: FormProblems): ComposeView {
+  return composeView({ title: 'Edit post', action: `/posts/${id}/edit`, cancelUrl: `/posts/${id}`, fields, channels, accountZone: actor.timeZone, again });
+}
+
+async function save({ posts }: PostPagesDeps, req: Request, res: Response): Promise<void> {
+  const actor = actorOf(req);
+  const { input, version } = readBody(req, postFormSchema(actor.timeZone));
+  const { text, platforms, mediaUrls, isVideo, scheduledAt, timeZone, notes } = input;
+  const post = await posts.edit(actor, idOf(req), { text, platforms, mediaUrls, isVideo, scheduledAt, timeZone, notes }, version);
+  flash(req, 'success', 'Your changes are saved.');
+  goTo(req, res, `/posts/${post.id}`);
+}
+
+async function editAgain(deps: PostPagesDeps, req: Request, res: Response, problems: FormProblems): Promise<void> {
+  const actor = actorOf(req);
+  const id = idOf(req);
+  const [post, channels] = await Promise.all([deps.posts.get(actor, id), deps.channels.list(actor)]);
+  if (!postView(post).canChange) {
+    flash(req, 'warning', problems.message);
+    goTo(req, res, `/posts/${id}`);
+    return;
+  }
+  renderCompose(deps, res, editView(id, { ...problems.input, version: String(post.version) }, channels, actor, problems));
+}
+
+async function cancel({ posts }: PostPagesDeps, req: Request, res: Response): Promise<void> {
+  const id = idOf(req);
+  await posts.cancel(actorOf(req), id);
+  flash(req, 'success', 'The post is cancelled. Nothing of it will be published.');
+  goTo(req, res, `/posts/${id}`);
+}
+
+function idOf(req: Request): string {
+  const id = req.params['id'];
+  if (typeof id !== 'string') throw new AppError('not-found', ErrorCode.notFound, 'There is no such post.');
+  return id;
+}

@@ -1,0 +1,60 @@
+/** What the composer shows while somebody types: each platform's own count, what it objects to, and what the time means. */
+import { countText } from '../platforms/check-content.js';
+import { findPlatform } from '../platforms/registry.js';
+import { mediaUrlProblem } from './post-input.js';
+import { timeProblem, type Draft } from './post-forms.js';
+import { mediaOf, ruleProblems } from './post-plan.js';
+import { isTimeZone, readLocalTime } from './post-time.js';
+
+export interface Counter {
+  platform: string;
+  name: string;
+  length: number;
+  max: number;
+  /** By how much the text is over the limit; 0 when it fits. */
+  over: number;
+}
+
+export interface Preview {
+  counters: Counter[];
+  problems: { field: string; message: string; platform?: string }[];
+  time: PreviewTime | null;
+}
+
+export type PreviewTime =
+  | { kind: 'exact'; utc: string; isPast: boolean }
+  | { kind: 'gap' | 'unreadable'; message: string }
+  | { kind: 'overlap'; message: string; first: string; second: string };
+
+/** @param now decides whether the time is past */
+export function preview(draft: Draft, now: Date): Preview {
+  const chosen = draft.platforms.flatMap((id) => findPlatform(id) ?? []);
+  const counters = chosen.map((platform): Counter => {
+    const { length, max } = countText(platform, draft.text);
+    return { platform: platform.id, name: platform.name, length, max, over: Math.max(0, length - max) };
+  });
+  return { counters, problems: draftProblems(draft), time: draft.when === 'later' && draft.scheduleDate !== '' ? timeOf(draft, now) : null };
+}
+
+function draftProblems(draft: Draft): Preview['problems'] {
+  // Nobody needs to be told that a form they just opened is empty.
+  if (draft.text.trim() === '' && draft.mediaUrls.length === 0) return [];
+  const urls = draft.mediaUrls.flatMap((url, i) => {
+    const problem = mediaUrlProblem(url);
+    return problem === null ? [] : [{ field: 'mediaUrls', message: `Address ${i + 1}: ${problem}` }];
+  });
+  const targets = draft.platforms.flatMap((id) => {
+    const platform = findPlatform(id);
+    return platform === undefined ? [] : [{ platform }];
+  });
+  const rules = ruleProblems(targets, draft.text, mediaOf(draft)).map(({ field, message, platform }) => ({ field, message, ...(platform === undefined ? {} : { platform }) }));
+  return [...urls, ...rules];
+}
+
+function timeOf(draft: Draft, now: Date): PreviewTime {
+  const zone = isTimeZone(draft.timeZone) ? draft.timeZone : 'UTC';
+  const time = readLocalTime(draft.scheduleDate, zone);
+  if (time.kind === 'exact') return { kind: 'exact', utc: time.at.toISOString(), isPast: time.at <= now };
+  const message = timeProblem(time, draft.scheduleDate, zone);
+  return time.kind === 'overlap' ? { kind: 'overlap', message, first: time.first.offset, second: time.second.offset } : { kind: time.kind, message };
+}
