@@ -98,7 +98,7 @@ async function remove(deps: PostApiDeps, req: Request, res: Response): Promise<v
     return;
   }
   const rows: DeletionRow[] = [];
-  for (const id of new Set(request.bulk)) rows.push((await removeOne(deps.posts, actor, id, request)) ?? unknownRow(id));
+  for (const id of new Set(request.bulk)) rows.push((await removeOne(deps.posts, actor, id, request).catch((error: unknown) => conflictRow(id, error))) ?? unknownRow(id));
   const allDone = rows.every((row) => row.status === 'success');
   res.status(allDone ? 200 : 400).json({ status: allDone ? 'success' : 'error', code: allDone ? 200 : 400, posts: rows });
 }
@@ -111,6 +111,12 @@ interface DeletionRow extends Record<string, unknown> {
 
 function unknownRow(id: string): DeletionRow {
   return { action: 'delete', status: 'error', id, code: ErrorCode.deleteNotFound, message: 'Delete id not found. No post has this id.' };
+}
+
+/** One post that is being sent doesn't keep the others of a bulk from being deleted. */
+function conflictRow(id: string, error: unknown): DeletionRow {
+  if (error instanceof AppError && error.kind === 'conflict') return { action: 'delete', status: 'error', id, code: error.code, message: error.message };
+  throw error;
 }
 
 /** @returns null when there is no such post */

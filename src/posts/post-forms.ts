@@ -50,7 +50,15 @@ export function postFormSchema(accountZone: string): z.ZodType<PostForm> {
 }
 
 /** A draft for the counters: whatever was typed so far, never refused for being unfinished. */
-export const draftSchema = fields.pick({ post: true, platforms: true, mediaUrls: true, isVideo: true, when: true, scheduleDate: true, timeZone: true }).transform((form) => ({
+export const draftSchema = z.looseObject({
+  post: z.string().catch(''),
+  platforms: severalOf('').catch([]),
+  mediaUrls: z.string().catch(''),
+  isVideo: z.string().optional().catch(undefined),
+  when: z.enum(['now', 'later']).catch('now'),
+  scheduleDate: z.string().max(40).catch(''),
+  timeZone: z.string().max(64).catch(''),
+}).transform((form) => ({
   text: form.post.replace(/\r\n?/g, '\n'),
   platforms: [...new Set(form.platforms)],
   mediaUrls: linesOf(form.mediaUrls),

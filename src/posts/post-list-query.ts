@@ -15,10 +15,10 @@ export const TABS: readonly Tab[] = [
   { id: 'all', name: 'All', status: null, order: 'newest' },
   { id: 'scheduled', name: 'Scheduled', status: 'scheduled', order: 'soonest' },
   { id: 'publishing', name: 'Publishing', status: 'publishing', order: 'soonest' },
-  { id: 'published', name: 'Published', status: 'success', order: 'latest' },
-  { id: 'partly-failed', name: 'Partly failed', status: 'partial', order: 'latest' },
-  { id: 'failed', name: 'Failed', status: 'error', order: 'latest' },
-  { id: 'cancelled', name: 'Cancelled', status: 'deleted', order: 'latest' },
+  { id: 'success', name: 'Published', status: 'success', order: 'latest' },
+  { id: 'partial', name: 'Partly published', status: 'partial', order: 'latest' },
+  { id: 'error', name: 'Failed', status: 'error', order: 'latest' },
+  { id: 'deleted', name: 'Cancelled', status: 'deleted', order: 'latest' },
 ];
 
 export const PAGE_SIZE = 25;

@@ -7,50 +7,9 @@ import { cursorOf, PAGE_SIZE, tabOf, TABS, type ListQuery } from './post-list-qu
 import { wasMarkedVideo } from './post-service.js';
 import { formatLocal, isTimeZone, readLocalTime } from './post-time.js';
 
-export interface Badge {
-  word: string;
-  /** Name of an icon in the sprite. */
-  icon: string;
-  /** Bootstrap's colour name; never the only sign. */
-  colour: 'secondary' | 'info' | 'success' | 'warning' | 'danger' | 'primary';
-}
-
-const STATUS_BADGES: Record<PostStatus, Badge> = {
-  scheduled: { word: 'Scheduled', icon: 'clock', colour: 'primary' },
-  publishing: { word: 'Publishing', icon: 'arrow-repeat', colour: 'info' },
-  success: { word: 'Published', icon: 'check-circle', colour: 'success' },
-  partial: { word: 'Partly failed', icon: 'exclamation-triangle', colour: 'warning' },
-  error: { word: 'Failed', icon: 'x-circle', colour: 'danger' },
-  'awaiting approval': { word: 'Awaiting approval', icon: 'hourglass', colour: 'secondary' },
-  paused: { word: 'Paused', icon: 'pause-circle', colour: 'secondary' },
-  deleted: { word: 'Cancelled', icon: 'slash-circle', colour: 'secondary' },
-};
-
-const STATE_BADGES: Record<Publication['state'], Badge> = {
-  pending: { word: 'Waiting', icon: 'clock', colour: 'primary' },
-  sending: { word: 'Sending', icon: 'arrow-repeat', colour: 'info' },
-  processing: { word: 'Processing', icon: 'hourglass', colour: 'info' },
-  published: { word: 'Published', icon: 'check-circle', colour: 'success' },
-  failed: { word: 'Failed', icon: 'x-circle', colour: 'danger' },
-  held: { word: 'Held', icon: 'pause-circle', colour: 'warning' },
-  unconfirmed: { word: 'Unconfirmed', icon: 'question-circle', colour: 'warning' },
-  cancelled: { word: 'Cancelled', icon: 'slash-circle', colour: 'secondary' },
-  missed: { word: 'Missed', icon: 'calendar-x', colour: 'danger' },
-};
-
-export function statusBadge(post: Post): Badge {
-  if (post.status === 'deleted' && post.publications.some((p) => p.state !== 'cancelled')) return { ...STATUS_BADGES.deleted, word: 'Deleted' };
-  return STATUS_BADGES[post.status];
-}
-
-function stateBadge(publication: Publication): Badge {
-  const badge = STATE_BADGES[publication.state];
-  return publication.state === 'pending' && publication.tries > 0 ? { ...badge, word: 'Trying again', colour: 'warning', icon: 'arrow-repeat' } : badge;
-}
-
 function platformName(id: string): { name: string; icon: string } {
   const platform = findPlatform(id);
-  return { name: platform?.name ?? id, icon: platform?.icon ?? 'megaphone' };
+  return { name: platform?.name ?? id, icon: platform?.icon ?? 'broadcast' };
 }
 
 export function listView(query: ListQuery, found: Post[], counts: Partial<Record<PostStatus, number>>): object {
@@ -60,8 +19,9 @@ export function listView(query: ListQuery, found: Post[], counts: Partial<Record
   return {
     title: 'Posts',
     tab: tabOf(query),
+    isEmpty: all === 0,
     tabs: TABS.map((tab) => ({ ...tab, url: tab.id === 'all' ? '/posts' : `/posts?status=${tab.id}`, count: tab.status === null ? all : (counts[tab.status] ?? 0) })),
-    isFirstPage: query.after === undefined,
+    firstUrl: query.after === undefined ? null : `/posts?status=${query.status}`,
     nextUrl: found.length > PAGE_SIZE && last !== undefined ? `/posts?status=${query.status}&after=${cursorOf(query, last)}` : null,
     posts: shown.map((post) => ({
       id: post.id,
@@ -69,8 +29,8 @@ export function listView(query: ListQuery, found: Post[], counts: Partial<Record
       excerpt: excerptOf(post),
       mediaCount: post.media.length,
       scheduledAt: post.scheduledAt,
-      badge: statusBadge(post),
-      publications: post.publications.map((p) => ({ ...platformName(p.platform), badge: stateBadge(p), url: p.url })),
+      status: post.status,
+      publications: post.publications.map((p) => ({ ...platformName(p.platform), state: p.state, url: p.url })),
     })),
   };
 }
@@ -87,8 +47,7 @@ function excerptOf({ text, media }: Post): string {
 export interface PostView {
   title: string;
   post: Post;
-  badge: Badge;
-  publications: (Publication & { name: string; icon: string; badge: Badge })[];
+  publications: (Publication & { name: string; icon: string })[];
   canChange: boolean;
   /** False once nothing can change by itself any more: then nothing has to be watched. */
   isLive: boolean;
@@ -98,8 +57,7 @@ export function postView(post: Post): PostView {
   return {
     title: 'Post',
     post,
-    badge: statusBadge(post),
-    publications: post.publications.map((p) => ({ ...p, ...platformName(p.platform), badge: stateBadge(p) })),
+    publications: post.publications.map((p) => ({ ...p, ...platformName(p.platform) })),
     canChange: post.status !== 'deleted' && isUntouched(post),
     isLive: post.status !== 'deleted' && !post.publications.every(isSettled),
   };
@@ -146,18 +104,25 @@ interface ComposeOptions extends Pick<ComposeView, 'title' | 'action' | 'cancelU
 
 export function composeView({ channels, again, ...rest }: ComposeOptions): ComposeView {
   const chosen = [rest.fields['platforms'] ?? []].flat();
-  const zone = String(rest.fields['timeZone'] ?? '');
-  const time = isTimeZone(zone) ? readLocalTime(String(rest.fields['scheduleDate'] ?? ''), zone) : null;
+  const fields = oneValueEach(rest.fields);
+  const zone = isTimeZone(fields['timeZone'] ?? '') ? (fields['timeZone'] ?? '') : rest.accountZone;
+  const time = readLocalTime(fields['scheduleDate'] ?? '', zone);
   return {
     ...rest,
+    fields: { ...fields, timeZone: zone, platforms: chosen },
     channels: channels.filter((channel) => channel.state !== 'disconnected').map((channel) => ({
       platform: channel.platform, ...platformName(channel.platform), label: channel.displayName || channel.username,
       isChosen: chosen.includes(channel.platform), isSignedOut: channel.state === 'signed-out',
     })),
     problems: problemsByField(again),
     message: again?.message ?? null,
-    overlap: time?.kind === 'overlap' ? { first: time.first.offset, second: time.second.offset } : null,
+    overlap: time.kind === 'overlap' ? { first: time.first.offset, second: time.second.offset } : null,
   };
+}
+
+/** A field that was sent twice is shown as it was sent first. */
+function oneValueEach(fields: ComposeView['fields']): Record<string, string> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? value : (value[0] ?? '')]));
 }
 
 /** Problems beside the field they are about: `mediaUrls[1]` belongs to `mediaUrls`. */

@@ -1,0 +1,106 @@
+// The composer: counters and problems as the server counts them, the fields that go with "when", Ctrl+Enter.
+
+const form = document.getElementById('compose');
+const WAIT_MS = 250;
+let timer;
+let sequence = 0;
+let controller = null;
+
+function isLater() {
+  return form.elements.when.value !== 'now';
+}
+
+function showWhen() {
+  document.getElementById('when-fields').hidden = !isLater();
+  const send = document.getElementById('send');
+  if (form.getAttribute('action') === '/posts') send.textContent = isLater() ? 'Schedule' : 'Publish now';
+}
+
+/** What was counted is no longer what stands in the field: say so until the answer is there. */
+function markStale() {
+  form.dataset.counting = 'yes';
+}
+
+function askSoon() {
+  markStale();
+  clearTimeout(timer);
+  timer = setTimeout(() => void ask(), WAIT_MS);
+}
+
+async function ask() {
+  const mine = ++sequence;
+  controller?.abort();
+  controller = new AbortController();
+  try {
+    const answer = await fetch(form.dataset.previewUrl, {
+      method: 'POST',
+      body: new URLSearchParams(new FormData(form)),
+      headers: { accept: 'application/json' },
+      signal: controller.signal,
+    });
+    if (!answer.ok || mine !== sequence) return;
+    const preview = await answer.json();
+    if (mine === sequence) show(preview);
+  } catch (error) {
+    // Offline or overtaken by the next question: the server checks again when the form is sent.
+    if (error.name !== 'AbortError') form.dataset.counting = 'failed';
+  }
+}
+
+function show({ counters, problems, time }) {
+  form.dataset.counting = 'no';
+  for (const element of form.querySelectorAll('[data-counter]')) {
+    const counter = counters.find(({ platform }) => platform === element.dataset.counter);
+    element.hidden = counter === undefined;
+    if (counter === undefined) continue;
+    element.textContent = `${counter.length} / ${counter.max}${counter.over > 0 ? `, ${counter.over} too many` : ''}`;
+    element.classList.toggle('counter-over', counter.over > 0);
+  }
+  for (const list of form.querySelectorAll('[data-problems-for]')) {
+    const messages = problems.filter(({ field }) => field === list.dataset.problemsFor).map(({ message }) => message);
+    if (messages.join('\n') === [...list.children].map((item) => item.textContent).join('\n')) continue;
+    list.replaceChildren(...messages.map((message) => Object.assign(document.createElement('li'), { textContent: message })));
+  }
+  if (problems.some(({ field }) => field === 'mediaUrls')) document.getElementById('media').open = true;
+  showTime(time);
+}
+
+function showTime(time) {
+  const note = form.querySelector('[data-time-note]');
+  const occurrence = document.getElementById('occurrence');
+  const text = noteFor(time);
+  if (note.textContent !== text) note.textContent = text;
+  note.classList.toggle('text-warning-emphasis', time !== null && (time.kind !== 'exact' || time.isPast));
+  occurrence.hidden = time?.kind !== 'overlap';
+  if (time?.kind !== 'overlap') return;
+  for (const offset of occurrence.querySelectorAll('[data-offset]')) offset.textContent = time[offset.dataset.offset];
+}
+
+function noteFor(time) {
+  if (time === null) return '';
+  if (time.kind !== 'exact') return time.message;
+  const utc = `${time.utc.slice(0, 16).replace('T', ' ')} UTC`;
+  return time.isPast ? `This time is past (${utc}): the post goes out at once.` : `That is ${utc}.`;
+}
+
+/** The problems that the server found are read first, and lead back to the form. */
+function focusProblems() {
+  document.getElementById('form-problems')?.focus();
+}
+
+if (form) {
+  form.addEventListener('input', askSoon);
+  form.addEventListener('change', () => {
+    showWhen();
+    askSoon();
+  });
+  form.addEventListener('keydown', (event) => {
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+  });
+  window.addEventListener('pageshow', () => {
+    showWhen();
+    void ask();
+  });
+  showWhen();
+  focusProblems();
+}
