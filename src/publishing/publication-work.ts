@@ -80,12 +80,11 @@ function isFresh(publication: Publication): boolean {
   return publication.state === 'pending' || (publication.state === 'held' && publication.handle === null);
 }
 
-/** Held for too long, or first due too long ago; what was tried already keeps its own schedule. */
+/** Not sent while it was due, because Signpost was down or the channel signed out, for longer than the limit. */
 function isTooLate(post: Post, publication: Publication, now: Date, policy: RetryPolicy): boolean {
-  const heldBack = publication.state === 'held' && publication.handle === null;
-  if (!heldBack && (publication.state !== 'pending' || publication.tries > 0)) return false;
-  const since = Math.max(post.scheduledAt.getTime(), post.createdAt.getTime());
-  return now.getTime() - since > policy.latenessLimitMs;
+  if (!isFresh(publication)) return false;
+  const dueSince = publication.state === 'held' ? new Date(Math.max(post.scheduledAt.getTime(), post.createdAt.getTime())) : publication.dueAt;
+  return dueSince !== null && now.getTime() - dueSince.getTime() > policy.latenessLimitMs;
 }
 
 /** Null when the channel can't be used; then the step is settled already. */

@@ -1,25 +1,60 @@
-/** What people and other domains ask of publishing beside the clock. */
-import type { Change, Post } from '../posts/post.js';
-import { releaseHeld } from './transitions.js';
+/** What people and other domains ask of publishing beside the clock: release, retry, and settling what nobody could tell. */
+import type { Actor } from '../accounts/actor.js';
+import { AppError, ErrorCode } from '../lib/app-error.js';
+import type { Change, Post, Publication } from '../posts/post.js';
+import { eventsBetween, withEvents } from '../posts/post-events.js';
+import { confirmByHand, releaseHeld, retryByHand } from './transitions.js';
 
 export interface PublishingServiceDeps {
   posts: {
+    find(id: string): Promise<Post | null>;
     listByChannel(channelId: string, state: string, limit: number): Promise<Post[]>;
     save(change: Change): Promise<boolean>;
   };
   now(): Date;
   /** Tells the clock about posts that became due. */
   posted(posts: Post[]): Promise<void>;
+  onSaved(post: Post): void;
 }
+
+/** What a person saw at the network. */
+export type Verdict = { published: true; url: string | null } | { published: false };
 
 export interface PublishingService {
   /** The channel can be used again: its held publications go on, those whose time has come at once. */
   releaseChannel(channelId: string): Promise<void>;
+  /**
+   * Sends what failed or was missed again, and only that; what is unconfirmed only when it is named, because it may be public already.
+   * @param publicationIds null: every failed and missed one
+   * @throws AppError `not-found`; `conflict` when nothing of it can be sent again
+   */
+  retry(actor: Actor, postId: string, publicationIds: string[] | null): Promise<Post>;
+  /** Settles an unconfirmed publication by what a person saw. @throws AppError `not-found`, `conflict` when it is not unconfirmed */
+  confirm(actor: Actor, postId: string, publicationId: string, verdict: Verdict): Promise<Post>;
 }
 
 const BATCH = 100;
+const CAS_TRIES = 8;
 
-export function createPublishingService({ posts, now, posted }: PublishingServiceDeps): PublishingService {
+export function createPublishingService(deps: PublishingServiceDeps): PublishingService {
+  const { posts, now } = deps;
+
+  async function change(actor: Actor, postId: string, move: (post: Post) => Post): Promise<Post> {
+    for (let i = 0; i < CAS_TRIES; i++) {
+      const before = await posts.find(postId);
+      if (before === null || before.profileId !== actor.profileId) throw new AppError('not-found', ErrorCode.notFound, 'There is no such post.');
+      const moved = move(before);
+      const told = withEvents({ ...moved, lease: null, updatedAt: now() }, eventsBetween(before, moved), now());
+      if (before.lease !== null) throw busy();
+      if (!(await posts.save({ before, after: told.post, events: told.events }))) continue;
+      const after = { ...told.post, version: before.version + 1 };
+      deps.onSaved(after);
+      await deps.posted([after]);
+      return after;
+    }
+    throw busy();
+  }
+
   return {
     async releaseChannel(channelId) {
       const tried = new Set<string>();
@@ -29,10 +64,36 @@ export function createPublishingService({ posts, now, posted }: PublishingServic
         for (const post of held) {
           tried.add(post.id);
           // One that a worker holds right now is looked at again by its own re-check.
+          if (post.lease !== null) continue;
           const after = releaseHeld(post, channelId, now());
-          if (await posts.save({ before: post, after, events: [] })) await posted([after]);
+          if (!(await posts.save({ before: post, after, events: [] }))) continue;
+          deps.onSaved(after);
+          await deps.posted([after]);
         }
       }
     },
+
+    retry: (actor, postId, publicationIds) => change(actor, postId, (post) => {
+      const again = post.publications.filter((p) => (publicationIds === null ? isRetried(p) : publicationIds.includes(p.id) && (isRetried(p) || p.state === 'unconfirmed')));
+      if (post.status === 'deleted' || again.length === 0) {
+        throw new AppError('conflict', ErrorCode.conflict, 'Nothing of this post can be sent again: only what failed or was missed can, and what is unconfirmed when you name it.');
+      }
+      return retryByHand(post, again.map((p) => p.id), now());
+    }),
+
+    confirm: (actor, postId, publicationId, verdict) => change(actor, postId, (post) => {
+      const publication = post.publications.find((p) => p.id === publicationId);
+      if (publication === undefined) throw new AppError('not-found', ErrorCode.notFound, 'There is no such publication.');
+      if (publication.state !== 'unconfirmed') throw new AppError('conflict', ErrorCode.conflict, `It is ${publication.state} now, so there is nothing to settle.`);
+      return confirmByHand(post, publicationId, verdict, now());
+    }),
   };
+}
+
+function isRetried(publication: Publication): boolean {
+  return publication.state === 'failed' || publication.state === 'missed';
+}
+
+function busy(): AppError {
+  return new AppError('conflict', ErrorCode.conflict, 'The post is being worked on right now. Look at it again in a moment.');
 }

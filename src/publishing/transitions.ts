@@ -106,6 +106,19 @@ export function releaseHeld(post: Post, channelId: string, now: Date): Post {
   ), post);
 }
 
+/** A person wants it sent again: a new round of tries, due now. */
+export function retryByHand(post: Post, ids: readonly string[], now: Date): Post {
+  return ids.reduce((current, id) => move(current, id, now, 'publication sent again by hand', () => ({
+    state: 'pending', dueAt: now, tries: 0, failure: null, handle: null, processingSince: null,
+  })), post);
+}
+
+/** A person looked at the network and says whether it is there. */
+export function confirmByHand(post: Post, id: string, verdict: { published: true; url: string | null } | { published: false }, now: Date): Post {
+  if (verdict.published) return move(post, id, now, 'publication marked as published by hand', () => ({ state: 'published', url: verdict.url, publishedAt: now, failure: null }));
+  return move(post, id, now, 'publication marked as not published by hand', (p) => ({ state: 'failed', failure: p.failure }));
+}
+
 function moveBy(post: Post, id: string, step: NextStep, failure: PublicationFailure, now: Date, recheckAt: Date, attempts: (p: Publication) => Attempt[]): Post {
   if (step.do === 'retry') {
     return move(post, id, now, 'publication waiting', (p) => ({ state: 'pending', dueAt: step.at, failure, attempts: attempts(p) }), `again at ${step.at.toISOString()}`);

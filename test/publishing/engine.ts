@@ -107,7 +107,7 @@ export function published(remoteId = 'r1'): PublishResult {
 function sessionOn(network: Network): ChannelSession {
   const platform: Platform = {
     id: 'bluesky', name: 'Test network', icon: 'bluesky', optionsKey: null, publishTimeoutMs: 1_000,
-    urls: { api: 'http://127.0.0.1:1', web: 'http://127.0.0.1:1' },
+    urls: { api: 'http://127.0.0.1:1', auth: 'http://127.0.0.1:1', consent: 'http://127.0.0.1:1', web: 'http://127.0.0.1:1' },
     limits: { text: { max: 300, counting: 'graphemes', required: true }, media: { min: 0, max: 4, kinds: ['image'], maxVideos: 0, mixed: false } },
     verify: async () => { throw new Error('not used'); },
     publish: (content) => network.publish(content),
