@@ -32,10 +32,16 @@ import { deriveKey, keyFingerprint, loadSecretKey } from './lib/secret-key.js';
 import { simulatedNetworks } from './platforms/registry.js';
 import type { SimulatorSettings } from './platforms/simulator/network.js';
 import { startSimulator } from './platforms/simulator/simulator.js';
-import { postIndexes, createPostStore } from './posts/post-store.js';
+import { postApi } from './posts/post-api.js';
+import { createPostOutbox } from './posts/post-outbox.js';
+import { postPages } from './posts/post-pages.js';
+import { createPostService } from './posts/post-service.js';
+import { createPostStore, postIndexes } from './posts/post-store.js';
+import type { Post } from './posts/post.js';
 import { createPublisher } from './publishing/publisher.js';
 import { createPublishingService } from './publishing/publishing-service.js';
 import { defaultRetryPolicy, type RetryPolicy } from './publishing/retry-policy.js';
+import { createSettled } from './publishing/settled.js';
 
 export interface ComposeOptions {
   log: Logger;
@@ -91,10 +97,18 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const http = createHttpClient({ userAgent: USER_AGENT });
   const simulator = await startSimulatorSomewhere();
 
+  // Channels
+  const channels = { list: async () => [] };
+
   // Posts and publishing
-  const posts = createPostStore(db);
+  const postStore = createPostStore(db);
+  const outbox = createPostOutbox({ store: postStore, record: async () => undefined, log });
+  const tellAbout = (post: Post): void => {
+    notifier.notify(`post:${post.id}`);
+    notifier.notify(`account:${post.accountId}:posts`);
+  };
   const publisher = createPublisher({
-    posts,
+    posts: postStore,
     owner: `${hostname()}:${process.pid}:${newToken(4)}`,
     session: async () => null,
     markSignedOut: async () => undefined,
@@ -102,14 +116,20 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     now: () => clock.now(),
     random: Math.random,
     wakeAt: (at) => jobs.wakeAt(PUBLISH, '', at),
-    onSaved: (post) => {
-      notifier.notify(`post:${post.id}`);
-      notifier.notify(`account:${post.accountId}:posts`);
+    onSaved: (post, events) => {
+      tellAbout(post);
+      if (events.length > 0) outbox.nudge();
     },
     log,
   });
+  const posts = createPostService({
+    store: postStore, channels, profiles, clock, notifier, log, postsDue: (due) => publisher.posted(due), eventsWritten: () => outbox.nudge(),
+  });
+  const publishing = createPublishingService({ posts: postStore, now: () => clock.now(), posted: (due) => publisher.posted(due), onSaved: (post) => { tellAbout(post); outbox.nudge(); } });
+  const settled = createSettled({ find: (id) => postStore.find(id), notifier });
   jobs.handle(PUBLISH, () => publisher.claimDue());
   jobs.sweep('due posts', SWEEP_EVERY_MS, () => publisher.sweep());
+  jobs.sweep('outbox', SWEEP_EVERY_MS, () => outbox.relay());
 
   // Web
   const app = createWebApp({
@@ -122,18 +142,19 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     formOrigins: () => [new URL(simulator.publicUrl).origin],
     ready: () => db.command({ ping: 1 }),
     rawRouters: [],
-    apiRouters: [],
+    apiRouters: [postApi({ posts, profiles, settled, clock })],
     publicPages: [visitorPages({ accounts, authenticator })],
     pages: [
       homePages({
         hasChannel: async () => false,
-        hasPost: async (actor) => Object.keys(await posts.countByStatus(actor.profileId)).length > 0,
+        hasPost: async (actor) => Object.keys(await posts.count(actor)).length > 0,
         hasEndpoint: async () => false,
         hasApiKey: async (actor) => (await apiKeys.list(actor)).length > 0,
-        countPosts: (actor) => posts.countByStatus(actor.profileId),
+        countPosts: (actor) => posts.count(actor),
       }),
       accountPages({ accounts, authenticator }),
       apiKeyPages({ apiKeys, publicUrl }),
+      postPages({ posts, channels, clock, notifier }),
     ],
   });
 
@@ -149,6 +170,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       const closed = closeServer(server);
       await jobs.stop();
       await publisher.stop(GRACE_MS);
+      await outbox.stop();
       await closed;
       await simulator.stop();
       await disconnect();
