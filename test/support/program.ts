@@ -1,0 +1,77 @@
+/** Starts the real program as a process of its own, as `npm start` does, and ends it in several ways. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { waitUntil } from './wait-until.js';
+
+export interface Program {
+  /** Where it said that it runs. */
+  url: string;
+  pid: number;
+  /** What it printed so far, standard output and error together. */
+  output(): string;
+  /** Sends the signal and waits for the end. @returns its exit code, or the signal that ended it, and how long it took */
+  end(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<{ code: number | string; tookMs: number }>;
+}
+
+export interface ProgramOptions {
+  dataDir: string;
+  /** Settings besides: PORT is 0 unless given, and MONGODB_URI is not passed on unless it stands here. */
+  env?: Record<string, string>;
+}
+
+const MAIN = path.resolve(import.meta.dirname, '../../src/main.js');
+
+/** @throws Error with its output when it ends, or has said nothing within 20 s */
+export async function startProgram(options: ProgramOptions): Promise<Program> {
+  const { child, output } = launch(options);
+  const url = await waitUntil('the program to say where it runs', () => {
+    if (hasEnded(child)) throw new Error(`the program ended instead of starting:\n${output()}`);
+    return /Signpost runs at (http:\/\/\S+)/.exec(output())?.[1];
+  }, { timeoutMs: 20_000 }).catch((error: unknown) => {
+    child.kill('SIGKILL');
+    throw new Error(`${String(error)}\n${output()}`, { cause: error });
+  });
+  return {
+    url,
+    pid: child.pid ?? -1,
+    output,
+    async end(signal) {
+      const startedAt = performance.now();
+      const ended = hasEnded(child) ? Promise.resolve() : once(child, 'exit');
+      child.kill(signal);
+      await ended;
+      return { code: child.exitCode ?? child.signalCode ?? -1, tookMs: performance.now() - startedAt };
+    },
+  };
+}
+
+/** For a start that is expected to fail. */
+export async function runProgram(options: ProgramOptions): Promise<{ code: number | string; output: string }> {
+  const { child, output } = launch(options);
+  await once(child, 'close');
+  return { code: child.exitCode ?? child.signalCode ?? -1, output: output() };
+}
+
+/** A folder for one test's data, removed by `remove`. */
+export async function temporaryFolder(): Promise<{ path: string; remove(): Promise<void> }> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'signpost-'));
+  return { path: folder, remove: () => rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }) };
+}
+
+function launch({ dataDir, env = {} }: ProgramOptions): { child: ChildProcess; output: () => string } {
+  const { MONGODB_URI: _, ...inherited } = process.env;
+  const child = spawn(process.execPath, ['--enable-source-maps', MAIN], {
+    env: { ...inherited, HOST: '127.0.0.1', PORT: '0', SIMULATOR_PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let text = '';
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  return { child, output: () => text };
+}
+
+function hasEnded(child: ChildProcess): boolean {
+  return child.exitCode !== null || child.signalCode !== null;
+}
