@@ -131,10 +131,10 @@ test(`files stay small: reported over ${MANY_LINES} lines, refused over ${MOST_L
 
 test('.env.example and docs/configuration.md name the settings that config.ts reads, and no others', () => {
   const example = readFileSync(path.join(root, '.env.example'), 'utf8');
-  const inExample = [...example.matchAll(/^#? ?([A-Z][A-Z0-9_]*)=/gm)].map((match) => match[1]);
+  const inExample = [...example.matchAll(/^#? ?([A-Z][A-Z0-9_]*)=/gm)].map((match) => match[1] ?? '');
   assert.deepEqual(inExample.sort(), [...SETTING_NAMES].sort());
   const guide = readFileSync(path.join(root, 'docs/configuration.md'), 'utf8');
-  const inGuide = [...guide.matchAll(/^\| `([A-Z][A-Z0-9_]*)`/gm)].map((match) => match[1]);
+  const inGuide = [...guide.matchAll(/^\| `([A-Z][A-Z0-9_]*)`/gm)].map((match) => match[1] ?? '');
   assert.deepEqual(inGuide.sort(), [...SETTING_NAMES].sort());
 });
 
