@@ -8,6 +8,7 @@ interface Command {
 
 const commands: Command[] = [
   { name: 'start', summary: 'run Signpost (the same as npm start)', load: () => Promise.reject(new Error('the launcher starts Signpost itself')) },
+  { name: 'demo', summary: 'play the whole story with a throw-away instance and print each step', load: async () => (await import('./demo.js')).demo },
 ];
 
 /**
