@@ -1,7 +1,8 @@
 /** One HTTP call to a network, with every way of getting no usable answer turned into the failure that it means. */
-import axios, { type AxiosRequestConfig } from 'axios';
+import type { AxiosRequestConfig } from 'axios';
 import type { ZodType } from 'zod';
 import { ErrorCode } from '../lib/app-error.js';
+import { wasSent } from '../lib/http-client.js';
 import { PlatformFailure, type PlatformIo } from './platform.js';
 
 export interface NetworkCall {
@@ -30,12 +31,6 @@ export interface NetworkAnswer {
   /** Parsed JSON, null when the body is something else. */
   body: unknown;
 }
-
-/** Codes that prove that no byte of the request left this machine. */
-const NOTHING_WAS_SENT = new Set([
-  'ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'UND_ERR_CONNECT_TIMEOUT',
-  'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID', 'DEPTH_ZERO_SELF_SIGNED_CERT', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'SELF_SIGNED_CERT_IN_CHAIN',
-]);
 
 /**
  * @throws PlatformFailure `unreachable` when nothing was sent (or the call only reads), `unknown` when a create may have been
@@ -81,7 +76,7 @@ async function send(io: PlatformIo, call: NetworkCall): Promise<{ status: number
     params: call.query,
     data: call.body,
     timeout: call.timeoutMs,
-    signal: AbortSignal.timeout(call.timeoutMs),
+    repeatable: call.effect === 'read',
     headers: { accept: 'application/json', ...(call.token === undefined ? {} : { authorization: `Bearer ${call.token}` }), ...call.headers },
     responseType: 'text',
     transformResponse: (data: unknown) => data,
@@ -99,27 +94,19 @@ async function send(io: PlatformIo, call: NetworkCall): Promise<{ status: number
 }
 
 function transportFailure(call: NetworkCall, error: unknown): PlatformFailure {
-  const codes = errorCodes(error);
-  const code = codes[0] ?? (error instanceof Error ? error.name : 'error');
-  if (codes.some((c) => NOTHING_WAS_SENT.has(c))) {
+  const code = codeOf(error);
+  if (!wasSent(error)) {
     return new PlatformFailure('unreachable', `${call.network} can't be reached right now (${code}). Nothing was sent; Signpost tries again by itself.`, {
       code: ErrorCode.platformUnreachable, details: code, cause: error,
     });
   }
-  const timedOut = codes.some((c) => c === 'ECONNABORTED' || c === 'ETIMEDOUT' || c === 'ERR_CANCELED' || c.startsWith('UND_ERR_HEADERS') || c.startsWith('UND_ERR_BODY'));
+  const timedOut = code === 'ECONNABORTED' || code === 'ETIMEDOUT' || code === 'ERR_CANCELED';
   return noUsableAnswer(call, timedOut ? `no answer within ${Math.round(call.timeoutMs / 1000)} s` : `a broken connection (${code})`, { details: code, cause: error });
 }
 
-/** The codes of an error and of what caused it, outermost first. A connect time-out says `ETIMEDOUT` with the system call. */
-function errorCodes(error: unknown): string[] {
-  const codes: string[] = [];
-  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; at = at.cause, depth++) {
-    const { code, syscall } = at as NodeJS.ErrnoException;
-    if (typeof code === 'string') codes.push(code === 'ETIMEDOUT' && syscall === 'connect' ? 'UND_ERR_CONNECT_TIMEOUT' : code);
-    if (at instanceof AggregateError) codes.push(...at.errors.flatMap(errorCodes));
-    if (axios.isCancel(at)) codes.push('ERR_CANCELED');
-  }
-  return codes;
+function codeOf(error: unknown): string {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  return code ?? (error instanceof Error ? error.name : 'error');
 }
 
 function noUsableAnswer(call: Pick<NetworkCall, 'network' | 'effect'>, what: string, options: { status?: number; details?: string; cause?: unknown }): PlatformFailure {

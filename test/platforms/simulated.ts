@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import os from 'node:os';
 import path from 'node:path';
 import axios from 'axios';
+import { createHttpClient } from '../../src/lib/http-client.js';
 import { createLogger } from '../../src/lib/logger.js';
 import { placeholderMedia } from '../../src/platforms/placeholder-media.js';
 import type { CredentialGrant, Platform, PlatformContent, PlatformIo } from '../../src/platforms/platform.js';
@@ -60,9 +61,11 @@ export async function openSimulator(settings: Partial<SimulatorSettings> = quick
   return self;
 }
 
+const http = createHttpClient({ userAgent: 'signpost-test', keepAliveMs: 500 });
+
 export function ioFor(platform: Platform, { simulator }: TestSimulator): PlatformIo {
   return {
-    http: axios.create(),
+    http,
     now: () => new Date(),
     log: createLogger('silent'),
     baseUrls: simulatedUrls(platform.id, { callUrl: simulator.url, browserUrl: simulator.publicUrl }),
@@ -99,7 +102,7 @@ export interface Connected {
 export async function connect(platform: Platform, io: PlatformIo, handle: string): Promise<Connected> {
   const codeVerifier = randomBytes(32).toString('base64url');
   const codeChallenge = createHash('sha256').update(codeVerifier).digest('base64url');
-  const back = await consent(await platform.oauth!.authorizeUrl({ state: 'state-1', redirectUri, codeChallenge }, io), handle);
+  const back = await consent(platform.oauth!.authorizeUrl({ state: 'state-1', redirectUri, codeChallenge }, io), handle);
   const grant = await platform.oauth!.exchange({ code: back.searchParams.get('code')!, redirectUri, codeVerifier }, io);
   return { grant, handle };
 }

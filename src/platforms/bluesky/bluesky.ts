@@ -64,7 +64,7 @@ export const bluesky = {
         response_type: 'code', client_id: io.app.clientId, redirect_uri: redirectUri, state, scope: 'atproto transition:generic',
         code_challenge: codeChallenge, code_challenge_method: 'S256',
       });
-      return `${io.baseUrls.consent}/oauth/authorize?${query}`;
+      return `${io.baseUrls.consent}/oauth/authorize?${query.toString()}`;
     },
     async exchange({ code, redirectUri, codeVerifier }, io) {
       const tokens = await askForTokens(io, { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: codeVerifier });

@@ -1,6 +1,7 @@
 /** The simulator: one HTTP server that stands in for every network, with a journal, consent pages, public pages and faults on demand. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import express, { type Express } from 'express';
@@ -73,8 +74,8 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     throw error;
   });
   const { port } = server.address() as AddressInfo;
-  url = `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`;
-  publicUrl = options.publicUrl ?? url;
+  url = `http://${reachable(options.host, '127.0.0.1')}:${port}`;
+  publicUrl = options.publicUrl ?? `http://${reachable(options.host, hostname())}:${port}`;
   return {
     url, publicUrl, port,
     async stop() {
@@ -86,6 +87,12 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
 }
 
 const styleSheet = path.resolve(fileURLToPath(new URL('../../../../views/simulator/simulator.css', import.meta.url)));
+
+/** A wildcard address can be listened on but not called. */
+function reachable(host: string, insteadOfWildcard: string): string {
+  if (host === '0.0.0.0' || host === '::') return insteadOfWildcard;
+  return host.includes(':') ? `[${host}]` : host;
+}
 
 type Server = ReturnType<typeof createServer>;
 

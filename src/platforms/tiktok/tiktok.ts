@@ -82,7 +82,7 @@ export const tiktok = {
       const query = new URLSearchParams({
         client_key: io.app.clientId, response_type: 'code', scope: 'user.info.basic,user.info.profile,video.publish,video.list', redirect_uri: redirectUri, state,
       });
-      return `${io.baseUrls.consent}/v2/auth/authorize/?${query}`;
+      return `${io.baseUrls.consent}/v2/auth/authorize/?${query.toString()}`;
     },
     async exchange({ code, redirectUri }, io) {
       const tokens = await askForTokens(io, { grant_type: 'authorization_code', code, redirect_uri: redirectUri });

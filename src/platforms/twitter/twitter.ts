@@ -54,7 +54,7 @@ export const twitter = {
         response_type: 'code', client_id: io.app.clientId, redirect_uri: redirectUri, state,
         scope: 'tweet.read tweet.write users.read media.write offline.access', code_challenge: codeChallenge, code_challenge_method: 'S256',
       });
-      return `${io.baseUrls.consent}/i/oauth2/authorize?${query}`;
+      return `${io.baseUrls.consent}/i/oauth2/authorize?${query.toString()}`;
     },
     async exchange({ code, redirectUri, codeVerifier }, io) {
       const tokens = await askForTokens(io, { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: codeVerifier });

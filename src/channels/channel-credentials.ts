@@ -1,0 +1,119 @@
+/** A channel's working credentials: opened, and refreshed before they expire by one caller at a time, stored before they are used. */
+import type { Clock } from '../lib/clock.js';
+import { newToken } from '../lib/ids.js';
+import type { Logger } from '../lib/logger.js';
+import type { Seal } from '../lib/seal.js';
+import { signedOut } from '../platforms/failures.js';
+import { PlatformFailure, type CredentialGrant, type Credentials, type Platform, type PlatformIo } from '../platforms/platform.js';
+import type { ChannelStore, StoredChannel } from './channel-store.js';
+
+interface Deps {
+  store: ChannelStore;
+  seal: Seal;
+  clock: Clock;
+  log: Logger;
+}
+
+/** Refreshed when they have less than this left, so that they outlast the calls they are for. */
+const MARGIN_MS = 3 * 60_000;
+/** How long one caller may take to refresh before another may try. */
+const REFRESH_LEASE_MS = 45_000;
+const LOOK_AGAIN_MS = 100;
+
+export type ChannelCredentials = ReturnType<typeof createChannelCredentials>;
+
+export function createChannelCredentials({ store, seal, clock, log }: Deps) {
+  const underWay = new Map<string, Promise<Credentials>>();
+
+  function open(channel: StoredChannel): Credentials {
+    if (channel.sealedCredentials === null) throw signedOut(channel.platform);
+    return JSON.parse(seal.unseal(channel.sealedCredentials, contextOf(channel.id))) as Credentials;
+  }
+
+  async function refreshed(channel: StoredChannel, platform: Platform, io: PlatformIo): Promise<Credentials> {
+    const token = newToken(16);
+    const now = clock.now();
+    const isMine = await store.beginRefresh(channel.id, channel.credentialsVersion, token, now, new Date(now.getTime() + REFRESH_LEASE_MS));
+    if (!isMine) return waitForOther(channel, platform, io);
+    let grant: CredentialGrant;
+    try {
+      grant = await platform.oauth!.refresh!(open(channel), io);
+    } catch (error) {
+      return afterFailedRefresh(channel, token, error);
+    }
+    const stored = await store.finishRefresh(channel.id, token, sealFor(channel.id, grant.credentials), grant.expiresAt, clock.now());
+    // Reconnected or disconnected meanwhile: what is stored now is what counts.
+    return stored ? grant.credentials : current(channel.id, platform, io);
+  }
+
+  async function afterFailedRefresh(channel: StoredChannel, token: string, error: unknown): Promise<Credentials> {
+    await store.abandonRefresh(channel.id, token);
+    if (error instanceof PlatformFailure && error.kind === 'signed-out') {
+      await store.signOut(channel.id, channel.credentialsVersion, error.message, clock.now());
+      throw error;
+    }
+    log.warn({ channelId: channel.id, platform: channel.platform, err: error }, 'tokens could not be refreshed');
+    if (channel.credentialsExpireAt !== null && channel.credentialsExpireAt > clock.now()) return open(channel);
+    if (error instanceof PlatformFailure) throw error;
+    throw new PlatformFailure('unreachable', "The channel's sign-in could not be renewed just now. Signpost tries again by itself.", { cause: error });
+  }
+
+  async function waitForOther(channel: StoredChannel, platform: Platform, io: PlatformIo): Promise<Credentials> {
+    await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
+    return current(channel.id, platform, io);
+  }
+
+  async function current(channelId: string, platform: Platform, io: PlatformIo): Promise<Credentials> {
+    const channel = await store.find(channelId);
+    if (channel === null || channel.state === 'disconnected') throw new PlatformFailure('rejected', 'The channel was disconnected. Connect it again.', { code: 156 });
+    if (channel.state === 'signed-out') throw signedOut(platform.name);
+    return isFresh(channel, platform) ? open(channel) : refreshed(channel, platform, io);
+  }
+
+  function isFresh({ credentialsExpireAt }: StoredChannel, platform: Platform): boolean {
+    if (credentialsExpireAt === null || platform.oauth?.refresh === undefined) return true;
+    return credentialsExpireAt.getTime() - clock.now().getTime() > MARGIN_MS;
+  }
+
+  function sealFor(channelId: string, credentials: Credentials): string {
+    return seal.seal(JSON.stringify(credentials), contextOf(channelId));
+  }
+
+  function single(channelId: string, work: () => Promise<Credentials>): Promise<Credentials> {
+    const running = underWay.get(channelId);
+    if (running !== undefined) return running;
+    const started = work().finally(() => underWay.delete(channelId));
+    underWay.set(channelId, started);
+    return started;
+  }
+
+  return {
+    sealFor,
+
+    /** @throws PlatformFailure `signed-out` after a definite refusal (the channel is marked then), `unreachable` when it can't be told now */
+    fresh(channel: StoredChannel, platform: Platform, io: PlatformIo): Promise<Credentials> {
+      if (isFresh(channel, platform)) return Promise.resolve(open(channel));
+      return single(channel.id, () => refreshed(channel, platform, io));
+    },
+
+    /**
+     * For when the network refused an access token that we thought good.
+     * @returns true when the refresh token gave new ones; false when the channel can't sign in any more
+     * @throws PlatformFailure when it can't be told now
+     */
+    async renew(channel: StoredChannel, platform: Platform, io: PlatformIo): Promise<boolean> {
+      if (platform.oauth?.refresh === undefined) return false;
+      try {
+        await single(channel.id, () => refreshed(channel, platform, io));
+        return true;
+      } catch (error) {
+        if (error instanceof PlatformFailure && error.kind === 'signed-out') return false;
+        throw error;
+      }
+    },
+  };
+}
+
+function contextOf(channelId: string): string {
+  return `channel:${channelId}`;
+}

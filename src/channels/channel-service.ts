@@ -1,0 +1,116 @@
+/** Channels of a profile: listed, connected, disconnected, and opened for whoever publishes through them. */
+import type { Actor } from '../lib/actor.js';
+import { AppError, ErrorCode } from '../lib/app-error.js';
+import { signedOut } from '../platforms/failures.js';
+import type { Credentials, Platform, PlatformIo } from '../platforms/platform.js';
+import { findPlatform } from '../platforms/registry.js';
+import type { Channel } from './channel.js';
+import { createChannelCredentials } from './channel-credentials.js';
+import { simulatedIo } from './channel-io.js';
+import { toChannel, type StoredChannel } from './channel-store.js';
+import { createConnectFlow, type ConnectFlowDeps } from './connect-flow.js';
+
+export interface ChannelServiceDeps extends Omit<ConnectFlowDeps, 'credentials'> {
+  onDisconnected(channel: Channel): Promise<void>;
+}
+
+/** What is needed to act on a channel. */
+export interface ChannelSession {
+  channel: Channel;
+  platform: Platform;
+  credentials: Credentials;
+  io: PlatformIo;
+}
+
+export type ChannelService = ReturnType<typeof createChannelService>;
+
+export function createChannelService(deps: ChannelServiceDeps) {
+  const { store, clock, log } = deps;
+  const credentials = createChannelCredentials(deps);
+  const flow = createConnectFlow({ ...deps, credentials });
+
+  async function findOwn(actor: Actor, channelId: string): Promise<StoredChannel> {
+    const channel = await store.find(channelId);
+    if (channel === null || channel.profileId !== actor.profileId || channel.state === 'disconnected') {
+      throw new AppError('not-found', ErrorCode.notFound, 'There is no such channel. It may have been disconnected.');
+    }
+    return channel;
+  }
+
+  return {
+    begin: flow.begin,
+    finish: flow.finish,
+
+    /** Those in use (connected or signed out), in order of platform. */
+    list(actor: Actor): Promise<Channel[]> {
+      return store.list(actor.profileId);
+    },
+
+    /** Those in use on these platforms. */
+    async connected(actor: Actor, platformIds: readonly string[]): Promise<Channel[]> {
+      return (await store.list(actor.profileId)).filter((channel) => platformIds.includes(channel.platform));
+    },
+
+    /** Any channel, disconnected ones too; null when there is none. */
+    async get(channelId: string): Promise<Channel | null> {
+      const channel = await store.find(channelId);
+      return channel === null ? null : toChannel(channel);
+    },
+
+    /** @throws AppError `not-found` when it isn't the actor's, or not in use */
+    async find(actor: Actor, channelId: string): Promise<Channel> {
+      return toChannel(await findOwn(actor, channelId));
+    },
+
+    /** Forgets the credentials; posts that wait for the channel can't be sent any more. @throws AppError `not-found` */
+    async disconnect(actor: Actor, channelId: string): Promise<Channel> {
+      const channel = toChannel(await findOwn(actor, channelId));
+      if (await store.disconnect(actor.profileId, channelId, clock.now())) {
+        log.info({ channelId, platform: channel.platform }, 'channel disconnected');
+        await deps.onDisconnected({ ...channel, state: 'disconnected' });
+      }
+      return channel;
+    },
+
+    /**
+     * Opens a channel for publishing, with credentials that last for the calls to come.
+     * @returns null when it was disconnected
+     * @throws PlatformFailure `signed-out`, or `unreachable` when its sign-in can't be renewed just now
+     */
+    async session(channelId: string): Promise<ChannelSession | null> {
+      const stored = await store.find(channelId);
+      if (stored === null || stored.state === 'disconnected') return null;
+      const platform = platformOf(stored);
+      if (stored.state === 'signed-out') throw signedOut(platform.name);
+      const io = simulatedIo(platform, deps);
+      return { channel: toChannel(stored), platform, credentials: await credentials.fresh(stored, platform, io), io };
+    },
+
+    /**
+     * To be called when the network refused the credentials. A refresh token gets one chance to mend it.
+     * @returns `renewed` when the channel works again (who waits for it is told by `onConnected`), else `signed-out`
+     */
+    async markSignedOut(channelId: string, problem: string): Promise<'renewed' | 'signed-out'> {
+      const stored = await store.find(channelId);
+      if (stored === null || stored.state !== 'connected') return 'signed-out';
+      const platform = platformOf(stored);
+      const isRenewed = await credentials.renew(stored, platform, simulatedIo(platform, deps)).catch((error: unknown) => {
+        log.warn({ channelId, err: error }, 'could not tell whether the channel is signed out');
+        return true;
+      });
+      if (isRenewed) {
+        await deps.onConnected(toChannel(stored));
+        return 'renewed';
+      }
+      await store.signOut(channelId, stored.credentialsVersion, problem, clock.now());
+      log.info({ channelId, platform: stored.platform }, 'channel signed out');
+      return 'signed-out';
+    },
+  };
+}
+
+function platformOf(channel: Channel): Platform {
+  const platform = findPlatform(channel.platform);
+  if (platform === undefined) throw new Error(`Channel ${channel.id} is of the platform ${channel.platform}, which this version doesn't know.`);
+  return platform;
+}

@@ -1,0 +1,123 @@
+/** Connecting a channel: the browser goes to the network with a single-use state and PKCE, and comes back with a code. */
+import { createHash } from 'node:crypto';
+import type { Actor } from '../lib/actor.js';
+import { AppError, ErrorCode } from '../lib/app-error.js';
+import { newToken } from '../lib/ids.js';
+import type { Seal } from '../lib/seal.js';
+import { PlatformFailure, type OAuth, type Platform } from '../platforms/platform.js';
+import { findPlatform } from '../platforms/registry.js';
+import type { Channel } from './channel.js';
+import type { ChannelCredentials } from './channel-credentials.js';
+import { simulatedIo, type ChannelIoDeps } from './channel-io.js';
+import type { ChannelStore } from './channel-store.js';
+import type { ConnectAttempt, ConnectAttemptStore } from './connect-attempt-store.js';
+
+export interface ConnectFlowDeps extends ChannelIoDeps {
+  store: ChannelStore;
+  attempts: ConnectAttemptStore;
+  credentials: ChannelCredentials;
+  seal: Seal;
+  /** Where networks send the browser back to: `PUBLIC_URL/channels/callback`. */
+  callbackUrl: () => string;
+  /** A channel can be used (again): held posts may go. */
+  onConnected(channel: Channel): Promise<void>;
+}
+
+/** What the network's redirect brought along. */
+export interface Return {
+  state: string;
+  code: string | null;
+  /** OAuth's error code, e.g. `access_denied`. */
+  error: string | null;
+}
+
+/** Not connecting is a normal outcome: `problem` says in plain words why. */
+export type ConnectOutcome = { channel: Channel; problem: null } | { channel: null; problem: string };
+
+const ATTEMPT_MS = 10 * 60_000;
+
+export function createConnectFlow(deps: ConnectFlowDeps) {
+  const { store, attempts, credentials, seal, clock, log } = deps;
+
+  async function exchange(attempt: ConnectAttempt, code: string): Promise<ConnectOutcome> {
+    const { platform, oauth } = connectable(attempt.platform);
+    const io = simulatedIo(platform, deps);
+    const codeVerifier = seal.unseal(attempt.sealedVerifier, contextOf(attempt.userId));
+    const grant = await oauth.exchange({ code, redirectUri: attempt.redirectUri, codeVerifier }, io);
+    const identity = await platform.verify(grant.credentials, io);
+    const { accountId, profileId } = attempt;
+    const channel = await store.connect({
+      accountId, profileId, platform: platform.id, simulated: true, identity, expiresAt: grant.expiresAt, now: clock.now(),
+      seal: (channelId) => credentials.sealFor(channelId, grant.credentials),
+    });
+    if (channel === null) return alreadyConnected(platform, profileId);
+    log.info({ channelId: channel.id, platform: platform.id }, 'channel connected');
+    await deps.onConnected(channel);
+    return { channel, problem: null };
+  }
+
+  async function alreadyConnected(platform: Platform, profileId: string): Promise<ConnectOutcome> {
+    const other = await store.findInSlot(profileId, platform.id);
+    const who = other === null ? 'Another account' : `@${other.username}`;
+    return { channel: null, problem: `${who} of ${platform.name} is connected already, and there is one channel per platform. Disconnect it first, then connect the other account.` };
+  }
+
+  return {
+    /**
+     * @returns the address of the network's consent page
+     * @throws AppError `not-found` for an unknown platform, `unavailable` when it can't be reached
+     */
+    async begin(actor: Actor, platformId: string): Promise<string> {
+      const { platform, oauth } = connectable(platformId);
+      const userId = personOf(actor);
+      const state = newToken();
+      const codeVerifier = newToken();
+      const redirectUri = deps.callbackUrl();
+      await attempts.insert(state, {
+        userId, accountId: actor.accountId, profileId: actor.profileId, platform: platform.id, redirectUri,
+        sealedVerifier: seal.seal(codeVerifier, contextOf(userId)), expiresAt: new Date(clock.now().getTime() + ATTEMPT_MS),
+      });
+      const codeChallenge = createHash('sha256').update(codeVerifier).digest('base64url');
+      return oauth.authorizeUrl({ state, redirectUri, codeChallenge }, simulatedIo(platform, deps));
+    },
+
+    /** Takes what came back from the network; a refusal, an old or a foreign return is an outcome, not an error. */
+    async finish(actor: Actor, back: Return): Promise<ConnectOutcome> {
+      const attempt = await attempts.take(back.state, personOf(actor), actor.profileId, clock.now());
+      if (attempt === null) return { channel: null, problem: UNKNOWN_ATTEMPT };
+      const { name } = connectable(attempt.platform).platform;
+      if (back.error === 'access_denied') return { channel: null, problem: `Nothing was connected: ${name} was not allowed to give access. You can try again any time.` };
+      if (back.error !== null || back.code === null) return { channel: null, problem: `${name} sent you back without access${back.error === null ? '' : ` (${back.error.slice(0, 100)})`}. Try again.` };
+      try {
+        return await exchange(attempt, back.code);
+      } catch (error) {
+        if (!(error instanceof PlatformFailure)) throw error;
+        log.warn({ err: error, platform: attempt.platform }, 'connecting failed');
+        return { channel: null, problem: explain(error, name) };
+      }
+    },
+  };
+}
+
+const UNKNOWN_ATTEMPT = 'This return from a network is not known here: it took longer than 10 minutes, was used already, or was begun by someone else. Connect the channel again.';
+
+function explain(failure: PlatformFailure, name: string): string {
+  if (failure.kind === 'signed-out') return `${name} did not accept the sign-in: it took too long or was used already. Connect the channel again.`;
+  if (failure.kind === 'rejected') return failure.message;
+  return `${name} can't be reached right now, so nothing was connected. Try again in a minute.`;
+}
+
+function connectable(platformId: string): { platform: Platform; oauth: OAuth } {
+  const platform = findPlatform(platformId);
+  if (platform?.oauth === undefined) throw new AppError('not-found', ErrorCode.notFound, 'There is no such platform to connect.');
+  return { platform, oauth: platform.oauth };
+}
+
+function personOf(actor: Actor): string {
+  if (actor.userId === null) throw new AppError('forbidden', ErrorCode.forbidden, 'Channels are connected in the browser by a signed-in person.');
+  return actor.userId;
+}
+
+function contextOf(userId: string): string {
+  return `connect:${userId}`;
+}
