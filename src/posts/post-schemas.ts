@@ -1,6 +1,7 @@
 /** The bodies and queries that the API reads, in Ayrshare's spellings. */
 import { z } from 'zod';
 import { ErrorCode } from '../lib/app-error.js';
+import { platforms } from '../platforms/registry.js';
 import { addProblem, LIMITS, readMediaUrls, readScheduleDate, readText, withCodes, type PostChanges, type PostInput } from './post-input.js';
 
 const CODES: Record<string, number> = {
@@ -13,7 +14,8 @@ const CODES: Record<string, number> = {
 };
 
 const POST_MISSING = 'Missing or incorrect post parameter. Please verify a non-empty post field is sent.';
-const PLATFORMS_WRONG = 'The platforms must be a list of platform names, such as ["bluesky","twitter"].';
+const EXAMPLE = JSON.stringify(platforms.slice(0, 2).map((platform) => platform.id));
+const PLATFORMS_WRONG = `The platforms must be a list of platform names, such as ${EXAMPLE}.`;
 const MEDIA_WRONG = 'Media URLs invalid. The media must be a list of https addresses.';
 
 /** One text for all, or one per platform with `default` for the rest. */
@@ -25,7 +27,7 @@ const createBody = z.looseObject(
   {
     post: z.union([z.string(), perPlatform], POST_MISSING),
     platforms: z.array(z.string(PLATFORMS_WRONG).max(60, PLATFORMS_WRONG), PLATFORMS_WRONG)
-      .min(1, 'No platform was chosen. Send at least one, such as ["bluesky"].')
+      .min(1, `No platform was chosen. Send at least one, such as ${EXAMPLE}.`)
       .max(LIMITS.platforms, `At most ${LIMITS.platforms} platforms may be sent.`),
     mediaUrls: mediaList.optional(),
     mediaUrl: mediaList.optional(),
