@@ -99,8 +99,8 @@ function release(form) {
 /** After signing in again in another tab this page's token is an old one: fetch the new one, so that nothing typed is lost. */
 async function refreshToken() {
   if (!document.querySelector('[data-session-ended]')) return;
-  const answer = await fetch('/session', { headers: { accept: 'application/json' } });
-  if (!answer.ok) return;
+  const answer = await fetch('/session', { redirect: 'manual' });
+  if (!answer.ok) return; // still signed out
   const { csrfToken } = await answer.json();
   const meta = document.querySelector('meta[name="csrf-token"]');
   if (meta) meta.content = csrfToken;
@@ -125,6 +125,7 @@ document.addEventListener('htmx:after:swap', () => revealButtons());
 
 const replace = document.querySelector('[data-replace-url]');
 if (replace) history.replaceState(null, '', replace.dataset.replaceUrl);
+document.querySelector('main .is-invalid')?.focus();
 setUpTheme();
 detectTimeZone();
 revealButtons();

@@ -87,6 +87,9 @@ export function accountPages({ accounts }: AccountPagesDeps): Router {
     goTo(req, res, '/settings');
   }, showSettings));
 
+  /** For pages that outlived their session: the token of the one that signed in again. */
+  router.get('/session', (req, res) => void res.set('Cache-Control', 'no-store').json({ csrfToken: req.csrfToken?.() ?? null }));
+
   router.post('/sign-out', async (req, res) => {
     await new Promise<void>((resolve, reject) => {
       req.session.destroy((error: unknown) => (error ? reject(error) : resolve()));
