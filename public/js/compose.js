@@ -68,7 +68,7 @@ function show({ counters, problems, time }) {
 function showTime(time) {
   const note = form.querySelector('[data-time-note]');
   const occurrence = document.getElementById('occurrence');
-  const text = noteFor(time);
+  const text = document.getElementById('schedule-problem') ? '' : noteFor(time);
   if (note.textContent !== text) note.textContent = text;
   note.classList.toggle('text-warning-emphasis', time !== null && (time.kind !== 'exact' || time.isPast));
   occurrence.hidden = time?.kind !== 'overlap';
@@ -83,13 +83,24 @@ function noteFor(time) {
   return time.isPast ? `This time is past (${utc}): the post goes out at once.` : `That is ${utc}.`;
 }
 
+/** What the server said about a field is about what stood there: it goes as soon as that changes. */
+function forgetProblem(field) {
+  field.classList.remove('is-invalid');
+  field.removeAttribute('aria-invalid');
+  const ids = (field.getAttribute('aria-describedby') ?? field.closest('fieldset')?.getAttribute('aria-describedby') ?? '').split(' ');
+  for (const id of ids.filter((id) => id.endsWith('-problem'))) document.getElementById(id)?.remove();
+}
+
 /** The problems that the server found are read first, and lead back to the form. */
 function focusProblems() {
   document.getElementById('form-problems')?.focus();
 }
 
 if (form) {
-  form.addEventListener('input', askSoon);
+  form.addEventListener('input', (event) => {
+    forgetProblem(event.target);
+    askSoon();
+  });
   form.addEventListener('change', () => {
     showWhen();
     askSoon();
