@@ -15,6 +15,11 @@ import { createLoginLimit, loginLimitIndexes } from './accounts/login-limit.js';
 import { createProfileService } from './accounts/profile-service.js';
 import { createProfileStore, profileIndexes } from './accounts/profile-store.js';
 import { createSessionStore, sessionIndexes } from './accounts/session-store.js';
+import { channelPages } from './channels/channel-pages.js';
+import { createChannelService } from './channels/channel-service.js';
+import { channelIndexes, createChannelStore } from './channels/channel-store.js';
+import { connectAttemptIndexes, createConnectAttemptStore } from './channels/connect-attempt-store.js';
+import { userApi } from './channels/user-api.js';
 import { startDatabase } from './compose-database.js';
 import type { Config } from './config.js';
 import { connectDatabase, ensureIndexes } from './db/database.js';
@@ -73,7 +78,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const database = await startDatabase(config.mongodbUri, config.dataDir, log);
   const { client, db, close: disconnect } = await connectDatabase(database.uri);
   await ensureIndexes(db, [
-    ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...postIndexes, ...wakeupIndexes,
+    ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...channelIndexes, ...connectAttemptIndexes, ...postIndexes, ...wakeupIndexes,
   ]);
   await requireSameKey(db, keyFingerprint(key));
 
@@ -98,7 +103,13 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const simulator = await startSimulatorSomewhere();
 
   // Channels
-  const channels = { list: async () => [] };
+  const channels = createChannelService({
+    store: createChannelStore(db), attempts: createConnectAttemptStore(db), seal, http, clock, log,
+    simulator: () => ({ callUrl: simulator.url, browserUrl: simulator.publicUrl }),
+    callbackUrl: () => `${publicUrl()}/channels/callback`,
+    onConnected: (channel) => publishing.releaseChannel(channel.id),
+    onDisconnected: async () => undefined,
+  });
 
   // Posts and publishing
   const postStore = createPostStore(db);
@@ -110,8 +121,8 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const publisher = createPublisher({
     posts: postStore,
     owner: `${hostname()}:${process.pid}:${newToken(4)}`,
-    session: async () => null,
-    markSignedOut: async () => undefined,
+    session: (channelId) => channels.session(channelId),
+    markSignedOut: (channelId, problem) => channels.markSignedOut(channelId, problem),
     policy: { ...defaultRetryPolicy, ...options.retryPolicy },
     now: () => clock.now(),
     random: Math.random,
@@ -142,11 +153,14 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     formOrigins: () => [new URL(simulator.publicUrl).origin],
     ready: () => db.command({ ping: 1 }),
     rawRouters: [],
-    apiRouters: [postApi({ posts, profiles, settled, clock })],
+    apiRouters: [
+      postApi({ posts, profiles, settled, clock }),
+      userApi({ channels, profiles, clock, countPostsThisMonth: (accountId) => postStore.countSince(accountId, startOfMonth(clock.now())) }),
+    ],
     publicPages: [visitorPages({ accounts, authenticator })],
     pages: [
       homePages({
-        hasChannel: async () => false,
+        hasChannel: async (actor) => (await channels.list(actor)).length > 0,
         hasPost: async (actor) => Object.keys(await posts.count(actor)).length > 0,
         hasEndpoint: async () => false,
         hasApiKey: async (actor) => (await apiKeys.list(actor)).length > 0,
@@ -154,6 +168,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       }),
       accountPages({ accounts, authenticator }),
       apiKeyPages({ apiKeys, publicUrl }),
+      channelPages({ channels, countScheduledPosts: (channelId) => postStore.countWaitingByChannel(channelId) }),
       postPages({ posts, channels, clock, notifier }),
     ],
   });
@@ -226,6 +241,10 @@ function boundPort(server: Server | null): number | null {
 
 function isPortTaken(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
+}
+
+function startOfMonth(now: Date): Date {
+  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1));
 }
 
 /** A wildcard address can be listened on but not visited. */

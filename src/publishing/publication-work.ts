@@ -20,7 +20,8 @@ export interface WorkDeps {
    * @throws PlatformFailure `signed-out` or `unreachable` (the token could not be refreshed)
    */
   session(channelId: string): Promise<ChannelSession | null>;
-  markSignedOut(channelId: string, problem: string): Promise<void>;
+  /** The network refused the credentials. `renewed`: a refresh token mended it, so the same can be tried again at once. */
+  markSignedOut(channelId: string, problem: string): Promise<'renewed' | 'signed-out'>;
   policy: RetryPolicy;
   turns: Turns;
   now(): Date;
@@ -156,11 +157,13 @@ async function poll(held: HeldPost, publication: Publication, session: ChannelSe
 }
 
 async function settlePollFailure(held: HeldPost, publication: Publication, startedAt: Date, failure: PlatformFailure, isOver: boolean, deps: WorkDeps): Promise<void> {
-  if (failure.kind === 'rejected' || failure.kind === 'signed-out') {
-    await settleFailure(held, publication, startedAt, failure, false, deps);
+  const isRenewed = failure.kind === 'signed-out' && (await deps.markSignedOut(publication.channelId, failure.message)) === 'renewed';
+  const now = deps.now();
+  if (failure.kind === 'rejected' || (failure.kind === 'signed-out' && !isRenewed)) {
+    const step = { do: failure.kind === 'rejected' ? 'fail' as const : 'hold' as const };
+    await held.settle((post) => recordFailure(post, publication.id, startedAt, failureOf(failure), step, now, recheckAt(now, deps), 'poll'));
     return;
   }
-  const now = deps.now();
   const again = new Date(Math.max(now.getTime() + 5_000 * (1 + deps.random()), failure.options.retryAt?.getTime() ?? 0));
   await held.settle((post) => recordPollFailure(post, publication.id, startedAt, failureOf(failure), isOver ? null : again, now));
 }
@@ -186,10 +189,12 @@ async function lookUp(held: HeldPost, publication: Publication, session: Channel
 }
 
 async function settleFailure(held: HeldPost, publication: Publication, startedAt: Date, failure: PlatformFailure, canLookUp: boolean, deps: WorkDeps): Promise<void> {
+  const isRenewed = failure.kind === 'signed-out' && (await deps.markSignedOut(publication.channelId, failure.message)) === 'renewed';
   const now = deps.now();
-  if (failure.kind === 'signed-out') await deps.markSignedOut(publication.channelId, failure.message);
-  const tries = publication.state === 'pending' ? publication.tries + 1 : publication.tries;
-  const step = nextStep({ kind: failure.kind, retryAt: failure.options.retryAt, tries, canLookUp, now, random: deps.random() }, deps.policy);
+  const tries = isFresh(publication) ? publication.tries + 1 : publication.tries;
+  const facts = { kind: failure.kind, retryAt: failure.options.retryAt, tries, canLookUp, now, random: deps.random() };
+  // Renewed while the network still refuses: an ordinary retry, so that the two can't go round for ever.
+  const step = isRenewed && tries < deps.policy.maxTries ? { do: 'retry' as const, at: now } : nextStep(facts, deps.policy);
   await held.settle((post) => recordFailure(post, publication.id, startedAt, failureOf(failure), step, now, recheckAt(now, deps)));
 }
 

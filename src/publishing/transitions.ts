@@ -45,10 +45,11 @@ export function recordAcceptance(post: Post, id: string, kind: Attempt['kind'], 
   }));
 }
 
-/** A publish attempt that failed, with or without a stored intent before it (a token refresh fails before), and what `nextStep` decided. */
-export function recordFailure(post: Post, id: string, startedAt: Date, failure: PublicationFailure, step: NextStep, now: Date, recheckAt: Date): Post {
-  const counted = { ...post, publications: post.publications.map((p) => (p.id === id && !hasOpenAttempt(p) ? { ...p, tries: p.tries + 1 } : p)) };
-  return moveBy(counted, id, step, failure, now, recheckAt, (p) => closeAttempt(p.attempts, 'publish', startedAt, now, failure.kind, failure));
+/** An attempt that failed, with or without a stored intent before it (a token refresh fails before), and what `nextStep` decided. */
+export function recordFailure(post: Post, id: string, startedAt: Date, failure: PublicationFailure, step: NextStep, now: Date, recheckAt: Date, kind: Attempt['kind'] = 'publish'): Post {
+  const uncounted = (p: Publication): boolean => kind === 'publish' && p.id === id && !hasOpenAttempt(p);
+  const counted = { ...post, publications: post.publications.map((p) => (uncounted(p) ? { ...p, tries: p.tries + 1 } : p)) };
+  return moveBy(counted, id, step, failure, now, recheckAt, (p) => closeAttempt(p.attempts, kind, startedAt, now, failure.kind, failure));
 }
 
 /** A look-up that did not find it, and what was decided. */

@@ -51,7 +51,7 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
       posts: store,
       owner: `test-${publishers.length}`,
       session: of.session ?? (async () => sessionOn(of)),
-      markSignedOut: async (channelId) => { signedOut.push(channelId); },
+      markSignedOut: async (channelId) => { signedOut.push(channelId); return 'signed-out'; },
       policy: fast,
       now: () => new Date(),
       random: () => 0,
