@@ -114,10 +114,9 @@ async function settleWithoutSession(held: HeldPost, publication: Publication, fa
     await held.settle((post) => recordLookUp(post, id, now, failureOf(failure ?? DISCONNECTED), step, now));
   } else if (state === 'held' && failure !== null) {
     await held.settle((post) => recordStillHeld(post, id, recheckAt(now, deps)));
-  } else if (state === 'processing' && failure === null) {
-    await held.settle((post) => recordPollFailure(post, id, now, failureOf(DISCONNECTED), null, now));
-  } else if (state === 'processing' && failure !== null && failure.kind !== 'signed-out') {
-    await held.settle((post) => recordPollFailure(post, id, now, failureOf(failure), new Date(now.getTime() + 30_000), now));
+  } else if (state === 'processing') {
+    if (failure === null) await held.settle((post) => recordPollFailure(post, id, now, failureOf(DISCONNECTED), null, now));
+    else await settlePollFailure(held, publication, now, failure, false, deps);
   } else {
     await settleFailure(held, publication, now, failure ?? DISCONNECTED, false, deps);
   }
