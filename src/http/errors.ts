@@ -70,6 +70,8 @@ function answerPage(req: Request, res: Response, error: AppError, status: number
 
 /** Reading goes through sign-in and back; what was about to be sent is shown, so that nobody loses what they wrote. */
 function askToSignIn(req: Request, res: Response): void {
+  // A live stream that outlived its session: a status that makes the browser try again slowly, and nothing to swap in.
+  if (req.get('accept')?.includes('text/event-stream') === true) return void res.status(401).set('HX-Reswap', 'none').end();
   const reading = req.method === 'GET' || req.method === 'HEAD';
   const here = reading ? req.originalUrl : localPart(req.get('hx-current-url') ?? req.get('referer'));
   const signIn = here === '/' ? '/sign-in' : `/sign-in?next=${encodeURIComponent(here)}`;

@@ -6,7 +6,10 @@ export interface LiveSource {
   subscribe(listener: () => void): () => void;
   /** How often `read` is asked besides, because other processes can't notify this one; milliseconds. */
   everyMs: number;
-  /** Cheap: a version, a time stamp or a hash of what is shown. Null ends the stream. */
+  /**
+   * Cheap: a version, a time stamp or a hash of what is shown. Null says that nothing will change any more: the stream sends the event
+   * `end` and closes. Name it in the view with `hx-sse:close="end"`, or htmx connects again.
+   */
   read(): Promise<string | null>;
   /** The fragment, asked for only when `read` changed. */
   fragment(): Promise<string>;
@@ -17,6 +20,8 @@ export interface LiveSource {
 }
 
 const HEARTBEAT_MS = 20_000;
+/** After this long the browser has to connect again, and with that to show that it is still signed in. */
+const LONGEST_MS = 15 * 60_000;
 
 /** Streams until the browser leaves, `read` says null, or Signpost shuts down. */
 export function sse(req: Request, res: Response, source: LiveSource): void {
@@ -34,11 +39,14 @@ export function sse(req: Request, res: Response, source: LiveSource): void {
       do {
         again = false;
         const version = await source.read();
-        if (version === null) return end();
+        if (version === null) {
+          res.write('event: end\ndata:\n\n');
+          return end();
+        }
         if (version === last) continue;
         const fragment = await source.fragment();
         last = version;
-        if (!res.writableEnded) res.write(message(fragment, source.event));
+        if (res.writable) res.write(message(fragment, source.event));
       } while (again);
     } catch (error) {
       req.log?.warn({ err: error }, 'live update failed');
@@ -51,10 +59,12 @@ export function sse(req: Request, res: Response, source: LiveSource): void {
   const unsubscribe = source.subscribe(() => void look());
   const poll = setInterval(() => void look(), source.everyMs);
   const heartbeat = setInterval(() => res.write(': still here\n\n'), HEARTBEAT_MS);
+  const longest = setTimeout(() => end(), LONGEST_MS);
   const streams = openStreams(req.app);
   const end = (): void => {
     clearInterval(poll);
     clearInterval(heartbeat);
+    clearTimeout(longest);
     unsubscribe();
     streams.delete(end);
     if (!res.writableEnded) res.end();
