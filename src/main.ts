@@ -2,6 +2,7 @@
 import { compose } from './compose.js';
 import { ConfigError, readConfig } from './config.js';
 import { createLogger } from './lib/logger.js';
+import { isStartProblem } from './lib/start-problem.js';
 
 /** Everything must have ended by then; what has not is picked up at the next start. */
 const SHUTDOWN_LIMIT_MS = 9_500;
@@ -45,7 +46,7 @@ function welcome(url: string, isFirstRun: boolean): string {
 }
 
 main().catch((error: unknown) => {
-  const known = error instanceof ConfigError || (error instanceof Error && 'code' in error && error.code === 'DATA_DIR_IN_USE');
+  const known = error instanceof ConfigError || isStartProblem(error);
   const text = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error);
   process.stderr.write(`\n${text}\n`);
   process.exit(1);

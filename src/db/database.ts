@@ -1,5 +1,6 @@
 /** Connects to MongoDB and keeps every index that the stores declare. */
 import { MongoClient, type Db, type IndexDescription } from 'mongodb';
+import { startProblem } from '../lib/start-problem.js';
 
 export interface Database {
   client: MongoClient;
@@ -15,14 +16,26 @@ export interface CollectionIndexes {
 
 /**
  * @param uri a MongoDB connection string; its database name is used, `signpost` when it names none
- * @throws Error with a plain message when the server can't be reached within 10 s
+ * @throws Error with a plain message when the address is wrong, or the server can't be reached within 10 s or refuses us
  */
 export async function connectDatabase(uri: string, databaseName?: string): Promise<Database> {
-  const client = new MongoClient(uri, { serverSelectionTimeoutMS: 10_000, appName: 'signpost' });
-  await client.connect();
+  const client = openClient(uri);
+  await client.connect().catch((error: unknown) => {
+    throw startProblem(`MongoDB at ${client.options.hosts.join(', ')} can't be used: ${error instanceof Error ? error.message : String(error)}. Check MONGODB_URI and that the server runs.`, error);
+  });
   const named = databaseName ?? client.options.dbName;
   const db = client.db(named === undefined || named === 'test' ? 'signpost' : named);
   return { client, db, close: () => client.close() };
+}
+
+function openClient(uri: string): MongoClient {
+  const patience = /[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: 10_000 };
+  try {
+    return new MongoClient(uri, { ...patience, appName: 'signpost' });
+  } catch (error) {
+    // The driver's words may repeat the address with its password.
+    throw startProblem('MONGODB_URI is not an address that MongoDB\'s driver understands.', error);
+  }
 }
 
 /** Creates what is missing; an index that exists with other options is reported by MongoDB (85, 86) and stops the start. */

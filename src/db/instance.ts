@@ -1,5 +1,6 @@
 /** What belongs to the database as a whole: which key sealed its secrets, and where the simulator listened. */
 import type { Db } from 'mongodb';
+import { startProblem } from '../lib/start-problem.js';
 
 interface InstanceDoc {
   _id: string;
@@ -16,7 +17,7 @@ export async function requireSameKey(db: Db, fingerprint: string): Promise<void>
   await instances.updateOne({ _id: 'signpost' }, { $setOnInsert: { keyFingerprint: fingerprint } }, { upsert: true });
   const stored = await instances.findOne({ _id: 'signpost' });
   if (stored?.keyFingerprint !== fingerprint) {
-    throw new Error('This database was sealed with another key. Set SECRET_KEY, or put back the secret.key file, that it was used with before.');
+    throw startProblem('This database was sealed with another key. Set SECRET_KEY, or put back the secret.key file, that it was used with before.');
   }
 }
 

@@ -2,6 +2,7 @@
 import { createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { startProblem } from './start-problem.js';
 
 const FILE = 'secret.key';
 
@@ -21,7 +22,7 @@ export function loadSecretKey(secretKey: string | null, dataDir: string): Buffer
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
   const text = readFileSync(file, 'utf8').trim();
-  if (text.length < 32) throw new Error(`${file} is not a key of Signpost's: restore it from a backup, or set SECRET_KEY.`);
+  if (text.length < 32) throw startProblem(`${file} is not a key of Signpost's: restore it from a backup, or set SECRET_KEY.`);
   return createHash('sha256').update(text).digest();
 }
 
