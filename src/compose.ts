@@ -33,6 +33,7 @@ import { newToken } from './lib/ids.js';
 import type { Logger } from './lib/logger.js';
 import { createNotifier } from './lib/notifier.js';
 import { createSeal } from './lib/seal.js';
+import { startProblem } from './lib/start-problem.js';
 import { deriveKey, keyFingerprint, loadSecretKey } from './lib/secret-key.js';
 import { simulatedNetworks } from './platforms/registry.js';
 import type { SimulatorSettings } from './platforms/simulator/network.js';
@@ -209,7 +210,8 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
         await rememberSimulatorPort(db, started.port);
         return started;
       } catch (error) {
-        if (!isPortTaken(error) || port === wanted.at(-1)) throw error;
+        if (!isPortTaken(error)) throw error;
+        if (port === wanted.at(-1)) throw startProblem(`Port ${port}, meant for the simulated networks, is taken by another program. Set SIMULATOR_PORT to another one.`, error);
       }
     }
     throw new Error('unreachable: the last port either serves or throws');
@@ -219,7 +221,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
 function listen(server: Server, host: string, port: number): Promise<Server> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
-      reject(isPortTaken(error) ? new Error(`Port ${port} is taken by another program. Set PORT to another one, e.g. PORT=3001 npm start.`) : error);
+      reject(isPortTaken(error) ? startProblem(`Port ${port} is taken by another program. Set PORT to another one, e.g. PORT=3001 npm start.`) : error);
     });
     server.listen(port, host, () => resolve(server));
   });
