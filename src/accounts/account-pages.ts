@@ -38,7 +38,7 @@ export function visitorPages({ accounts, authenticator }: AccountPagesDeps): Rou
   });
 
   router.post('/sign-up', form(async (req, res) => {
-    const user = await accounts.signUp(readBody(req, signUpSchema));
+    const user = await accounts.signUp(readBody(req, signUpSchema), req.ip ?? '');
     await startSession(req, signedIn(user));
     goTo(req, res, nextOf(req) ?? '/');
   }, showSignUp));

@@ -61,10 +61,13 @@ export function createAccountService(deps: AccountServiceDeps) {
     },
 
     /**
-     * @param byOperator skips the gate: the command line may always make an account
-     * @throws AppError `forbidden` when sign-up is closed, `conflict` when the email has an account
+     * @param from the address it comes from; null: the operator at the command line, for whom sign-up is always open
+     * @throws AppError `forbidden` when sign-up is closed, `conflict` when the email has an account, `too-many`
      */
-    async signUp(input: SignUp, byOperator = false): Promise<User> {
+    async signUp(input: SignUp, from: string | null = null): Promise<User> {
+      const byOperator = from === null;
+      // On a machine of their own people may make as many as they like.
+      if (!byOperator && !deps.loopbackOnly) await loginLimit.countSignUp(from);
       const passwordHash = await hashPassword(input.password); // before the claim: it is what takes time
       const userId = newId('usr', clock.now());
       if ((await store.findUserByEmail(input.email)) !== null && (isOpen || byOperator)) throw emailTaken();

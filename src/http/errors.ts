@@ -39,8 +39,13 @@ function bodyError(kind: ErrorKind, code: number, message: string): AppError {
 
 /** Goes last. Unknown errors are logged with the request's id, which is all that the user sees of them. */
 export function errorHandler(log: Logger): ErrorRequestHandler {
-  return (thrown: unknown, req, res, next) => {
-    if (res.headersSent) return next(thrown);
+  return (thrown: unknown, req, res, _next) => {
+    if (res.headersSent) {
+      // Too late for words: a torn answer tells the client that it is not whole. (An answer that had ended is whole.)
+      log.warn({ err: thrown, requestId: req.requestId }, 'failed after the answer had begun');
+      if (!res.writableEnded) res.destroy();
+      return;
+    }
     const known = toAppError(thrown);
     if (known === null || known.kind === 'unavailable') log.error({ err: thrown, requestId: req.requestId }, 'request failed');
     const error = known ?? new AppError('unavailable', ErrorCode.internal, 'Something went wrong on our side. It was logged; try again, and give the request id if you report it.');
@@ -51,7 +56,7 @@ export function errorHandler(log: Logger): ErrorRequestHandler {
 }
 
 function isApi(req: Request): boolean {
-  return req.originalUrl === '/api' || req.originalUrl.startsWith('/api/') || req.originalUrl.startsWith('/api?');
+  return /^\/api(?:[/?]|$)/i.test(req.originalUrl);
 }
 
 function answerJson(req: Request, res: Response, error: AppError, status: number): void {

@@ -26,6 +26,7 @@ const LONGEST_MS = 15 * 60_000;
 /** Streams until the browser leaves, `read` says null, or Signpost shuts down. */
 export function sse(req: Request, res: Response, source: LiveSource): void {
   res.status(200).set({ 'Content-Type': 'text/event-stream; charset=utf-8', 'Cache-Control': 'no-store', 'X-Accel-Buffering': 'no' });
+  if (req.method === 'HEAD') return void res.end();
   res.flushHeaders();
   res.write('retry: 2000\n\n');
   let last = source.shown ?? null;

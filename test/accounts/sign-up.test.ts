@@ -121,3 +121,20 @@ test('passwords are stored as argon2id hashes and never logged', async () => {
   assert.match(String(user?.['passwordHash']), /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
   assert.ok(!app.logText().includes(PASSWORD));
 });
+
+test('beyond loopback one network can not make accounts without end', async () => {
+  const app = await startAccounts({ loopbackOnly: false, signup: 'open' });
+  for (let i = 0; i < 20; i++) await signUp(app, `user${i}@example.com`);
+  const browser = app.browser();
+  const page = await browser.post('/sign-up', { email: 'more@example.com', password: PASSWORD }, { from: '/sign-up' });
+  assert.equal(page.status, 429);
+  assert.match(page.text, /Too many sign-ups from your network\. Try again in 15 minutes\./);
+  assert.match(page.text, /value="more@example\.com"/);
+});
+
+test('the operator may make accounts where sign-up is closed', async () => {
+  const app = await startAccounts({ loopbackOnly: false, signup: 'closed' });
+  const first = await app.accounts.signUp({ email: 'op@example.com', password: PASSWORD, timeZone: 'UTC' });
+  const second = await app.accounts.signUp({ email: 'other@example.com', password: PASSWORD, timeZone: 'UTC' });
+  assert.deepEqual([first.isAdministrator, second.isAdministrator], [true, false]);
+});

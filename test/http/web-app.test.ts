@@ -99,6 +99,8 @@ test('unknown endpoints are 404, known ones with another method 405, OPTIONS lis
   assert.equal(unknown.status, 404);
   assert.equal(unknown.body.message, 'This endpoint does not exist');
   assert.equal((await api('', { headers: auth })).status, 404);
+  const shouted = await fetch(`${shell.base}/API/nothing`);
+  assert.equal(shouted.headers.get('content-type'), 'application/json; charset=utf-8');
   const put = await api('/note', { method: 'PUT', headers: json, body: '{}' });
   assert.equal(put.status, 405);
   assert.equal(put.headers.get('allow'), 'DELETE, GET, HEAD, OPTIONS, POST');
@@ -254,6 +256,13 @@ test('unknown pages, wrong methods and our own failures are pages with a request
   assert.equal(failed.status, 500);
   assert.match(failed.text, /Request id <code>[A-Za-z0-9_-]+<\/code>/);
   assert.doesNotMatch(failed.text, /secret reason|at .*\.js/);
+});
+
+test('a form over 1 MB is refused as a page that says so', async () => {
+  const browser = await signedIn();
+  const page = await browser.post('/notes', { text: 'x'.repeat(1_100_000), name: 'n' });
+  assert.equal(page.status, 413);
+  assert.match(page.text, /larger than 1 MB/);
 });
 
 test('programs reach raw receivers without session or token', async () => {
