@@ -28,6 +28,8 @@ export interface HeldPostDeps {
   find(id: string): Promise<Post | null>;
   onSaved(post: Post, events: PostEvent[]): void;
   now(): Date;
+  /** True when the process has stopped waiting for this work. */
+  isOver(): boolean;
   log: Logger;
 }
 
@@ -103,7 +105,7 @@ async function saveStubbornly(change: Change, deps: HeldPostDeps): Promise<boole
       return await isOurs(change, deps);
     } catch (error) {
       const delayMs = SAVE_RETRY_MS[tries];
-      if (delayMs === undefined) throw error;
+      if (delayMs === undefined || deps.isOver()) throw error;
       deps.log.warn({ err: error, postId: change.before.id }, 'a move could not be stored, trying again');
       await new Promise((resolve) => setTimeout(resolve, delayMs));
     }

@@ -58,6 +58,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   const working = new Map<string, { work: Promise<void>; token: string }>();
   const waiting = new Map<string, { post: Post; timer: NodeJS.Timeout }>();
   let stopping = false;
+  let over = false;
   let claiming: Promise<void> | null = null;
   let again = false;
 
@@ -94,7 +95,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   }
 
   function begin(post: Post): void {
-    const held = holdPost(post, { save: (change) => collector.save(change), find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, log: deps.log });
+    const held = holdPost(post, { save: (change) => collector.save(change), find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log });
     const work = workAndRelease(held).catch((error: unknown) => {
       deps.log.error({ err: error, postId: post.id }, 'a post could not be worked on; its lease will run out and it is taken up again');
     }).finally(() => {
@@ -176,6 +177,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       waiting.clear();
       await deps.posts.release(unstarted);
       await Promise.race([Promise.all([...working.values()].map(({ work }) => work)), new Promise((resolve) => setTimeout(resolve, graceMs).unref())]);
+      over = true;
     },
   };
 }
