@@ -101,7 +101,7 @@ function readBodyMedia(body: Pick<Body, 'mediaUrls' | 'mediaUrl' | 'media_urls'>
 }
 
 /** Keys that a JSON object must not bring into the database or an object of ours. */
-const UNSAFE_KEY = /^\$|\.|\u0000|^(?:__proto__|constructor|prototype)$/u;
+const UNSAFE_KEY = /^\$|\.|\p{Cc}|^(?:__proto__|constructor|prototype)$/u;
 
 function hasUnsafeKey(value: unknown, depth = 0): boolean {
   if (depth > 8) return true;

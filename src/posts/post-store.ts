@@ -258,7 +258,7 @@ function listQuery(filter: PostListFilter): Filter<PostDoc> {
     const { at, id } = filter.after;
     const key = sortKey(filter);
     const beyond = direction(filter) === 1 ? '$gt' : '$lt';
-    and.push({ $or: [{ [key]: { [beyond]: at } }, { [key]: at, _id: { [beyond]: id } }] } as Filter<PostDoc>);
+    and.push({ $or: [{ [key]: { [beyond]: at } }, { [key]: at, _id: { [beyond]: id } }] });
   }
   if (and.length > 0) query.$and = and;
   return query;

@@ -40,8 +40,9 @@ const EXCERPT = 160;
 function excerptOf({ text, media }: Post): string {
   const line = text.replace(/\s+/g, ' ').trim();
   if (line === '') return media.length === 1 ? '(one media file, no text)' : `(${media.length} media files, no text)`;
-  const characters = [...line];
-  return characters.length <= EXCERPT ? line : `${characters.slice(0, EXCERPT).join('')}…`;
+  if (line.length <= EXCERPT) return line;
+  const whole = [...new Intl.Segmenter('en').segment(line.slice(0, EXCERPT))].slice(0, -1);
+  return `${whole.map((part) => part.segment).join('')}…`;
 }
 
 export interface PostView {
