@@ -155,7 +155,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     ready: () => db.command({ ping: 1 }),
     rawRouters: [],
     apiRouters: [
-      postApi({ posts, profiles, settled, clock }),
+      postApi({ posts, profiles, settled, clock, publishing }),
       userApi({ channels, profiles, clock, countPostsThisMonth: (accountId) => postStore.countSince(accountId, startOfMonth(clock.now())) }),
     ],
     publicPages: [visitorPages({ accounts, authenticator })],
@@ -170,7 +170,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       accountPages({ accounts, authenticator }),
       apiKeyPages({ apiKeys, publicUrl }),
       channelPages({ channels, countScheduledPosts: (channelId) => postStore.countWaitingByChannel(channelId) }),
-      postPages({ posts, channels, clock, notifier }),
+      postPages({ posts, channels, clock, notifier, publishing }),
     ],
   });
 

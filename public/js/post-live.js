@@ -17,3 +17,6 @@ function say(isConnected) {
 
 document.addEventListener('htmx:sse:after:connection', () => say(true));
 document.addEventListener('htmx:sse:error', () => say(false));
+document.addEventListener('htmx:sse:close', (event) => {
+  if (event.detail.reason === 'message') note?.remove();
+});

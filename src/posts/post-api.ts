@@ -2,14 +2,14 @@
 import { Router, type Request, type Response } from 'express';
 import type { Actor } from '../accounts/actor.js';
 import { actorOf } from '../http/actor.js';
-import { readBody, readQuery } from '../http/input.js';
+import { invalidInput, readBody, readQuery } from '../http/input.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';
 import type { Post } from './post.js';
 import { historySchema } from './post-history-query.js';
-import { createPostSchema, deletePostSchema, updatePostSchema, type DeleteRequest } from './post-schemas.js';
+import { createPostSchema, deletePostSchema, retryPostSchema, updatePostSchema, type DeleteRequest } from './post-schemas.js';
 import { createdAnswer, emptyHistory, historyRow, statusWord } from './post-presenter.js';
-import type { Deletion, PostService } from './post-service.js';
+import type { Deletion, PostService, PublishingDoor } from './post-service.js';
 import { formatInstant } from './post-time.js';
 
 export interface PostApiDeps {
@@ -18,6 +18,7 @@ export interface PostApiDeps {
   /** Waits until nothing of a post that goes out at once is about to be sent, at most `timeoutMs`. */
   settled(postId: string, timeoutMs: number): Promise<Post | null>;
   clock: Clock;
+  publishing: PublishingDoor;
 }
 
 /** How long `POST /post` waits for the networks; clients' own time-outs are usually a minute. */
@@ -28,6 +29,8 @@ export function postApi(deps: PostApiDeps): Router {
   const router = Router();
   router.post('/post', (req, res) => create(deps, req, res));
   router.route('/post').put((req, res) => update(deps, req, res)).patch((req, res) => update(deps, req, res));
+  router.put('/post/retry', (req, res) => retry(deps, req, res));
+  router.post('/validate/post', (req, res) => validate(deps, req, res));
   router.delete(['/post', '/delete'], (req, res) => remove(deps, req, res));
   router.get('/history', (req, res) => history(deps, req, res));
   router.get(['/post/:id', '/history/:id'], (req, res) => read(deps, req, res));
@@ -55,6 +58,26 @@ async function update(deps: PostApiDeps, req: Request, res: Response): Promise<v
     scheduleDate: formatInstant(post.scheduledAt),
     ...(post.notes === null ? {} : { notes: post.notes }),
   });
+}
+
+/** Sends again what failed. Repeating the request while that is under way changes nothing, since clients repeat it by themselves. */
+async function retry({ posts, publishing }: PostApiDeps, req: Request, res: Response): Promise<void> {
+  const actor = actorOf(req);
+  const { id } = readBody(req, retryPostSchema);
+  const post = await posts.get(actor, id);
+  const isUnderWay = post.status === 'scheduled' || post.status === 'publishing';
+  const after = isUnderWay ? post : await publishing.retry(actor, id, null);
+  res.json({ status: 'success', id: after.id, refId: after.refId, postStatus: statusWord(after) });
+}
+
+const ALL_WELL = 'No validation issues were found with this post. This is only a Signpost validation test and the post may still return an error by the social networks.';
+
+/** Checks a post without storing it; platforms that are not linked are warnings, since that may change before it is sent. */
+async function validate({ posts }: PostApiDeps, req: Request, res: Response): Promise<void> {
+  const { problems, notLinked } = await posts.check(actorOf(req), readBody(req, createPostSchema));
+  if (problems.length > 0) throw invalidInput(problems);
+  const warnings = notLinked.map((field) => ({ action: 'post', status: 'error', ...field }));
+  res.json({ status: 'success', message: ALL_WELL, ...(warnings.length > 0 ? { warnings } : {}) });
 }
 
 async function read(deps: PostApiDeps, req: Request, res: Response): Promise<void> {

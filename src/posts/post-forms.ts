@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ErrorCode } from '../lib/app-error.js';
 import { addProblem, LIMITS, readMediaUrls, readText, withCodes, type PostInput } from './post-input.js';
+import type { Verdict } from './post-service.js';
 import { isTimeZone, readLocalTime, type LocalTime } from './post-time.js';
 
 const text = (message: string) => z.string(message);
@@ -69,6 +70,21 @@ export const draftSchema = z.looseObject({
 }));
 
 export type Draft = z.infer<typeof draftSchema>;
+
+const publicationId = z.string('The form is damaged. Open the page again.').regex(/^pub_[0-9a-z]{1,60}$/, 'The form is damaged. Open the page again.');
+
+/** "Try again": one publication, or everything that failed. */
+export const retryFormSchema = z.looseObject({ publicationId: publicationId.optional() });
+
+/** What a person saw at the network, for a publication whose outcome nobody could tell. */
+export const confirmFormSchema = z.looseObject({
+  publicationId,
+  verdict: z.enum(['published', 'not-published'], 'Say whether you found it.'),
+  url: z.union([z.literal(''), z.url({ protocol: /^https?$/, error: 'The link must be an http(s) address, or be left empty.' }).max(LIMITS.mediaUrl)]).default(''),
+}).transform((form): { publicationId: string; verdict: Verdict } => ({
+  publicationId: form.publicationId,
+  verdict: form.verdict === 'published' ? { published: true, url: form.url === '' ? null : form.url } : { published: false },
+}));
 
 function linesOf(list: string): string[] {
   return list.split(/\r\n|\r|\n/).map((line) => line.trim()).filter((line) => line !== '');

@@ -11,10 +11,10 @@ import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';
 import { newToken } from '../lib/ids.js';
 import type { Notifier } from '../lib/notifier.js';
-import { draftSchema, postFormSchema } from './post-forms.js';
+import { confirmFormSchema, draftSchema, postFormSchema, retryFormSchema } from './post-forms.js';
 import { listQuerySchema, toListFilter } from './post-list-query.js';
 import { preview } from './post-preview.js';
-import type { PostService } from './post-service.js';
+import type { PostService, PublishingDoor } from './post-service.js';
 import { blankForm, composeView, formOf, listView, postView, type ComposeView } from './post-views.js';
 import type { Post } from './post.js';
 
@@ -23,6 +23,7 @@ export interface PostPagesDeps {
   channels: { list(actor: Actor): Promise<Channel[]> };
   clock: Clock;
   notifier: Notifier;
+  publishing: PublishingDoor;
 }
 
 /** Other processes can't notify this one: the post's version is looked at this often besides. */
@@ -40,6 +41,8 @@ export function postPages(deps: PostPagesDeps): Router {
   router.get('/posts/:id/edit', (req, res) => edit(deps, req, res));
   router.post('/posts/:id/edit', form((req, res) => save(deps, req, res), (req, res, problems) => editAgain(deps, req, res, problems)));
   router.post('/posts/:id/cancel', (req, res) => cancel(deps, req, res));
+  router.post('/posts/:id/retry', (req, res) => retry(deps, req, res));
+  router.post('/posts/:id/confirm', form((req, res) => confirm(deps, req, res), (req, res, problems) => showAgain(deps, req, res, problems)));
   return router;
 }
 
@@ -98,15 +101,20 @@ async function live({ posts, notifier }: PostPagesDeps, req: Request, res: Respo
   const actor = actorOf(req);
   const { id, version } = await posts.get(actor, idOf(req));
   let latest: Post | null = null;
+  let sent = req.query['version'] === String(version) ? version : null;
   sse(req, res, {
     subscribe: (listener) => notifier.subscribe(`post:${id}`, listener),
     everyMs: LIVE_EVERY_MS,
-    shown: req.query['version'] === String(version) ? String(version) : undefined,
+    ...(sent === null ? {} : { shown: String(sent) }),
     read: async () => {
       latest = await posts.find(actor, id);
-      return latest === null ? null : String(latest.version);
+      return latest === null || (latest.version === sent && !postView(latest).isLive) ? null : String(latest.version);
     },
-    fragment: async () => (latest === null ? '' : renderText(req, 'posts/_state', postView(latest))),
+    fragment: async () => {
+      if (latest === null) return '';
+      sent = latest.version;
+      return renderText(req, 'posts/_state', postView(latest));
+    },
   });
 }
 
@@ -152,6 +160,27 @@ async function cancel({ posts }: PostPagesDeps, req: Request, res: Response): Pr
   await posts.cancel(actorOf(req), id);
   flash(req, 'success', 'The post is cancelled. Nothing of it will be published.');
   goTo(req, res, `/posts/${id}`);
+}
+
+async function retry({ publishing }: PostPagesDeps, req: Request, res: Response): Promise<void> {
+  const id = idOf(req);
+  const { publicationId } = readBody(req, retryFormSchema);
+  await publishing.retry(actorOf(req), id, publicationId === undefined ? null : [publicationId]);
+  flash(req, 'success', 'It is being sent again.');
+  goTo(req, res, `/posts/${id}`);
+}
+
+async function confirm({ publishing }: PostPagesDeps, req: Request, res: Response): Promise<void> {
+  const id = idOf(req);
+  const { publicationId, verdict } = readBody(req, confirmFormSchema);
+  await publishing.confirm(actorOf(req), id, publicationId, verdict);
+  flash(req, 'success', verdict.published ? 'Marked as published.' : 'Marked as not published.');
+  goTo(req, res, `/posts/${id}`);
+}
+
+async function showAgain({ posts }: PostPagesDeps, req: Request, res: Response, problems: FormProblems): Promise<void> {
+  const message = problems.fields.map((field) => field.message).join(' ') || problems.message;
+  render(res, 'posts/post', { ...postView(await posts.get(actorOf(req), idOf(req))), message });
 }
 
 function idOf(req: Request): string {

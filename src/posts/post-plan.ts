@@ -47,6 +47,24 @@ export function planPost(input: Content, channels: readonly Channel[], now: Date
   return { targets, media, options };
 }
 
+/** Every rule that the input breaks, without regard to order; channels that are missing are told apart, since they can still be linked. */
+export function findProblems(input: Content, channels: readonly Channel[], now: Date): { problems: FieldProblem[]; notLinked: FieldProblem[] } {
+  const unknown = platformProblems(input.platforms);
+  const connected = channels.filter((channel) => channel.state !== 'disconnected');
+  const ids = (input.platforms.includes('all') ? connected.map((channel) => channel.platform) : input.platforms).filter((id) => findPlatform(id) !== undefined);
+  const isNow = input.scheduledAt === null || input.scheduledAt <= now;
+  const media = mediaOf(input);
+  const chosen = ids.flatMap((id) => {
+    const platform = findPlatform(id);
+    return platform === undefined ? [] : [{ platform }];
+  });
+  const empty = emptyProblems(input.text, media);
+  return {
+    problems: [...unknown, ...timeProblems(input.scheduledAt, now), ...(empty.length > 0 ? empty : ruleProblems(chosen, input.text, media))],
+    notLinked: unknown.length > 0 ? [] : linkProblems(ids, input.platforms, connected, isNow),
+  };
+}
+
 function platformProblems(ids: readonly string[]): FieldProblem[] {
   if (ids.length === 0) return [{ field: 'platforms', code: ErrorCode.platformsParameter, message: 'No channel was chosen. Choose at least one.' }];
   const known = allPlatforms.map((platform) => platform.id);

@@ -181,6 +181,9 @@ export const updatePostSchema: z.ZodType<{ id: string; changes: PostChanges }> =
   CODES,
 );
 
+/** Body of `PUT /post/retry`. */
+export const retryPostSchema = z.looseObject({ id: postId }, 'The body must be a JSON object with the id of a post.');
+
 /** Body of `DELETE /post`: what to delete. */
 export const deletePostSchema = z.looseObject({
   id: postId.optional(),

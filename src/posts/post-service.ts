@@ -10,7 +10,7 @@ import { mediaKindOf } from '../platforms/media-kind.js';
 import { isUntouched, type Post } from './post.js';
 import { withEvents, type EventRequest } from './post-events.js';
 import type { PostChanges, PostInput } from './post-input.js';
-import { digestOf, newPost, newPublication, planPost, type Plan } from './post-plan.js';
+import { digestOf, findProblems, newPost, newPublication, planPost, type Plan } from './post-plan.js';
 import type { PostListFilter, PostStore } from './post-store.js';
 
 export interface PostServiceDeps {
@@ -26,6 +26,17 @@ export interface PostServiceDeps {
   eventsWritten(): void;
   /** Takes published publications down at their networks; absent while Signpost can't. */
   removePublished?(post: Post): Promise<Removal[]>;
+}
+
+/** What a person saw at the network. */
+export type Verdict = { published: true; url: string | null } | { published: false };
+
+/** What people ask of publishing through the doors of posts. */
+export interface PublishingDoor {
+  /** @param publicationIds null: everything that failed or was missed. @throws AppError `conflict` when nothing can be sent again */
+  retry(actor: Actor, postId: string, publicationIds: string[] | null): Promise<Post>;
+  /** Settles an unconfirmed publication. @throws AppError `conflict` when it is not unconfirmed */
+  confirm(actor: Actor, postId: string, publicationId: string, verdict: Verdict): Promise<Post>;
 }
 
 /** What became of one publication when its post was deleted. */
@@ -46,7 +57,7 @@ export interface PostService {
   /** @throws AppError `invalid` with each broken rule; `conflict` when the idempotency key belongs to another content */
   create(actor: Actor, input: PostInput): Promise<Post>;
   /** Every rule that the input breaks, without storing anything. */
-  check(actor: Actor, input: PostInput): Promise<FieldProblem[]>;
+  check(actor: Actor, input: PostInput): Promise<{ problems: FieldProblem[]; notLinked: FieldProblem[] }>;
   /** @throws AppError `not-found`, the same for somebody else's post */
   get(actor: Actor, id: string): Promise<Post>;
   /** Null when there is no such post of this profile. */
@@ -145,13 +156,7 @@ export function createPostService(deps: PostServiceDeps): PostService {
     },
 
     async check(actor, input) {
-      try {
-        planPost(input, await deps.channels.list(actor), clock.now());
-        return [];
-      } catch (error) {
-        if (error instanceof AppError && error.kind === 'invalid') return error.fields;
-        throw error;
-      }
+      return findProblems(input, await deps.channels.list(actor), clock.now());
     },
 
     get,
