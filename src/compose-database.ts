@@ -31,7 +31,7 @@ export async function startDatabase(mongodbUri: string | null, dataDir: string, 
     log.error({ restarts }, 'the embedded database ended unexpectedly, starting it again');
     setTimeout(() => {
       if (stopping) return;
-      startEmbeddedMongodb({ dataDir: directory, port: server.port, onExit: restart }).then((next) => {
+      startEmbeddedMongodb({ dataDir: directory, port: server.port, onExit: restart }).then((next: typeof server) => {
         server = next;
         if (stopping) return next.stop();
         setTimeout(() => { restarts = 0; }, 60_000).unref();
