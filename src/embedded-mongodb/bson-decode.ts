@@ -1,0 +1,346 @@
+/**
+ * Reads BSON so that every number keeps its type: int32 and fractional doubles become JS numbers, int64 becomes bigint,
+ * and a double that an encoder would take for an int32 stays wrapped in `Double`. Everything in the input is checked.
+ */
+import { Binary, BSONRegExp, BSONSymbol, Code, DBRef, Decimal128, Double, MaxKey, MinKey, ObjectId, Timestamp } from 'bson';
+import { CommandError } from './command-error.js';
+
+export type Doc = Record<string, unknown>;
+
+const MAX_DEPTH = 200;
+let src: Buffer = Buffer.alloc(0);
+let pos = 0;
+let rawName: string | null = null;
+
+function invalid(what: string): CommandError {
+  return new CommandError(22, `invalid BSON: ${what}`);
+}
+
+/** Decodes one document at `start`; the bytes may be overwritten afterwards, nothing refers to them. */
+export function decode(buf: Buffer, start = 0, limit = buf.length): Doc {
+  src = buf;
+  pos = start;
+  rawName = null;
+  return readDocument(limit, 0);
+}
+
+/** Like `decode`, but the elements of the top-level array `name` come as raw slices of `buf`. */
+export function decodeWithRawArray(buf: Buffer, start: number, limit: number, name: string): Doc {
+  src = buf;
+  pos = start;
+  rawName = name;
+  try {
+    return readDocument(limit, 0);
+  } finally {
+    rawName = null;
+  }
+}
+
+/** Decodes only the named top-level fields of a stored (trusted) document; others are skipped over. */
+export function decodeFields(buf: Buffer, names: ReadonlySet<string>): Doc {
+  src = buf;
+  pos = 4;
+  const end = buf.readInt32LE(0) - 1;
+  const doc: Doc = {};
+  let left = names.size;
+  while (pos < end && left > 0) {
+    const type = src[pos++]!;
+    const name = readName(end);
+    if (names.has(name)) {
+      setField(doc, name, readValue(type, end, 0));
+      left--;
+    } else skipValue(type);
+  }
+  return doc;
+}
+
+/** The byte range of the top-level field `name`: [type byte's offset, name's end, end], or null. */
+export function findField(buf: Buffer, name: string): { type: number; start: number; valueStart: number; end: number } | null {
+  src = buf;
+  pos = 4;
+  const end = buf.readInt32LE(0) - 1;
+  while (pos < end) {
+    const start = pos;
+    const type = src[pos++]!;
+    const field = readName(end);
+    const valueStart = pos;
+    skipValue(type);
+    if (field === name) return { type, start, valueStart, end: pos };
+  }
+  return null;
+}
+
+/** Decodes the value of a field found by `findField`. */
+export function decodeValueAt(buf: Buffer, type: number, valueStart: number, end: number): unknown {
+  src = buf;
+  pos = valueStart;
+  return readValue(type, end, 0);
+}
+
+/** Walks the whole document without building it; throws when it is not well-formed BSON. */
+export function checkBson(buf: Buffer): void {
+  decode(buf);
+}
+
+function setField(doc: Doc, name: string, value: unknown): void {
+  if (name === '__proto__') Object.defineProperty(doc, name, { value, enumerable: true, configurable: true, writable: true });
+  else doc[name] = value;
+}
+
+function readInt32(): number {
+  const value = src[pos]! | (src[pos + 1]! << 8) | (src[pos + 2]! << 16) | (src[pos + 3]! << 24);
+  pos += 4;
+  return value;
+}
+
+function readName(end: number): string {
+  const start = pos;
+  let ascii = true;
+  let byte: number;
+  let p = pos;
+  for (;;) {
+    if (p >= end) throw invalid('a field name has no end');
+    byte = src[p]!;
+    if (byte === 0) break;
+    if (byte > 127) ascii = false;
+    p++;
+  }
+  pos = p + 1;
+  return ascii ? shortLatin(start, p) : src.utf8Slice(start, p);
+}
+
+function shortLatin(start: number, end: number): string {
+  switch (end - start) {
+    case 0:
+      return '';
+    case 1:
+      return String.fromCharCode(src[start]!);
+    case 2:
+      return String.fromCharCode(src[start]!, src[start + 1]!);
+    case 3:
+      return String.fromCharCode(src[start]!, src[start + 1]!, src[start + 2]!);
+    default:
+      return src.latin1Slice(start, end);
+  }
+}
+
+function readDocument(limit: number, depth: number): Doc {
+  const end = openDocument(limit, depth);
+  const doc: Doc = {};
+  while (pos < end) {
+    const type = src[pos++]!;
+    const name = readName(end);
+    if (depth === 0 && rawName === name && type === 4) setField(doc, name, readRawArray(end));
+    else setField(doc, name, readValue(type, end, depth));
+  }
+  pos = end + 1;
+  return doc;
+}
+
+function openDocument(limit: number, depth: number): number {
+  if (depth > MAX_DEPTH) throw new CommandError(15, `BSONObj exceeds maximum nested object depth: ${MAX_DEPTH}`);
+  if (pos + 5 > limit) throw invalid('a document is cut short');
+  const start = pos;
+  const size = readInt32();
+  if (size < 5 || start + size > limit) throw invalid(`a document claims ${size} bytes`);
+  const end = start + size - 1;
+  if (src[end] !== 0) throw invalid('a document does not end in a zero byte');
+  return end;
+}
+
+function readArray(limit: number, depth: number): unknown[] {
+  const end = openDocument(limit, depth);
+  const list: unknown[] = [];
+  while (pos < end) {
+    const type = src[pos++]!;
+    while (pos < end && src[pos] !== 0) pos++;
+    if (pos >= end) throw invalid('an array index has no end');
+    pos++;
+    list.push(readValue(type, end, depth));
+  }
+  pos = end + 1;
+  return list;
+}
+
+function readRawArray(limit: number): Buffer[] {
+  const end = openDocument(limit, 0);
+  const list: Buffer[] = [];
+  while (pos < end) {
+    const type = src[pos++]!;
+    if (type !== 3) throw new CommandError(14, 'an element of the array is not an object');
+    while (pos < end && src[pos] !== 0) pos++;
+    pos++;
+    if (pos + 5 > end) throw invalid('a document is cut short');
+    const start = pos;
+    const size = readInt32();
+    if (size < 5 || start + size > end) throw invalid(`a document claims ${size} bytes`);
+    pos = start + size;
+    list.push(src.subarray(start, pos));
+  }
+  pos = end + 1;
+  return list;
+}
+
+function need(bytes: number, end: number): void {
+  if (bytes < 0 || pos + bytes > end) throw invalid('a value is cut short');
+}
+
+function readString(end: number): string {
+  need(5, end);
+  const size = readInt32();
+  if (size < 1) throw invalid('a string has no length');
+  need(size, end);
+  const start = pos;
+  const stop = pos + size - 1;
+  if (src[stop] !== 0) throw invalid('a string does not end in a zero byte');
+  pos += size;
+  if (size < 20) {
+    let ascii = true;
+    for (let i = start; i < stop; i++) if (src[i]! > 127) { ascii = false; break; }
+    if (ascii) return src.latin1Slice(start, stop);
+  }
+  return src.utf8Slice(start, stop);
+}
+
+function readBytes(count: number, end: number): Buffer {
+  need(count, end);
+  const bytes = Buffer.allocUnsafeSlow(count);
+  src.copy(bytes, 0, pos, pos + count);
+  pos += count;
+  return bytes;
+}
+
+function readDouble(end: number): unknown {
+  need(8, end);
+  const value = src.readDoubleLE(pos);
+  pos += 8;
+  return doubleValue(value);
+}
+
+/** A double in this module's form: wrapped when it would otherwise be written back as an int32. */
+export function doubleValue(value: number): number | Double {
+  return Number.isInteger(value) && value >= -2147483648 && value <= 2147483647 && !Object.is(value, -0) ? new Double(value) : value;
+}
+
+const MIN_KEY = new MinKey();
+const MAX_KEY = new MaxKey();
+
+function readValue(type: number, end: number, depth: number): unknown {
+  switch (type) {
+    case 0x01:
+      return readDouble(end);
+    case 0x02:
+      return readString(end);
+    case 0x03:
+      return readDocument(end, depth + 1);
+    case 0x04:
+      return readArray(end, depth + 1);
+    case 0x05:
+      return readBinary(end);
+    case 0x06:
+    case 0x0a:
+      return null;
+    case 0x07:
+      return new ObjectId(readBytes(12, end));
+    case 0x08:
+      need(1, end);
+      return src[pos++] !== 0;
+    case 0x09: {
+      need(8, end);
+      const ms = Number(src.readBigInt64LE(pos));
+      pos += 8;
+      return new Date(ms);
+    }
+    case 0x10:
+      need(4, end);
+      return readInt32();
+    case 0x12: {
+      need(8, end);
+      const value = src.readBigInt64LE(pos);
+      pos += 8;
+      return value;
+    }
+    default:
+      return readRareValue(type, end, depth);
+  }
+}
+
+function readBinary(end: number): Binary {
+  need(5, end);
+  let size = readInt32();
+  const subtype = src[pos++]!;
+  need(size, end);
+  if (subtype === 2 && size >= 4) {
+    const inner = readInt32();
+    if (inner !== size - 4) throw invalid('an old binary has two lengths');
+    size = inner;
+  }
+  return new Binary(readBytes(size, end), subtype);
+}
+
+function readRareValue(type: number, end: number, depth: number): unknown {
+  switch (type) {
+    case 0x0b: {
+      const pattern = readName(end);
+      return new BSONRegExp(pattern, readName(end));
+    }
+    case 0x0c: {
+      const namespace = readString(end);
+      return new DBRef(namespace, new ObjectId(readBytes(12, end)));
+    }
+    case 0x0d:
+      return new Code(readString(end));
+    case 0x0e:
+      return new BSONSymbol(readString(end));
+    case 0x0f: {
+      need(4, end);
+      pos += 4;
+      const code = readString(end);
+      return new Code(code, readDocument(end, depth + 1));
+    }
+    case 0x11: {
+      need(8, end);
+      const low = readInt32() >>> 0;
+      return new Timestamp({ t: readInt32() >>> 0, i: low });
+    }
+    case 0x13:
+      return new Decimal128(readBytes(16, end));
+    case 0xff:
+      return MIN_KEY;
+    case 0x7f:
+      return MAX_KEY;
+    default:
+      throw invalid(`unknown type 0x${type.toString(16)}`);
+  }
+}
+
+function skipValue(type: number): void {
+  switch (type) {
+    case 0x01: case 0x09: case 0x11: case 0x12: pos += 8; return;
+    case 0x02: case 0x0d: case 0x0e: pos += src.readInt32LE(pos) + 4; return;
+    case 0x03: case 0x04: case 0x0f: pos += src.readInt32LE(pos); return;
+    case 0x05: pos += src.readInt32LE(pos) + 5; return;
+    case 0x07: pos += 12; return;
+    case 0x08: pos += 1; return;
+    case 0x0c: pos += src.readInt32LE(pos) + 16; return;
+    case 0x10: pos += 4; return;
+    case 0x13: pos += 16; return;
+    case 0x0b: {
+      for (let i = 0; i < 2; i++) {
+        while (src[pos] !== 0) pos++;
+        pos++;
+      }
+      return;
+    }
+    default: return;
+  }
+}
+
+declare global {
+  /** Node's own fast paths, present on every Buffer but missing from its type declarations. */
+  interface Buffer {
+    latin1Slice(start: number, end: number): string;
+    utf8Slice(start: number, end: number): string;
+    utf8Write(text: string, offset: number): number;
+  }
+}

@@ -1,0 +1,88 @@
+/** Every command by name, and the checks that apply to all of them. */
+import type { Doc } from './bson-decode.js';
+import { isObject } from './bson-order.js';
+import { CommandError } from './command-error.js';
+import type { CommandContext, Engine, Handler } from './command-context.js';
+import { aggregate } from './commands-aggregate.js';
+import { count, distinct, explain, find, getMore, killCursors } from './commands-read.js';
+import { collMod, create, createIndexes, drop, dropDatabase, dropIndexes, listCollections, listDatabases, listIndexes, renameCollection } from './commands-schema.js';
+import { buildInfo, cmdLineOpts, collStats, connectionStatus, dbStats, getLog, getParameter, hello, hostInfo, ok, serverStatus, startSession, whatsMyUri } from './commands-server.js';
+import { findAndModify, insert, remove, update } from './commands-write.js';
+import { validate } from './validate.js';
+import { wholeNumber } from './match-leaf.js';
+import type { Message } from './wire.js';
+
+interface Entry {
+  handler: Handler;
+  mode: 'at-once' | 'read' | 'write';
+}
+
+const atOnce = (handler: Handler): Entry => ({ handler, mode: 'at-once' });
+const read = (handler: Handler): Entry => ({ handler, mode: 'read' });
+const write = (handler: Handler): Entry => ({ handler, mode: 'write' });
+
+const COMMANDS = new Map<string, Entry>(
+  Object.entries({
+    hello: atOnce(hello), ismaster: atOnce(hello), ping: atOnce(ok), buildinfo: atOnce(buildInfo), serverstatus: atOnce(serverStatus), connectionstatus: atOnce(connectionStatus),
+    getparameter: atOnce(getParameter), hostinfo: atOnce(hostInfo), getlog: atOnce(getLog), whatsmyuri: atOnce(whatsMyUri), getcmdlineopts: atOnce(cmdLineOpts),
+    startsession: atOnce(startSession), endsessions: atOnce(ok), refreshsessions: atOnce(ok), killsessions: atOnce(ok), logout: atOnce(ok),
+    dbstats: read(dbStats), collstats: read(collStats), find: read(find), getmore: read(getMore), killcursors: read(killCursors), count: read(count), distinct: read(distinct),
+    explain: read(explain), aggregate: read(aggregate), listindexes: read(listIndexes), listcollections: read(listCollections), listdatabases: read(listDatabases), validate: read(validate),
+    insert: write(insert), update: write(update), delete: write(remove), findandmodify: write(findAndModify), create: write(create), drop: write(drop), dropdatabase: write(dropDatabase),
+    createindexes: write(createIndexes), dropindexes: write(dropIndexes), deleteindexes: write(dropIndexes), renamecollection: write(renameCollection), collmod: write(collMod),
+    fsync: write(ok),
+  }),
+);
+
+/** Runs one message's command; every failure becomes a reply. */
+export async function runCommand(engine: Engine, message: Message, connectionId: number): Promise<Doc> {
+  const { body, db, sequences } = message;
+  const name = Object.keys(body)[0] ?? '';
+  try {
+    const entry = COMMANDS.get(name.toLowerCase());
+    if (!entry) throw new CommandError(59, `no such command: '${name}'`);
+    engine.counters.set(name, (engine.counters.get(name) ?? 0) + 1);
+    checkEnvelope(body, db);
+    const context: CommandContext = { ...engine, db, name, command: body, sequences, connectionId, deadline: deadlineOf(body) };
+    if (entry.mode === 'at-once') return await entry.handler(context);
+    return await engine.executor.submit(entry.mode === 'write', true, () => entry.handler(context));
+  } catch (error) {
+    return errorReply(error);
+  }
+}
+
+function errorReply(error: unknown): Doc {
+  if (error instanceof CommandError) return { ok: 0, errmsg: error.message, code: error.code, codeName: error.codeName, ...error.extra };
+  if (error instanceof RangeError && /call stack/i.test(error.message)) return { ok: 0, errmsg: 'the command is nested too deeply', code: 15, codeName: 'Overflow' };
+  process.stderr.write(`embedded-mongodb: ${error instanceof Error ? error.stack : String(error)}\n`);
+  return { ok: 0, errmsg: `internal error: ${error instanceof Error ? error.message : String(error)}`, code: 1, codeName: 'InternalError' };
+}
+
+function deadlineOf(body: Doc): number {
+  const ms = body['maxTimeMS'];
+  if (ms === undefined || ms === null) return Infinity;
+  const whole = wholeNumber(ms);
+  if (whole === null || whole < 0 || whole > 2147483647) throw new CommandError(2, `${String(ms)} value for maxTimeMS is out of range [0, 2147483647]`);
+  return whole === 0 ? Infinity : performance.now() + whole;
+}
+
+/** What a standalone server refuses in any command: transactions, write concerns and read concerns it can't meet. */
+function checkEnvelope(body: Doc, db: string): void {
+  if (db === '' || /[/\\. "\0]/.test(db)) throw new CommandError(73, `Invalid database name: '${db}'`);
+  if ('txnNumber' in body || 'startTransaction' in body || 'autocommit' in body) throw new CommandError(20, 'Transaction numbers are only allowed on a replica set member or mongos');
+  const concern = body['writeConcern'];
+  if (isObject(concern)) checkWriteConcern(concern['w']);
+  const reading = body['readConcern'];
+  if (isObject(reading)) {
+    const level = reading['level'];
+    if (level !== undefined && !['local', 'available', 'majority', 'linearizable'].includes(level as string)) {
+      throw level === 'snapshot' ? new CommandError(123, 'node needs to be a replica set member to use readConcern: snapshot') : new CommandError(9, `invalid read concern level: ${String(level)}`);
+    }
+  }
+}
+
+function checkWriteConcern(w: unknown): void {
+  if (w === undefined || w === 'majority') return;
+  if (typeof w === 'string') throw new CommandError(2, `cannot use non-majority 'w' mode "${w}" when a host is not a member of a replica set`);
+  if (!isObject(w) && (wholeNumber(w) ?? 2) > 1) throw new CommandError(2, "cannot use 'w' > 1 when a host is not replicated");
+}

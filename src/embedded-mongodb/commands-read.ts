@@ -1,0 +1,211 @@
+/** The commands that read: find, getMore, killCursors, count, distinct, explain. */
+import { decode, type Doc } from './bson-decode.js';
+import { RawBson } from './bson-encode.js';
+import { compare, isObject, RANK, typeRank } from './bson-order.js';
+import type { Collection } from './catalog.js';
+import { CommandError, failedToParse } from './command-error.js';
+import { checkDeadline, collectionName, countArgument, docArgument, findCollection, matchContext, refuseCollation, type CommandContext } from './command-context.js';
+import type { Cursor } from './cursors.js';
+import { explainPlan } from './explain.js';
+import { compileExpression } from './expression.js';
+import { createRunner, projectBytes, type Query } from './find-runner.js';
+import { compileFilter } from './match.js';
+import { wholeNumber } from './match-leaf.js';
+import { keyValues } from './path-walk.js';
+import { choosePlan } from './plan.js';
+import { compileProjection } from './project.js';
+import { countEntries } from './record-source.js';
+import { parseSort, requireSortObject } from './sort.js';
+
+const MAX_BATCH_BYTES = 16 * 1024 * 1024;
+const FIRST_BATCH = 101;
+const SLICE_MS = 10;
+
+/** Reads the arguments of a find into a query with its plan. @throws CommandError */
+export function parseFind(context: CommandContext, command: Doc, collection: Collection | undefined): Query {
+  refuseCollation(command);
+  const matching = matchContext(command);
+  const filter = docArgument(command, 'filter');
+  const match = compileFilter(filter, matching);
+  const sort = sortParts(docArgument(command, 'sort'));
+  const projection = docArgument(command, 'projection');
+  const project = Object.keys(projection).length === 0 ? null : compileProjection(projection, (expression) => compileExpression(expression, matching.variables), matching);
+  for (const name of ['min', 'max', 'returnKey', 'showRecordId', 'tailable', 'awaitData']) {
+    const value = command[name];
+    if (value === true || (isObject(value) && Object.keys(value).length > 0)) throw new CommandError(2, `${name} is not supported by this server`);
+  }
+  const plan = collection ? choosePlan(collection, filter, sort, command['hint']) : { kind: 'collection' as const, backward: false, sorted: true };
+  let limit = wholeNumber(command['limit'] ?? 0) ?? 0;
+  if (limit < 0) throw new CommandError(51024, `BSON field 'limit' value must be >= 0, actual value '${limit}'`);
+  limit = countArgument(command, 'limit', 0);
+  return { filter, match, sort: sort[0]?.path === '$natural' ? [] : sort, skip: countArgument(command, 'skip', 0), limit, plan, project };
+}
+
+function sortParts(spec: Doc): ReturnType<typeof parseSort> {
+  return parseSort(requireSortObject(spec));
+}
+
+export function find(context: CommandContext): Doc | Promise<Doc> {
+  const { command, store, db } = context;
+  const name = collectionName(context);
+  const collection = findCollection(context);
+  const query = parseFind(context, command, collection);
+  const ns = `${db}.${name}`;
+  const batchSize = countArgument(command, 'batchSize', FIRST_BATCH);
+  if (!collection) return { cursor: { firstBatch: [], id: 0n, ns }, ok: 1 };
+  const runner = createRunner(store, collection, query);
+  const next = (until: number): Buffer | null | undefined => {
+    const found = runner.next(until);
+    return found ? projectBytes(found.bytes, query.project, query.filter) : found;
+  };
+  return firstBatch(context, ns, next, batchSize, command['singleBatch'] === true);
+}
+
+/** Fills the first batch and keeps a cursor when there is more. */
+export function firstBatch(context: CommandContext, ns: string, next: Cursor['next'], batchSize: number, single: boolean): Doc | Promise<Doc> {
+  const cursor = context.cursors.open(ns, next, context.command['noCursorTimeout'] === true);
+  if (batchSize === 0 && !single) {
+    context.cursors.keep(cursor);
+    return { cursor: { firstBatch: [], id: cursor.id, ns }, ok: 1 };
+  }
+  return fillBatch(context, cursor, batchSize, (docs, ended) => {
+    const open = !ended && !single;
+    if (open) context.cursors.keep(cursor);
+    return { cursor: { firstBatch: docs, id: open ? cursor.id : 0n, ns }, ok: 1 };
+  });
+}
+
+function fillBatch(context: CommandContext, cursor: Cursor, batchSize: number, finish: (docs: RawBson[], ended: boolean) => Doc): Doc | Promise<Doc> {
+  const docs: RawBson[] = [];
+  let bytes = 0;
+  const max = batchSize === 0 ? Infinity : batchSize;
+  return context.executor.sliced(false, () => {
+    const until = performance.now() + SLICE_MS;
+    for (;;) {
+      const doc = cursor.held ?? cursor.next(until);
+      if (doc === undefined) {
+        checkDeadline(context);
+        return undefined;
+      }
+      if (doc === null) return finish(docs, true);
+      cursor.held = null;
+      if (docs.length >= max || (docs.length > 0 && bytes + doc.length > MAX_BATCH_BYTES)) {
+        cursor.held = doc;
+        return finish(docs, false);
+      }
+      docs.push(new RawBson(doc));
+      bytes += doc.length;
+      if (docs.length % 64 === 0) checkDeadline(context);
+    }
+  });
+}
+
+export function getMore(context: CommandContext): Doc | Promise<Doc> {
+  const { command, cursors, db } = context;
+  const id = command['getMore'];
+  const cursorId = typeof id === 'bigint' ? id : BigInt(wholeNumber(id) ?? 0);
+  const ns = `${db}.${String(command['collection'])}`;
+  const batchSize = countArgument(command, 'batchSize', 0);
+  const cursor = cursors.take(cursorId, ns);
+  let ended = true;
+  const done = (): void => cursors.release(cursor, ended);
+  try {
+    const reply = fillBatch(context, cursor, batchSize, (nextBatch, finished) => {
+      ended = finished;
+      return { cursor: { nextBatch, id: finished ? 0n : cursorId, ns }, ok: 1 };
+    });
+    if (reply instanceof Promise) return reply.finally(done);
+    done();
+    return reply;
+  } catch (error) {
+    done();
+    throw error;
+  }
+}
+
+export function killCursors(context: CommandContext): Doc {
+  const ids = context.command['cursors'];
+  if (!Array.isArray(ids)) throw failedToParse("Field 'cursors' must be an array");
+  const cursorsKilled: bigint[] = [];
+  const cursorsNotFound: bigint[] = [];
+  for (const id of ids as unknown[]) {
+    const cursorId = typeof id === 'bigint' ? id : BigInt(wholeNumber(id) ?? 0);
+    (context.cursors.kill(cursorId) ? cursorsKilled : cursorsNotFound).push(cursorId);
+  }
+  return { cursorsKilled, cursorsNotFound, cursorsAlive: [], cursorsUnknown: [], ok: 1 };
+}
+
+export function count(context: CommandContext): Doc | Promise<Doc> {
+  const { command } = context;
+  refuseCollation(command);
+  const filter = docArgument(command, 'query');
+  const limit = Math.abs(wholeNumber(command['limit'] ?? 0) ?? 0);
+  const skip = countArgument(command, 'skip', 0);
+  const counted = countMatches(context, findCollection(context), filter, command['hint']);
+  const reply = (n: number): Doc => ({ n: limit > 0 ? Math.min(limit, Math.max(0, n - skip)) : Math.max(0, n - skip), ok: 1 });
+  return counted instanceof Promise ? counted.then(reply) : reply(counted);
+}
+
+/** How many documents match, from the index alone where its ranges say it all. */
+export function countMatches(context: CommandContext, collection: Collection | undefined, filter: Doc, hint?: unknown): number | Promise<number> {
+  const match = compileFilter(filter, matchContext(context.command));
+  if (!collection) return 0;
+  if (Object.keys(filter).length === 0) return collection.count;
+  const plan = choosePlan(collection, filter, [], hint);
+  if (plan.kind === 'index' && plan.exact) return countEntries(context.store, plan);
+  const runner = createRunner(context.store, collection, { filter, match, sort: [], skip: 0, limit: 0, plan, project: null });
+  let n = 0;
+  return context.executor.sliced(false, () => {
+    const until = performance.now() + SLICE_MS;
+    for (;;) {
+      const found = runner.next(until);
+      if (found === null) return n;
+      if (found === undefined) {
+        checkDeadline(context);
+        return undefined;
+      }
+      n++;
+    }
+  });
+}
+
+export function distinct(context: CommandContext): Doc | Promise<Doc> {
+  const { command, store } = context;
+  refuseCollation(command);
+  const collection = findCollection(context);
+  const key = command['key'];
+  if (typeof key !== 'string') throw new CommandError(14, "BSON field 'distinct.key' is the wrong type, expected type 'string'");
+  const filter = docArgument(command, 'query');
+  const match = compileFilter(filter, matchContext(command));
+  if (!collection) return { values: [], ok: 1 };
+  const runner = createRunner(store, collection, { filter, match, sort: [], skip: 0, limit: 0, plan: choosePlan(collection, filter, [], command['hint']), project: null });
+  const parts = key.split('.');
+  const groups = new Map<string, unknown[]>();
+  return context.executor.sliced(false, () => {
+    const until = performance.now() + SLICE_MS;
+    for (;;) {
+      const found = runner.next(until);
+      if (found === undefined) {
+        checkDeadline(context);
+        return undefined;
+      }
+      if (found === null) return { values: [...groups.values()].flat().sort(compare), ok: 1 };
+      const values: unknown[] = [];
+      keyValues(decode(found.bytes), parts, 0, values);
+      for (const value of values) if (value !== undefined) addDistinct(groups, value);
+    }
+  });
+}
+
+function addDistinct(groups: Map<string, unknown[]>, value: unknown): void {
+  const rank = typeRank(value);
+  const bucket = rank === RANK.number ? `n${Number(value as number)}` : rank === RANK.string || rank === RANK.objectId || rank === RANK.boolean ? `${rank}${String(value)}` : `${rank}`;
+  const known = groups.get(bucket);
+  if (!known) groups.set(bucket, [value]);
+  else if (!known.some((other) => compare(other, value) === 0)) known.push(value);
+}
+
+export function explain(context: CommandContext): Doc | Promise<Doc> {
+  const inner = docArgument(context.command, 'explain');
+  return explainPlan(context, inner, context.command['verbosity']);
+}

@@ -1,0 +1,61 @@
+/** Open cursors: where each query stands, until it ends, is killed, or was not asked for ten minutes. */
+import { randomBytes } from 'node:crypto';
+import { CommandError } from './command-error.js';
+
+export interface Cursor {
+  id: bigint;
+  ns: string;
+  /** The next document (raw), null at the end, undefined when the slice is used up. */
+  next: (until: number) => Buffer | null | undefined;
+  /** A document that did not fit into the last batch. */
+  held: Buffer | null;
+  noTimeout: boolean;
+  lastUsed: number;
+  inUse: boolean;
+}
+
+export interface CursorTable {
+  open(ns: string, next: Cursor['next'], noTimeout: boolean): Cursor;
+  keep(cursor: Cursor): void;
+  /** @throws CommandError 43 */
+  take(id: bigint, ns: string): Cursor;
+  release(cursor: Cursor, ended: boolean): void;
+  kill(id: bigint): boolean;
+  sweep(now: number): void;
+  size(): number;
+}
+
+const IDLE_MS = 10 * 60_000;
+const MAX_CURSORS = 20_000;
+
+export function createCursors(): CursorTable {
+  const cursors = new Map<bigint, Cursor>();
+  const newId = (): bigint => randomBytes(8).readBigUInt64BE() >> 1n || 1n;
+  return {
+    open: (ns, next, noTimeout) => ({ id: newId(), ns, next, held: null, noTimeout, lastUsed: Date.now(), inUse: true }),
+    keep: (cursor) => {
+      if (cursors.size >= MAX_CURSORS) throw new CommandError(146, `too many open cursors: ${cursors.size}`);
+      cursor.inUse = false;
+      cursor.lastUsed = Date.now();
+      cursors.set(cursor.id, cursor);
+    },
+    take: (id, ns) => {
+      const cursor = cursors.get(id);
+      if (!cursor) throw new CommandError(43, `cursor id ${id} not found`);
+      if (cursor.ns !== ns) throw new CommandError(13, `Requested getMore on namespace '${ns}', but cursor belongs to a different namespace ${cursor.ns}`);
+      if (cursor.inUse) throw new CommandError(12051, `cursor id ${id} is already in use`);
+      cursor.inUse = true;
+      return cursor;
+    },
+    release: (cursor, ended) => {
+      cursor.inUse = false;
+      cursor.lastUsed = Date.now();
+      if (ended) cursors.delete(cursor.id);
+    },
+    kill: (id) => cursors.delete(id),
+    sweep: (now) => {
+      for (const cursor of cursors.values()) if (!cursor.noTimeout && !cursor.inUse && now - cursor.lastUsed > IDLE_MS) cursors.delete(cursor.id);
+    },
+    size: () => cursors.size,
+  };
+}

@@ -1,0 +1,141 @@
+/**
+ * Runs commands one after another and commits them in groups: everything that arrived in one turn of the event loop shares one
+ * transaction, and is answered when that transaction is on disk. Long work goes on in slices, so that others get their turn.
+ */
+import { setImmediate } from 'node:timers';
+import { CommandError } from './command-error.js';
+import type { Store } from './store.js';
+import type { Catalog } from './catalog.js';
+
+interface Task {
+  write: boolean;
+  /** May be run again from its start after a transaction was thrown away. */
+  restartable: boolean;
+  run: () => unknown;
+  settle: (error: unknown, result: unknown) => void;
+}
+
+interface Outcome {
+  task: Task;
+  error: unknown;
+  result: unknown;
+}
+
+export interface Executor {
+  submit<T>(write: boolean, restartable: boolean, run: () => T | Promise<T>): Promise<T>;
+  /** Repeats `step` until it gives something other than undefined; goes on in later turns when it takes long. */
+  sliced<T>(write: boolean, step: () => T | undefined): T | Promise<T>;
+  /** Resolves when nothing is queued. */
+  idle(): Promise<void>;
+}
+
+const BATCH_MS = 25;
+const SLICE_MS = 12;
+
+/** What a failed write to the disk looks like to a client. */
+function storageFailure(error: unknown): CommandError {
+  const message = error instanceof Error ? error.message : String(error);
+  process.stderr.write(`embedded-mongodb: ${error instanceof Error ? error.stack : message}\n`);
+  const full = /no space|ENOSPC|disk full|MDB_MAP_FULL|quota|EDQUOT|EFBIG|file too large/i.test(message);
+  return full
+    ? new CommandError(14031, 'The disk of the database is full: the write was not stored. Free some space and try again.')
+    : new CommandError(8, `The write could not be stored: ${message}`);
+}
+
+export function createExecutor(store: Store, catalog: Catalog): Executor {
+  let queue: Task[] = [];
+  let scheduled = false;
+  let idlers: (() => void)[] = [];
+
+  const schedule = (): void => {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(flush);
+  };
+
+  const flush = (): void => {
+    scheduled = false;
+    const outcomes: Outcome[] = [];
+    if (queue.some((task) => task.write)) commitTogether(outcomes);
+    else runSome(outcomes, false);
+    for (const { task, error, result } of outcomes) task.settle(error, result);
+    if (queue.length > 0) schedule();
+    else {
+      for (const done of idlers) done();
+      idlers = [];
+    }
+  };
+
+  /** Runs queued tasks for a while; an error that isn't a CommandError is passed on as unexpected. */
+  const runSome = (outcomes: Outcome[], inTransaction: boolean): void => {
+    const until = performance.now() + BATCH_MS;
+    do {
+      const task = queue.shift();
+      if (!task) return;
+      const outcome: Outcome = { task, error: undefined, result: undefined };
+      outcomes.push(outcome);
+      try {
+        outcome.result = task.run();
+      } catch (error) {
+        outcome.error = error;
+        if (!(error instanceof CommandError) && inTransaction) throw error;
+      }
+    } while (performance.now() < until);
+  };
+
+  const commitTogether = (outcomes: Outcome[]): void => {
+    try {
+      store.transaction(() => {
+        runSome(outcomes, true);
+        catalog.saveCounts();
+      });
+    } catch (error) {
+      catalog.reload();
+      if (outcomes.length === 1) fail(outcomes[0]!, error);
+      else for (const outcome of outcomes) runAlone(outcome, error);
+    }
+  };
+
+  const fail = (outcome: Outcome, error: unknown): void => {
+    outcome.result = undefined;
+    outcome.error = error instanceof CommandError ? error : outcome.task.write ? storageFailure(error) : error;
+  };
+
+  /** After a shared transaction was thrown away, each of its commands gets one of its own. */
+  const runAlone = (outcome: Outcome, cause: unknown): void => {
+    if (!outcome.task.restartable) return fail(outcome, cause);
+    outcome.error = undefined;
+    try {
+      outcome.result = store.transaction(() => {
+        const result = outcome.task.run();
+        catalog.saveCounts();
+        return { result };
+      }).result;
+    } catch (error) {
+      catalog.reload();
+      fail(outcome, error);
+    }
+  };
+
+  const submit = <T>(write: boolean, restartable: boolean, run: () => T | Promise<T>): Promise<T> =>
+    new Promise<T>((resolve, reject) => {
+      queue.push({
+        write,
+        restartable,
+        run,
+        settle: (error, result) => (error === undefined ? resolve(result as T) : reject(error as Error)),
+      });
+      schedule();
+    });
+
+  const sliced = <T>(write: boolean, step: () => T | undefined): T | Promise<T> => {
+    const until = performance.now() + SLICE_MS;
+    do {
+      const result = step();
+      if (result !== undefined) return result;
+    } while (performance.now() < until);
+    return submit(write, false, () => sliced(write, step));
+  };
+
+  return { submit, sliced, idle: () => (queue.length === 0 && !scheduled ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))) };
+}

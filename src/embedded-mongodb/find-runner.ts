@@ -1,0 +1,129 @@
+/** Runs one query in slices: source, filter, sort, skip, limit, projection; keeps its place between batches. */
+import { decode, decodeFields, type Doc } from './bson-decode.js';
+import { encode } from './bson-encode.js';
+import type { Collection } from './catalog.js';
+import type { Matcher } from './match.js';
+import { fieldsOf } from './match.js';
+import type { Plan } from './plan.js';
+import type { Projection } from './project.js';
+import { openSource, type RecordSource } from './record-source.js';
+import { copyBytes, readRecord } from './records.js';
+import { compareSortKeys, sortKey, type SortPart } from './sort.js';
+import type { Store } from './store.js';
+
+export interface Query {
+  filter: Doc;
+  match: Matcher;
+  sort: readonly SortPart[];
+  skip: number;
+  /** 0: no limit. */
+  limit: number;
+  plan: Plan;
+  project: Projection | null;
+}
+
+export interface Found {
+  record: number;
+  bytes: Buffer;
+}
+
+export interface FindRunner {
+  source: RecordSource;
+  /** The next match (bytes are the caller's to keep); null at the end, undefined when the slice is used up. */
+  next(until: number): Found | null | undefined;
+}
+
+const CHECK_EVERY = 64;
+
+interface Sorted {
+  record: number;
+  key: unknown[];
+}
+
+/** A runner over the stored documents of a collection; `next` gives unprojected documents. */
+export function createRunner(store: Store, collection: Collection, query: Query): FindRunner {
+  const source = openSource(store, collection, query.plan);
+  const fields = neededFields(query);
+  const everything = Object.keys(query.filter).length === 0;
+  let skipped = 0;
+  let given = 0;
+  let ordered: Sorted[] | null = null;
+  let at = 0;
+  const sorting = query.sort.length > 0 && !query.plan.sorted;
+  const collected: Sorted[] = [];
+
+  const readDoc = (bytes: Buffer): Doc => (fields ? decodeFields(bytes, fields) : decode(bytes));
+
+  const nextMatch = (until: number): boolean | undefined => {
+    for (let i = 1; source.advance(); i++) {
+      if (everything || query.match(readDoc(source.bytes))) return true;
+      if (i % CHECK_EVERY === 0 && performance.now() > until) return undefined;
+    }
+    return false;
+  };
+
+  const collect = (until: number): boolean => {
+    const keep = query.limit > 0 ? query.skip + query.limit : Infinity;
+    for (let i = 1; ; i++) {
+      if (!source.advance()) break;
+      const doc = readDoc(source.bytes);
+      if (everything || query.match(doc)) collected.push({ record: source.record, key: sortKey(doc, query.sort) });
+      if (collected.length > keep * 2 + 1000) truncate(collected, keep, query.sort);
+      if (i % CHECK_EVERY === 0 && performance.now() > until) return false;
+    }
+    truncate(collected, keep, query.sort);
+    ordered = collected;
+    at = query.skip;
+    return true;
+  };
+
+  const nextSorted = (until: number): Found | null | undefined => {
+    if (!ordered && !collect(until)) return undefined;
+    while (at < ordered!.length) {
+      const { record } = ordered![at++]!;
+      const bytes = readRecord(store, collection, record);
+      if (bytes && (everything || query.match(readDoc(bytes)))) return { record, bytes: copyBytes(bytes) };
+    }
+    return null;
+  };
+
+  return {
+    source,
+    next: (until) => {
+      if (query.limit > 0 && given >= query.limit) return null;
+      if (sorting) {
+        const found = nextSorted(until);
+        if (found) given++;
+        return found;
+      }
+      for (;;) {
+        const moved = nextMatch(until);
+        if (moved === undefined) return undefined;
+        if (!moved) return null;
+        if (skipped < query.skip) {
+          skipped++;
+          if (skipped % CHECK_EVERY === 0 && performance.now() > until) return undefined;
+          continue;
+        }
+        given++;
+        return { record: source.record, bytes: copyBytes(source.bytes) };
+      }
+    },
+  };
+}
+
+function neededFields(query: Query): Set<string> | null {
+  const fields = fieldsOf(query.filter);
+  if (!fields) return null;
+  for (const part of query.sort) fields.add(part.parts[0]!);
+  return fields;
+}
+
+function truncate(list: Sorted[], keep: number, sort: readonly SortPart[]): void {
+  list.sort((a, b) => compareSortKeys(a.key, b.key, sort) || a.record - b.record);
+  if (list.length > keep) list.length = keep;
+}
+
+export function projectBytes(bytes: Buffer, project: Projection | null, filter: Doc): Buffer {
+  return project ? encode(project(decode(bytes), filter)) : bytes;
+}

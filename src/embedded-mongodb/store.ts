@@ -1,0 +1,65 @@
+/**
+ * The files: one LMDB environment with documents by (collection, record), index entries by (index, key), the catalog and the
+ * counts. Every change runs inside `transaction`, which is on disk when it returns.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { open, type Database, type RootDatabase } from 'lmdb';
+
+type BinaryDatabase = Database<Buffer, Buffer>;
+
+export const FILE_NAME = 'embedded.mdb';
+export const FORMAT_VERSION = 1;
+
+export interface Store {
+  env: RootDatabase<Buffer, Buffer>;
+  docs: BinaryDatabase;
+  index: BinaryDatabase;
+  catalog: BinaryDatabase;
+  stats: BinaryDatabase;
+  path: string;
+  /** Runs `work` in one write transaction; throws (and changes nothing) when the work or the commit fails. */
+  transaction<T>(work: () => T): T;
+  close(): Promise<void>;
+}
+
+const BINARY = { keyEncoding: 'binary', encoding: 'binary' } as const;
+
+/** Opens the data file in `dir`, making it when it is missing. */
+export function openStore(dir: string, file = FILE_NAME): Store {
+  mkdirSync(dir, { recursive: true });
+  const path = join(dir, file);
+  const env = open<Buffer, Buffer>({ path, noSubdir: true, overlappingSync: false, maxDbs: 8, maxReaders: 64, mapSize: 1 << 30, ...BINARY });
+  const openOne = (name: string): BinaryDatabase => env.openDB<Buffer, Buffer>({ name, ...BINARY });
+  const store: Store = {
+    env,
+    docs: openOne('docs'),
+    index: openOne('index'),
+    catalog: openOne('catalog'),
+    stats: openOne('stats'),
+    path,
+    transaction: (work) => env.transactionSync(work),
+    close: async () => {
+      await env.close();
+    },
+  };
+  return store;
+}
+
+/** The key of a document: collection id and record id, both so that byte order is number order. */
+export function recordKey(collection: number, record: number): Buffer {
+  const key = Buffer.allocUnsafe(10);
+  key.writeUInt32BE(collection, 0);
+  key.writeUIntBE(record, 4, 6);
+  return key;
+}
+
+export function collectionBounds(collection: number): { start: Buffer; end: Buffer } {
+  return { start: recordKey(collection, 0), end: recordKey(collection + 1, 0) };
+}
+
+export function idPrefix(id: number): Buffer {
+  const bytes = Buffer.allocUnsafe(4);
+  bytes.writeUInt32BE(id, 0);
+  return bytes;
+}

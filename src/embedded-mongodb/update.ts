@@ -1,0 +1,296 @@
+/** Compiles an update (operators, replacement or pipeline) into a function that changes a document in place. */
+import { ObjectId } from 'bson';
+import type { Doc } from './bson-decode.js';
+import { equals, isObject } from './bson-order.js';
+import { badValue, CommandError, failedToParse } from './command-error.js';
+import { compileFilter, isOperatorObject, type MatchContext } from './match.js';
+import { addToSetChange, popChange, pullAllChange, pullChange, pushChange } from './update-arrays.js';
+import { bitChange, currentDateChange, incChange, maxChange, minChange, mulChange, newTimestamp, type FieldChange } from './update-fields.js';
+import { erase, expandPath, findPlace, makePlace, splitPath, valueAt, write, type PathScope } from './update-path.js';
+
+export interface CompiledUpdate {
+  kind: 'operators' | 'replacement' | 'pipeline';
+  /** Top-level fields that may change, or null when any may. */
+  touched: ReadonlySet<string> | null;
+  apply(doc: Doc, filter: Doc, inserting: boolean): Doc;
+}
+
+/** Runs the stages of a pipeline update on one document; given by the caller. */
+export type PipelineCompiler = (stages: Doc[], variables: Doc) => (doc: Doc) => Doc;
+
+interface Step {
+  path: string;
+  run(doc: Doc, scope: PathScope, inserting: boolean): void;
+}
+
+const CHANGES: Record<string, (operand: unknown) => FieldChange> = {
+  $inc: incChange, $mul: mulChange, $min: minChange, $max: maxChange, $currentDate: currentDateChange, $bit: bitChange,
+  $push: pushChange, $addToSet: addToSetChange, $pop: popChange, $pull: pullChange, $pullAll: pullAllChange,
+};
+
+/** Operators that never make a missing field. */
+const ONLY_PRESENT = new Set(['$pop', '$pull', '$pullAll']);
+
+export interface UpdateOptions {
+  arrayFilters?: unknown;
+  context?: MatchContext;
+  compilePipeline?: PipelineCompiler;
+}
+
+/** @throws CommandError when the update is not valid. */
+export function compileUpdate(update: unknown, options: UpdateOptions = {}): CompiledUpdate {
+  if (Array.isArray(update)) {
+    if (options.arrayFilters !== undefined && (options.arrayFilters as unknown[]).length > 0) throw failedToParse('arrayFilters may not be specified for pipeline-style updates');
+    if (!options.compilePipeline) throw badValue('a pipeline is not allowed here');
+    const run = options.compilePipeline(update as Doc[], options.context?.variables ?? {});
+    return { kind: 'pipeline', touched: null, apply: (doc) => keepId(doc['_id'], run(doc)) };
+  }
+  if (!isObject(update)) throw failedToParse('Update argument must be either an object or an array');
+  const first = Object.keys(update)[0];
+  if (first === undefined || !first.startsWith('$')) return compileReplacement(update, options);
+  return compileOperators(update, options);
+}
+
+function compileReplacement(update: Doc, options: UpdateOptions): CompiledUpdate {
+  for (const name of Object.keys(update)) {
+    if (name.startsWith('$')) throw new CommandError(52, `The dollar ($) prefixed field '${name}' in '${name}' is not allowed in the context of an update's replacement document. Consider using an aggregation pipeline with $replaceWith.`);
+  }
+  if (Array.isArray(options.arrayFilters) && options.arrayFilters.length > 0) throw failedToParse('arrayFilters may not be specified for replacement-style updates');
+  return { kind: 'replacement', touched: null, apply: (doc) => keepId(doc['_id'], replaceTimestamps({ ...update })) };
+}
+
+/** An empty timestamp in a top-level field means "now". */
+export function replaceTimestamps(doc: Doc): Doc {
+  for (const name in doc) {
+    const value = doc[name] as { _bsontype?: string; t?: number; i?: number } | null;
+    if (name !== '_id' && value !== null && typeof value === 'object' && value._bsontype === 'Timestamp' && value.t === 0 && value.i === 0) doc[name] = newTimestamp();
+  }
+  return doc;
+}
+
+/** Puts the document's own `_id` first and refuses another one. */
+function keepId(id: unknown, next: Doc): Doc {
+  if (id === undefined) return next;
+  if (next['_id'] !== undefined && !equals(next['_id'], id)) {
+    throw new CommandError(66, "Performing an update on the path '_id' would modify the immutable field '_id'");
+  }
+  const { _id: _, ...rest } = next;
+  return { _id: id, ...rest };
+}
+
+function compileOperators(update: Doc, options: UpdateOptions): CompiledUpdate {
+  const filters = parseArrayFilters(options.arrayFilters, options.context ?? {});
+  const steps: Step[] = [];
+  for (const [operator, fields] of Object.entries(update)) {
+    if (operator === '$setOnInsert' || operator === '$set' || operator === '$unset' || operator === '$rename' || CHANGES[operator]) {
+      if (!isObject(fields)) throw failedToParse(`Modifiers operate on fields but we found type ${typeof fields} instead. For example: {$mod: {<field>: ...}} not {${operator}: ${String(fields)}}`);
+      for (const [path, operand] of Object.entries(fields)) steps.push(...compileStep(operator, path, operand));
+    } else throw failedToParse(`Unknown modifier: ${operator}. Expected a valid update modifier or pipeline-style update specified as an array`);
+  }
+  refuseConflicts(steps);
+  checkArrayFilters(steps, filters);
+  steps.sort((a, b) => comparePaths(a.path, b.path));
+  const touched = new Set(steps.map((step) => step.path.split('.', 1)[0]!));
+  return { kind: 'operators', touched, apply: (doc, filter, inserting) => applySteps(steps, filters, doc, filter, inserting, touched.has('_id')) };
+}
+
+function applySteps(steps: Step[], arrayFilters: PathScope['arrayFilters'], doc: Doc, filter: Doc, inserting: boolean, touchesId: boolean): Doc {
+  const id = doc['_id'];
+  const scope: PathScope = { arrayFilters, positional: (path) => positionalIndex(doc, filter, path, inserting) };
+  for (const step of steps) step.run(doc, scope, inserting);
+  if (touchesId && id !== undefined && (doc['_id'] === undefined || !equals(doc['_id'], id))) {
+    throw new CommandError(66, "Performing an update on the path '_id' would modify the immutable field '_id'");
+  }
+  return doc;
+}
+
+function compileStep(operator: string, path: string, operand: unknown): Step[] {
+  const parts = splitPath(path);
+  if (parts[0]!.startsWith('$')) throw parts[0] === '$' || parts[0]!.startsWith('$[') ? badValue(`Cannot have array filter identifier (i.e. '$[<id>]') element in the first position in path '${path}'`) : new CommandError(52, `The dollar ($) prefixed field '${parts[0]}' in '${path}' is not valid for storage.`);
+  if (operator === '$rename') return compileRename(path, parts, operand);
+  if (operator === '$unset') {
+    return [{ path, run: (doc, scope) => forEachPlace(doc, parts, scope, (concrete) => {
+      const place = findPlace(doc, concrete);
+      if (place && valueAt(place) !== undefined) erase(place);
+    }) }];
+  }
+  if (operator === '$set' || operator === '$setOnInsert') {
+    const onlyInsert = operator === '$setOnInsert';
+    return [{ path, run: (doc, scope, inserting) => {
+      if (!onlyInsert || inserting) forEachPlace(doc, parts, scope, (concrete) => write(makePlace(doc, concrete), operand));
+    } }];
+  }
+  const change = CHANGES[operator]!(operand);
+  return [{ path, run: (doc, scope) => forEachPlace(doc, parts, scope, (concrete) => applyChange(doc, concrete, change, ONLY_PRESENT.has(operator))) }];
+}
+
+function forEachPlace(doc: Doc, parts: readonly string[], scope: PathScope, run: (concrete: string[]) => void): void {
+  for (const concrete of expandPath(doc, parts, scope)) run(concrete);
+}
+
+function applyChange(doc: Doc, concrete: string[], change: FieldChange, onlyPresent: boolean): void {
+  const found = findPlace(doc, concrete);
+  const present = found ? valueAt(found) : undefined;
+  if (onlyPresent && present === undefined) return;
+  const next = change(present, doc, concrete.join('.'));
+  if (next !== undefined) write(found ?? makePlace(doc, concrete), next);
+}
+
+function compileRename(path: string, parts: string[], operand: unknown): Step[] {
+  if (typeof operand !== 'string') throw badValue(`The 'to' field for $rename must be a string: ${path}: ${String(operand)}`);
+  const target = splitPath(operand);
+  if (path === operand) throw badValue(`The source and target field for $rename must differ: ${path}: "${operand}"`);
+  if ([...parts, ...target].some((part) => part.startsWith('$'))) throw badValue(`The source and target field for $rename may not be dynamic: ${path}`);
+  return [
+    { path, run: () => undefined },
+    { path: operand, run: (doc) => {
+      const from = findPlace(doc, parts);
+      if (Array.isArray(from?.container)) throw badValue(`The source field cannot be an array element, '${path}' in doc with _id: ${String(doc['_id'])} has an array field`);
+      const value = from ? valueAt(from) : undefined;
+      if (!from || value === undefined) return;
+      erase(from);
+      const to = makePlace(doc, target);
+      if (Array.isArray(to.container)) throw badValue(`The destination field cannot be an array element, '${operand}' in doc with _id: ${String(doc['_id'])} has an array field`);
+      delete to.container[to.key];
+      write(to, value);
+    } },
+  ];
+}
+
+function refuseConflicts(steps: readonly Step[]): void {
+  const paths = steps.map((step) => step.path).sort();
+  const seen = new Set<string>();
+  for (const path of paths) {
+    if (seen.has(path)) throw conflict(path, path);
+    const parts = path.split('.');
+    for (let i = 1; i < parts.length; i++) {
+      const prefix = parts.slice(0, i).join('.');
+      if (seen.has(prefix)) throw conflict(path, prefix);
+    }
+    seen.add(path);
+  }
+}
+
+function conflict(path: string, at: string): CommandError {
+  return new CommandError(40, `Updating the path '${path}' would create a conflict at '${at}'`);
+}
+
+/** New fields are added in this order: numbers by value, names by their text. */
+function comparePaths(a: string, b: string): number {
+  const [left, right] = [a.split('.'), b.split('.')];
+  for (let i = 0; i < Math.min(left.length, right.length); i++) {
+    const [x, y] = [left[i]!, right[i]!];
+    if (x === y) continue;
+    const numeric = /^\d+$/.test(x) && /^\d+$/.test(y);
+    return numeric ? Number(x) - Number(y) : x < y ? -1 : 1;
+  }
+  return left.length - right.length;
+}
+
+function parseArrayFilters(value: unknown, context: MatchContext): Map<string, (item: unknown) => boolean> {
+  const filters = new Map<string, (item: unknown) => boolean>();
+  if (value === undefined || value === null) return filters;
+  if (!Array.isArray(value)) throw new CommandError(14, 'arrayFilters must be an array');
+  for (const filter of value) {
+    if (!isObject(filter)) throw new CommandError(14, 'each array filter must be an object');
+    const name = identifierOf(filter);
+    if (name === null) throw failedToParse('Cannot use an expression without a top-level field name in arrayFilters');
+    if (!/^[a-z][a-zA-Z0-9]*$/.test(name)) throw badValue(`Error parsing array filter :: caused by :: The top-level field name must be an alphanumeric string beginning with a lowercase letter, found '${name}'`);
+    if (filters.has(name)) throw failedToParse(`Found multiple array filters with the same top-level field name ${name}`);
+    const match = compileFilter(filter, context);
+    filters.set(name, (item) => match({ [name]: item }));
+  }
+  return filters;
+}
+
+function identifierOf(filter: Doc): string | null {
+  let name: string | null = null;
+  for (const [key, operand] of Object.entries(filter)) {
+    const found = key.startsWith('$') ? (Array.isArray(operand) ? (operand as Doc[]).map(identifierOf) : [null]) : [key.split('.', 1)[0]!];
+    for (const one of found) {
+      if (one === null) return null;
+      if (name !== null && name !== one) throw failedToParse(`Error parsing array filter :: caused by :: Expected a single top-level field name, found '${name}' and '${one}'`);
+      name = one;
+    }
+  }
+  return name;
+}
+
+function checkArrayFilters(steps: readonly Step[], filters: ReadonlyMap<string, unknown>): void {
+  const used = new Set<string>();
+  for (const step of steps) for (const found of step.path.matchAll(/\$\[([^\]]+)\]/g)) used.add(found[1]!);
+  for (const name of filters.keys()) {
+    if (!used.has(name)) throw failedToParse(`The array filter for identifier '${name}' was not used in the update`);
+  }
+  for (const name of used) if (!filters.has(name)) throw badValue(`No array filter found for identifier '${name}'`);
+}
+
+/** The first element of the array at `path` for which the query's conditions on that array hold. */
+export function positionalIndex(doc: Doc, filter: Doc, path: string, inserting = false): number | null {
+  if (inserting) return null;
+  const clauses: Doc[] = [];
+  collectClauses(filter, path, clauses);
+  if (clauses.length === 0) return null;
+  const place = findPlace(doc, path.split('.'));
+  const list = place ? valueAt(place) : undefined;
+  if (!place || !Array.isArray(list)) return null;
+  const matchers = clauses.map((clause) => compileFilter(clause));
+  let partial: number | null = null;
+  for (let i = 0; i < list.length; i++) {
+    write(place, [list[i]]);
+    const passed = matchers.filter((match) => match(doc)).length;
+    write(place, list);
+    if (passed === matchers.length) return i;
+    if (passed > 0) partial ??= i;
+  }
+  return partial;
+}
+
+function collectClauses(filter: Doc, path: string, into: Doc[]): void {
+  for (const [name, operand] of Object.entries(filter)) {
+    if (name === '$and' || name === '$or') for (const part of operand as Doc[]) collectClauses(part, path, into);
+    else if (name === path || name.startsWith(`${path}.`)) into.push({ [name]: operand });
+  }
+}
+
+/** The document an upsert starts from: what the filter says by equality, with an `_id`. */
+export function seedFromFilter(filter: Doc, update: CompiledUpdate): Doc {
+  const doc: Doc = {};
+  const equalities: [string, unknown][] = [];
+  collectEqualities(filter, equalities);
+  for (const [path, value] of equalities) {
+    if (update.kind === 'replacement' && path !== '_id') continue;
+    const place = makePlace(doc, splitPath(path));
+    if (valueAt(place) !== undefined && path !== '_id') throw new CommandError(54, `cannot infer query fields to set, path '${path}' is matched twice`);
+    write(place, value);
+  }
+  return doc;
+}
+
+function collectEqualities(filter: Doc, into: [string, unknown][]): void {
+  for (const [name, operand] of Object.entries(filter)) {
+    if (name === '$and') for (const part of operand as Doc[]) collectEqualities(part, into);
+    else if (name === '$or' && (operand as Doc[]).length === 1) collectEqualities((operand as Doc[])[0]!, into);
+    else if (!name.startsWith('$')) collectFieldEquality(name, operand, into);
+  }
+}
+
+function collectFieldEquality(name: string, operand: unknown, into: [string, unknown][]): void {
+  if (!isOperatorObject(operand)) {
+    if (!(operand instanceof RegExp) && (operand as { _bsontype?: string } | null)?._bsontype !== 'BSONRegExp') into.push([name, operand]);
+    return;
+  }
+  if ('$eq' in operand) into.push([name, operand['$eq']]);
+  const all = operand['$all'];
+  if (Array.isArray(all) && all.length === 1 && !isOperatorObject(all[0])) into.push([name, all[0]]);
+  const any = operand['$in'];
+  if (Array.isArray(any) && any.length === 1 && !isOperatorObject(any[0])) into.push([name, any[0]]);
+}
+
+/** Gives the document an `_id` if it has none, and puts it first. */
+export function withId(doc: Doc): Doc {
+  if (doc['_id'] === undefined) return { _id: new ObjectId(), ...doc };
+  if (Object.keys(doc)[0] === '_id') return doc;
+  const { _id, ...rest } = doc;
+  return { _id, ...rest };
+}
