@@ -156,7 +156,11 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     rawRouters: [],
     apiRouters: [
       postApi({ posts, profiles, settled, clock, publishing }),
-      userApi({ channels, profiles, clock, countPostsThisMonth: (accountId) => postStore.countSince(accountId, startOfMonth(clock.now())) }),
+      userApi({
+        channels, profiles, clock,
+        emailOf: async (accountId) => (await accountStore.findUserOfAccount(accountId))?.email ?? null,
+        countPostsThisMonth: (accountId) => postStore.countSince(accountId, startOfMonth(clock.now())),
+      }),
     ],
     publicPages: [visitorPages({ accounts, authenticator })],
     pages: [

@@ -9,15 +9,19 @@ import type { ChannelService } from './channel-service.js';
 export interface UserApiDeps {
   channels: ChannelService;
   profiles: { get(profileId: string): Promise<Profile> };
+  /** Of the account's owner. */
+  emailOf(accountId: string): Promise<string | null>;
   countPostsThisMonth(accountId: string): Promise<number>;
   clock: Clock;
 }
 
-export function userApi({ channels, profiles, countPostsThisMonth, clock }: UserApiDeps): Router {
+export function userApi({ channels, profiles, emailOf, countPostsThisMonth, clock }: UserApiDeps): Router {
   const router = Router();
   router.get('/user', async (req, res) => {
     const actor = actorOf(req);
-    const [profile, mine, monthlyPostCount] = await Promise.all([profiles.get(actor.profileId), channels.list(actor), countPostsThisMonth(actor.accountId)]);
+    const [profile, mine, email, monthlyPostCount] = await Promise.all([
+      profiles.get(actor.profileId), channels.list(actor), emailOf(actor.accountId), countPostsThisMonth(actor.accountId),
+    ]);
     const active = mine.filter((channel) => channel.state === 'connected').map((channel) => channel.platform);
     const now = clock.now().toISOString();
     res.json({
@@ -25,7 +29,7 @@ export function userApi({ channels, profiles, countPostsThisMonth, clock }: User
       ...(active.length > 0 ? { activeSocialAccounts: active } : {}),
       created: timestampOf(profile.createdAt),
       displayNames: mine.map(presentChannel),
-      email: req.user?.email,
+      email: email ?? undefined,
       messagingEnabled: false,
       messagingConversationMonthlyCount: 0,
       monthlyPostCount,

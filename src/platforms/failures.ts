@@ -29,3 +29,9 @@ export function unreachable(network: string, options: FailureOptions = {}): Plat
     code: ErrorCode.platformUnreachable, ...options,
   });
 }
+
+/** The network's own words as a sentence of ours: with one full stop at its end. */
+export function inWords(words: string): string {
+  const trimmed = words.trim();
+  return /[.!?…]$/.test(trimmed) ? trimmed : `${trimmed}.`;
+}

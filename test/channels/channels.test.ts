@@ -59,7 +59,7 @@ describe('channels', async () => {
   async function connect(actor: Actor, platform: string, handle: string): Promise<Channel> {
     const outcome = await channels.finish(actor, await comeBack(actor, platform, handle));
     assert.equal(outcome.problem, null);
-    return outcome.channel!;
+    return outcome.channel;
   }
 
   async function comeBack(actor: Actor, platform: string, handle: string, decision: 'allow' | 'deny' = 'allow') {

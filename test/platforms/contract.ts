@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { checkContent } from '../../src/platforms/check-content.js';
 import { PlatformFailure, type FailureKind, type Platform, type PlatformContent, type PlatformIo, type PublishResult } from '../../src/platforms/platform.js';
 import { findPlatform } from '../../src/platforms/registry.js';
+import { waitUntil } from '../support/wait-until.js';
 import { connect, consent, contentFor, ioFor, openSimulator, redirectUri, type Connected, type TestSimulator } from './simulated.js';
 
 const handles: Record<string, string> = { bluesky: 'ada.bsky.social' };
@@ -74,7 +75,7 @@ export function testPlatform(id: string): void {
         assert.equal(more.length, 0);
         assert.equal(post?.isPublic, true);
         assert.deepEqual([done.remoteId, done.url], [post?.remoteId, post?.url]);
-        const page = await io.http.get<string>(post!.url);
+        const page = await io.http.get<string>(post.url);
         assert.ok(page.data.includes(content.text));
       });
 
@@ -141,11 +142,18 @@ export function testPlatform(id: string): void {
         const since = new Date();
         const lost = contentFor(platform!, `Lost <answer> & all https://example.com/x [[fault: timeout-after-accept]]`);
         await failure(() => publish(lost));
-        const found = await platform!.lookUp.find(lost, since, connected.grant.credentials, io);
-        assert.equal(found?.state, 'published');
+        const ask = (content: PlatformContent): Promise<PublishResult | PlatformFailure | null> => platform!.lookUp!.find(content, since, connected.grant.credentials, io)
+          .catch((error: unknown) => (error instanceof PlatformFailure ? error : Promise.reject(error as Error)));
+        const found = await waitUntil('the lost post to be found', async () => {
+          const answer = await ask(lost);
+          return answer instanceof PlatformFailure ? null : answer;
+        });
+        assert.equal(found.state, 'published');
         const never = contentFor(platform!, 'Never sent [[fault: reset-before-accept]]');
         await failure(() => publish(never));
-        assert.equal(await platform!.lookUp.find(never, since, connected.grant.credentials, io), null);
+        // A network that shows only what is public can't tell; it must say so.
+        const nothing = await ask(never);
+        assert.ok(nothing === null || nothing instanceof PlatformFailure);
       });
 
       it('keeps asking while the network processes, and tells when processing failed', async () => {

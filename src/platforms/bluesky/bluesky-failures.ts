@@ -1,6 +1,6 @@
 /** Turns Bluesky's XRPC errors (`{"error","message"}`) into typed failures. */
 import { z } from 'zod';
-import { rateLimited, rejected, signedOut } from '../failures.js';
+import { inWords, rateLimited, rejected, signedOut } from '../failures.js';
 import type { NetworkAnswer } from '../network-call.js';
 import type { PlatformFailure, PlatformIo } from '../platform.js';
 
@@ -18,7 +18,7 @@ export function blueskyFailure(answer: NetworkAnswer, io: PlatformIo): PlatformF
   if (answer.status === 401 || SIGNED_OUT.has(error)) return signedOut('Bluesky', options);
   if (error === 'BlobTooLarge' || answer.status === 413) return rejected('An image is too large for Bluesky. Use a smaller one (about 1 MB at most).', options);
   if (/grapheme|must not be longer/i.test(message ?? '')) return rejected('The text is too long for Bluesky: at most 300 characters. Shorten it and send it again.', options);
-  return rejected(`Bluesky refused the post: ${message ?? error}. Change it and send it again.`, options);
+  return rejected(`Bluesky refused the post: ${inWords(message ?? error)} Change it and send it again.`, options);
 }
 
 export function isMissingRecord(answer: NetworkAnswer): boolean {

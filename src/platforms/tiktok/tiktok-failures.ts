@@ -1,6 +1,6 @@
 /** Turns TikTok's error codes and reasons for failed processing into typed failures. */
 import { z } from 'zod';
-import { rateLimited, rejected, signedOut } from '../failures.js';
+import { inWords, rateLimited, rejected, signedOut } from '../failures.js';
 import type { NetworkAnswer } from '../network-call.js';
 import type { PlatformFailure, PlatformIo } from '../platform.js';
 
@@ -27,7 +27,7 @@ export function tiktokFailure(answer: NetworkAnswer, io: PlatformIo): PlatformFa
   }
   if (answer.status === 429 || code === 'rate_limit_exceeded') return rateLimited(NAME, io, answer, options);
   if (answer.status === 401 || code === 'access_token_invalid' || code === 'scope_not_authorized') return signedOut(NAME, options);
-  return rejected(REFUSALS[code] ?? `TikTok refused the post: ${message === undefined || message === '' ? code : message}. Change it and send it again.`, options);
+  return rejected(REFUSALS[code] ?? `TikTok refused the post: ${inWords(message === undefined || message === '' ? code : message)} Change it and send it again.`, options);
 }
 
 const NAME = 'TikTok';

@@ -1,8 +1,9 @@
 /** TikTok: one video that the network fetches itself; accepted first, public only after its processing and moderation. */
 import { z } from 'zod';
+import { ErrorCode } from '../../lib/app-error.js';
 import { callNetwork, readAnswer, type NetworkAnswer, type NetworkCall } from '../network-call.js';
 import { requestTokens, type Tokens } from '../oauth-tokens.js';
-import type { CredentialGrant, Credentials, Platform, PlatformIo, PublishResult } from '../platform.js';
+import { PlatformFailure, type CredentialGrant, type Credentials, type Platform, type PlatformIo, type PublishResult } from '../platform.js';
 import { processingFailure, tiktokFailure } from './tiktok-failures.js';
 
 const NAME = 'TikTok';
@@ -24,6 +25,8 @@ const statusAnswer = z.object({
     publicaly_available_post_id: z.array(z.union([z.string(), z.number()])).optional(),
   }),
 });
+
+const videoList = z.object({ data: z.object({ videos: z.array(z.object({ id: z.string(), create_time: z.number(), video_description: z.string().default('') })).default([]) }) });
 
 export const tiktok = {
   id: 'tiktok',
@@ -76,6 +79,12 @@ export const tiktok = {
     publishedSubAction: 'tikTokPublished',
   },
 
+  lookUp: {
+    async find(content, since, credentials, io) {
+      return findVideo(content.text, since, credentialsSchema.parse(credentials), io);
+    },
+  },
+
   oauth: {
     // Web apps have no PKCE here; the single-use state and the client secret protect the exchange.
     authorizeUrl({ state, redirectUri }, io) {
@@ -108,6 +117,24 @@ async function readUser(io: PlatformIo, token: string): Promise<z.infer<typeof u
     network: NAME, effect: 'read', method: 'GET', url: `${io.baseUrls.api}/v2/user/info/`, query: { fields: 'open_id,avatar_url,display_name,username' }, timeoutMs: TIMEOUT_MS, token,
   };
   return readAnswer(call, userInfo, checked(await callNetwork(io, call), io)).data.user;
+}
+
+/**
+ * Looks among the account's public videos. What isn't there may still be in processing or moderation, so "not found" is never certain.
+ * @throws PlatformFailure `unknown` when no such video is public yet
+ */
+async function findVideo(text: string, since: Date, mine: TikTokCredentials, io: PlatformIo): Promise<PublishResult> {
+  const call: NetworkCall = {
+    network: NAME, effect: 'read', method: 'POST', url: `${io.baseUrls.api}/v2/video/list/`, query: { fields: 'id,create_time,video_description' },
+    timeoutMs: TIMEOUT_MS, token: mine.accessToken, body: { max_count: 20 },
+  };
+  const { data } = readAnswer(call, videoList, checked(await callNetwork(io, call), io));
+  const from = Math.floor(since.getTime() / 1000) - 5;
+  const found = data.videos.find((video) => video.create_time >= from && video.video_description.trim() === text.trim());
+  if (found === undefined) {
+    throw new PlatformFailure('unknown', 'TikTok does not show the video yet. It may still be in processing or moderation; look at the profile before you send it again.', { code: ErrorCode.outcomeUnknown });
+  }
+  return published(found.id, mine, io);
 }
 
 function processing(handle: string): PublishResult {

@@ -1,6 +1,6 @@
 /** Turns X's errors (problem JSON of v2, `errors[].code` of v1.1) into typed failures. */
 import { z } from 'zod';
-import { rateLimited, rejected, signedOut } from '../failures.js';
+import { inWords, rateLimited, rejected, signedOut } from '../failures.js';
 import type { NetworkAnswer } from '../network-call.js';
 import type { PlatformFailure, PlatformIo } from '../platform.js';
 
@@ -30,5 +30,5 @@ export function twitterFailure(answer: NetworkAnswer, io: PlatformIo): PlatformF
     return rejected('X doesn\'t let this account do that. Check its permissions at X, then connect the channel again.', options);
   }
   if (/too long|exceeds|over.*limit/i.test(words)) return rejected('The text is too long for X: at most 280 weighted characters. Shorten it and send it again.', options);
-  return rejected(`X refused the post: ${words} Change it and send it again.`, options);
+  return rejected(`X refused the post: ${inWords(words)} Change it and send it again.`, options);
 }
