@@ -24,6 +24,7 @@ import { startDatabase } from './compose-database.js';
 import type { Config } from './config.js';
 import { connectDatabase, ensureIndexes } from './db/database.js';
 import { rememberSimulatorPort, requireSameKey, simulatorPort } from './db/instance.js';
+import { takeLock, type DataLock } from './embedded-mongodb/data-lock.js';
 import { endLiveStreams } from './http/live.js';
 import { createWebApp } from './http/web-app.js';
 import { createAgendaJobs, wakeupIndexes } from './jobs/agenda-jobs.js';
@@ -75,6 +76,7 @@ const GRACE_MS = 6_000;
 
 export async function compose(config: Config, options: ComposeOptions): Promise<App> {
   const { log, clock = systemClock } = options;
+  const lock = await lockDataDir(config.dataDir);
   const key = loadSecretKey(config.secretKey, config.dataDir);
   const database = await startDatabase(config.mongodbUri, config.dataDir, log);
   const { client, db, close: disconnect } = await connectDatabase(database.uri);
@@ -195,6 +197,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       await simulator.stop();
       await disconnect();
       await database.stop();
+      lock.release();
     },
 
     url: publicUrl,
@@ -219,6 +222,17 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       }
     }
     throw new Error('unreachable: the last port either serves or throws');
+  }
+}
+
+/** One Signpost for one data directory, also on a MongoDB of one's own: the simulator's journal has one writer. */
+async function lockDataDir(dataDir: string): Promise<DataLock> {
+  try {
+    return await takeLock(dataDir);
+  } catch (error) {
+    const isTaken = error instanceof Error && 'code' in error && error.code === 'DATA_DIR_IN_USE';
+    if (!isTaken) throw error;
+    throw startProblem(`Another Signpost is running on the data directory ${dataDir}. Stop it first, or set DATA_DIR to another folder.`, error);
   }
 }
 
