@@ -6,7 +6,7 @@ import { form, goTo, type FormProblems } from '../http/forms.js';
 import { readBody } from '../http/input.js';
 import { flash, render } from '../http/render.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
-import { changePasswordSchema, nextSchema, settingsSchema, signInSchema, signUpSchema } from './account-schemas.js';
+import { changePasswordSchema, heldFormSchema, nextSchema, settingsSchema, signInSchema, signUpSchema } from './account-schemas.js';
 import type { AccountService } from './account-service.js';
 import { signedIn } from './authenticator.js';
 import { timeZones } from './time-zones.js';
@@ -55,8 +55,11 @@ export function visitorPages({ accounts, authenticator }: AccountPagesDeps): Rou
     req.body = { ...req.body, ...readBody(req, signInSchema) };
     const user = await checkPassword(authenticator, req, res);
     if (user === null) throw new AppError('invalid', ErrorCode.badRequest, 'This email and password do not belong together. Check both and try again.');
+    const { held } = heldFormSchema.parse(req.body);
     await startSession(req, user);
-    goTo(req, res, nextOf(req) ?? '/');
+    // Shown before it is sent: the session ended some time ago, and the person may think differently by now.
+    if (held) render(res, 'accounts/send-held', { held });
+    else goTo(req, res, nextOf(req) ?? '/');
   }, showSignIn));
 
   return router;

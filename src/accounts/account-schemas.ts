@@ -39,6 +39,21 @@ export const idParamSchema = z.object({ id: z.string().max(64) });
 /** Where to go after sign-in: only a path of our own, so that no link can lead through us to another site. */
 export const nextSchema = z.object({ next: z.string().max(2_000).optional().catch(undefined).transform((next) => localPath(next)) });
 
+/** A form that was sent while nobody was signed in (http/forms.ts, `HeldForm`), on its way through sign-in; unreadable counts as none. */
+const heldForm = z.string().max(1_000_000).transform((text, ctx) => {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    ctx.addIssue({ code: 'custom', message: 'This is not JSON.' });
+    return z.NEVER;
+  }
+}).pipe(z.object({
+  path: z.string().max(2_000).transform((path) => localPath(path)).pipe(z.string()),
+  fields: z.array(z.tuple([z.string(), z.string()])).max(2_000),
+}));
+
+export const heldFormSchema = z.object({ held: heldForm.nullish().catch(null) });
+
 /** @returns the path when it is one of this site, else null */
 export function localPath(next: string | undefined): string | null {
   if (next === undefined || !next.startsWith('/')) return null;

@@ -2,7 +2,7 @@
 import type { ErrorRequestHandler, Request, Response } from 'express';
 import { AppError, ErrorCode, type ErrorKind } from '../lib/app-error.js';
 import type { Logger } from '../lib/logger.js';
-import { isHtmx, typedFields } from './forms.js';
+import { heldForm, isHtmx, typedFields } from './forms.js';
 import { render } from './render.js';
 
 const STATUS: Record<ErrorKind, number> = {
@@ -86,7 +86,7 @@ function askToSignIn(req: Request, res: Response): void {
     return render(res.status(401), 'errors/signed-out-alert', { signIn });
   }
   if (reading) return res.redirect(302, signIn);
-  render(res.status(401), 'errors/signed-out', { signIn, typed: listTyped(req) });
+  render(res.status(401), 'errors/signed-out', { signIn, typed: listTyped(req), held: heldForm(req) });
 }
 
 function localPart(url: string | undefined): string {

@@ -43,18 +43,38 @@ function describe(req: Request, error: AppError): FormProblems {
   return { input: typedFields(req), problems, fields: error.fields, message };
 }
 
-const SECRET_FIELD = /password|secret|token|^_csrf$/i;
+const SECRET_FIELD = /password|secret|token/i;
+const TOKEN_FIELD = '_csrf';
 
 /** What a form sent, without its secrets; fit to be shown to the person who sent it. */
 export function typedFields(req: Request): Record<string, string | string[]> {
   const typed: Record<string, string | string[]> = {};
   if (typeof req.body !== 'object' || req.body === null) return typed;
   for (const [name, value] of Object.entries(req.body as Record<string, unknown>)) {
-    if (SECRET_FIELD.test(name)) continue;
+    if (name === TOKEN_FIELD || SECRET_FIELD.test(name)) continue;
     if (typeof value === 'string') typed[name] = value;
     else if (Array.isArray(value)) typed[name] = value.filter((item) => typeof item === 'string');
   }
   return typed;
+}
+
+/** A form that could not be taken because nobody was signed in, kept in the page so that it can be sent again after sign-in. */
+export interface HeldForm {
+  /** Path with query that it was sent to. */
+  path: string;
+  fields: [name: string, value: string][];
+}
+
+/**
+ * @returns null when there is nothing to keep: no fields, a password among them, or the form came from somewhere else
+ * (browsers name the origin of every POST; what another site made up must not wait here for somebody to sign in)
+ */
+export function heldForm(req: Request): HeldForm | null {
+  const origin = req.get('origin');
+  if (req.method !== 'POST' || origin === undefined || !URL.canParse(origin) || new URL(origin).host !== req.get('host')) return null;
+  if (Object.keys((req.body ?? {}) as object).some((name) => SECRET_FIELD.test(name))) return null;
+  const fields = Object.entries(typedFields(req)).flatMap(([name, value]) => [value].flat().map((one): [string, string] => [name, one]));
+  return fields.length === 0 ? null : { path: req.originalUrl, fields };
 }
 
 /** True for requests that htmx made: they want a fragment or an `HX-Redirect`, not a page. */
