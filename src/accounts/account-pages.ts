@@ -2,7 +2,7 @@
 import { Router, type Request, type RequestHandler, type Response } from 'express';
 import type { Authenticator } from 'passport';
 import { actorOf } from '../http/actor.js';
-import { form, goTo, type FormProblems } from '../http/forms.js';
+import { form, goTo, readableFields, type FormProblems } from '../http/forms.js';
 import { readBody } from '../http/input.js';
 import { flash, render } from '../http/render.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
@@ -58,7 +58,7 @@ export function visitorPages({ accounts, authenticator }: AccountPagesDeps): Rou
     const { held } = heldFormSchema.parse(req.body);
     await startSession(req, user);
     // Shown before it is sent: the session ended some time ago, and the person may think differently by now.
-    if (held) render(res, 'accounts/send-held', { held });
+    if (held) render(res, 'accounts/send-held', { held, typed: readableFields(held.fields) });
     else goTo(req, res, nextOf(req) ?? '/');
   }, showSignIn));
 

@@ -2,7 +2,7 @@
 import type { ErrorRequestHandler, Request, Response } from 'express';
 import { AppError, ErrorCode, type ErrorKind } from '../lib/app-error.js';
 import type { Logger } from '../lib/logger.js';
-import { heldForm, isHtmx, typedFields } from './forms.js';
+import { heldForm, isHtmx, readableForm } from './forms.js';
 import { render } from './render.js';
 
 const STATUS: Record<ErrorKind, number> = {
@@ -69,8 +69,7 @@ function answerPage(req: Request, res: Response, error: AppError, status: number
   if (error.kind === 'unauthenticated') return askToSignIn(req, res);
   res.status(status);
   if (isHtmx(req)) return render(res, 'errors/alert', { message: error.message });
-  const typed = req.method === 'POST' ? listTyped(req) : [];
-  render(res, 'errors/error', { status, message: error.message, reason: error.details['reason'] ?? null, typed });
+  render(res, 'errors/error', { status, message: error.message, reason: error.details['reason'] ?? null, typed: readableForm(req) });
 }
 
 /** Reading goes through sign-in and back; what was about to be sent is shown, so that nobody loses what they wrote. */
@@ -86,15 +85,11 @@ function askToSignIn(req: Request, res: Response): void {
     return render(res.status(401), 'errors/signed-out-alert', { signIn });
   }
   if (reading) return res.redirect(302, signIn);
-  render(res.status(401), 'errors/signed-out', { signIn, typed: listTyped(req), held: heldForm(req) });
+  render(res.status(401), 'errors/signed-out', { signIn, typed: readableForm(req), held: heldForm(req) });
 }
 
 function localPart(url: string | undefined): string {
   if (url === undefined || !URL.canParse(url)) return '/';
   const { pathname, search } = new URL(url);
   return pathname + search;
-}
-
-function listTyped(req: Request): { name: string; value: string }[] {
-  return Object.entries(typedFields(req)).flatMap(([name, value]) => [value].flat().map((one) => ({ name, value: one }))).filter(({ value }) => value.trim() !== '');
 }

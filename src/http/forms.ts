@@ -73,8 +73,28 @@ export function heldForm(req: Request): HeldForm | null {
   const origin = req.get('origin');
   if (req.method !== 'POST' || origin === undefined || !URL.canParse(origin) || new URL(origin).host !== req.get('host')) return null;
   if (Object.keys((req.body ?? {}) as object).some((name) => SECRET_FIELD.test(name))) return null;
-  const fields = Object.entries(typedFields(req)).flatMap(([name, value]) => [value].flat().map((one): [string, string] => [name, one]));
+  const fields = pairs(typedFields(req));
   return fields.length === 0 ? null : { path: req.originalUrl, fields };
+}
+
+function pairs(typed: Record<string, string | string[]>): [string, string][] {
+  return Object.entries(typed).flatMap(([name, value]) => [value].flat().map((one): [string, string] => [name, one]));
+}
+
+const BOOKKEEPING = /key$|^version$|^held$|^next$/i;
+
+/** For showing people what they had typed: without what is empty or was never theirs, `mediaUrls` as "Media urls". */
+export function readableFields(fields: HeldForm['fields']): { label: string; value: string }[] {
+  return fields.flatMap(([name, value]) => {
+    if (value.trim() === '' || BOOKKEEPING.test(name)) return [];
+    const words = name.replace(/([a-z])([A-Z])/g, (_, before: string, after: string) => `${before} ${after.toLowerCase()}`);
+    return [{ label: words.charAt(0).toUpperCase() + words.slice(1), value }];
+  });
+}
+
+/** What this request's form held, for showing. */
+export function readableForm(req: Request): { label: string; value: string }[] {
+  return req.method === 'POST' ? readableFields(pairs(typedFields(req))) : [];
 }
 
 /** True for requests that htmx made: they want a fragment or an `HX-Redirect`, not a page. */
