@@ -95,13 +95,21 @@ export interface PostStore {
 export function createPostStore(db: Db): PostStore {
   const posts: Collection<PostDoc> = db.collection<PostDoc>('posts');
 
+  /** Three round trips for a whole batch: find, mark, and see which marks are ours. */
   async function claim(filter: Filter<PostDoc>, sort: Record<string, 1>, lease: Lease, limit: number): Promise<Post[]> {
-    const found = await posts.find(filter, { projection: { _id: 1 }, sort, limit }).toArray();
+    const found = await posts.find(filter, { sort, limit }).toArray();
     if (found.length === 0) return [];
     const ids = found.map((doc) => doc._id);
     await posts.updateMany({ ...filter, _id: { $in: ids } }, { $set: { lease }, $unset: { dueAt: '' }, $inc: { version: 1 } });
-    const claimed = await posts.find({ _id: { $in: ids }, 'lease.token': lease.token }).toArray();
-    return claimed.map(toPost);
+    const marked = await posts.find({ _id: { $in: ids }, 'lease.token': lease.token }, { projection: { version: 1 } }).toArray();
+    const versions = new Map(marked.map((doc) => [doc._id, doc.version]));
+    const unchanged = found.filter((doc) => versions.get(doc._id) === doc.version + 1);
+    const claimed = unchanged.map((doc) => toPost({ ...doc, version: doc.version + 1, lease, dueAt: undefined }));
+    if (claimed.length === marked.length) return claimed;
+    // Written by somebody else between finding and marking: ours all the same, but as it is now.
+    const seen = new Set(unchanged.map((doc) => doc._id));
+    const rest = await posts.find({ _id: { $in: marked.map((doc) => doc._id).filter((id) => !seen.has(id)) }, 'lease.token': lease.token }).toArray();
+    return [...claimed, ...rest.map(toPost)];
   }
 
   return {

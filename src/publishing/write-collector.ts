@@ -7,10 +7,12 @@ export interface WriteCollector {
 }
 
 const MAX_BATCH = 500;
+/** More than one, so that the database has work while we prepare the next; few, so that batches stay large. */
+const MAX_WRITING = 3;
 
 export function createWriteCollector(saveMany: (changes: Change[]) => Promise<boolean[]>): WriteCollector {
   let waiting: { change: Change; resolve: (won: boolean) => void; reject: (error: unknown) => void }[] = [];
-  let writing = false;
+  let writing = 0;
 
   async function write(): Promise<void> {
     while (waiting.length > 0) {
@@ -23,15 +25,15 @@ export function createWriteCollector(saveMany: (changes: Change[]) => Promise<bo
         for (const entry of batch) entry.reject(error);
       }
     }
-    writing = false;
+    writing -= 1;
   }
 
   return {
     save(change) {
       return new Promise((resolve, reject) => {
         waiting.push({ change, resolve, reject });
-        if (writing) return;
-        writing = true;
+        if (writing === MAX_WRITING) return;
+        writing += 1;
         setImmediate(() => void write());
       });
     },
