@@ -1,0 +1,227 @@
+/** Deliveries in MongoDB: claimed in batches with leases, moved only by who holds the lease. */
+import type { AnyBulkWriteOperation, Collection, Db, Filter } from 'mongodb';
+import type { CollectionIndexes } from '../db/database.js';
+import type { Delivery, DeliveryAttempt, DeliveryState, Lease, NextStep } from './delivery.js';
+import { insertIgnoringDuplicates } from './event-store.js';
+
+const RETENTION_S = 30 * 24 * 3_600;
+/** More resends than this push the oldest attempts out of the log. */
+const ATTEMPTS_KEPT = 40;
+
+/** `dueFor`, `dueAt` and `lease` exist only while they mean something, so that the sparse indexes cost by what is due and not by what is stored. */
+interface DeliveryDoc extends Omit<Delivery, 'id' | 'dueAt' | 'lease'> {
+  _id: string;
+  /** The endpoint again, while the delivery waits. */
+  dueFor?: string;
+  dueAt?: Date;
+  lease?: Lease;
+  /** Claims since the last stored attempt: a delivery that kills its sender again and again is given up. */
+  claims: number;
+}
+
+export const deliveryIndexes: CollectionIndexes[] = [
+  {
+    collection: 'webhook_deliveries',
+    indexes: [
+      { key: { dueFor: 1, dueAt: 1 }, name: 'due_by_endpoint', sparse: true },
+      { key: { dueAt: 1 }, name: 'due', sparse: true },
+      { key: { 'lease.until': 1 }, name: 'lease_until', sparse: true },
+      { key: { accountId: 1, createdAt: -1, _id: -1 }, name: 'by_account' },
+      { key: { endpointId: 1, createdAt: -1, _id: -1 }, name: 'by_endpoint' },
+      { key: { createdAt: 1 }, name: 'retention', expireAfterSeconds: RETENTION_S },
+    ],
+  },
+];
+
+export interface Outcome {
+  delivery: Delivery;
+  attempt: DeliveryAttempt;
+  next: NextStep;
+  tries: number;
+}
+
+export interface DeliveryFilter {
+  accountId: string;
+  endpointId?: string;
+  states?: readonly DeliveryState[];
+  /** What endpoints know it as, or an event type. */
+  event?: string;
+  from?: Date;
+  /** Part of a post id, an event id, a URL or an error. */
+  text?: string;
+  before?: { createdAt: Date; id: string };
+  limit: number;
+}
+
+/** A delivery without the bulky parts. */
+export type DeliveryRow = Omit<Delivery, 'body' | 'attempts'>;
+
+export interface DeliveryStore {
+  /** Writes what isn't there yet; born leased when `lease` is set. @returns ids of those that were new */
+  insert(deliveries: Delivery[]): Promise<Set<string>>;
+  /** Leases up to `limit` due deliveries of each endpoint. */
+  claim(wanted: { endpointId: string; limit: number }[], now: Date, lease: Lease): Promise<Delivery[]>;
+  /** Gives back what was leased and not started. */
+  release(deliveries: Pick<Delivery, 'id' | 'lease'>[], now: Date): Promise<void>;
+  /** Stores attempts and what follows from them, for those whose lease still holds. */
+  record(outcomes: Outcome[]): Promise<void>;
+  /** Leases that ran out: their process died or hung. */
+  listExpired(now: Date, limit: number): Promise<(Delivery & { claims: number })[]>;
+  dueEndpoints(now: Date, limit: number): Promise<string[]>;
+  nextDueAt(endpointId: string): Promise<Date | null>;
+  /** Ends everything that waits for this endpoint. @returns how many */
+  cancelWaiting(endpointId: string, note: string, now: Date): Promise<number>;
+  cancelLeased(delivery: Pick<Delivery, 'id' | 'lease'>, note: string, now: Date): Promise<void>;
+  /** Makes it due now, for one attempt. @returns false when it is being sent right now or is gone */
+  resend(id: string, now: Date): Promise<boolean>;
+  find(accountId: string, id: string): Promise<Delivery | null>;
+  list(filter: DeliveryFilter): Promise<DeliveryRow[]>;
+  /** The newest deliveries of one event, for a post's or a test's page. */
+  listByEndpoint(endpointId: string, limit: number): Promise<DeliveryRow[]>;
+}
+
+export function createDeliveryStore(db: Db): DeliveryStore {
+  const deliveries: Collection<DeliveryDoc> = db.collection<DeliveryDoc>('webhook_deliveries');
+  const bulky = { body: 0, attempts: 0 } as const;
+
+  async function dueIds(endpointId: string, now: Date, limit: number): Promise<string[]> {
+    const docs = await deliveries.find({ dueFor: endpointId, dueAt: { $lte: now } }, { projection: { _id: 1 } }).sort({ dueAt: 1 }).limit(limit).toArray();
+    return docs.map((doc) => doc._id);
+  }
+
+  return {
+    async insert(made) {
+      const docs = made.map(toDoc);
+      const there = await insertIgnoringDuplicates(deliveries, docs);
+      return new Set(docs.filter((_doc, index) => !there.has(index)).map((doc) => doc._id));
+    },
+    async claim(wanted, now, lease) {
+      const ids = (await Promise.all(wanted.map(({ endpointId, limit }) => dueIds(endpointId, now, limit)))).flat();
+      if (ids.length === 0) return [];
+      await deliveries.updateMany(
+        { _id: { $in: ids }, state: 'waiting', dueAt: { $lte: now } },
+        { $set: { state: 'sending', lease }, $unset: { dueFor: '', dueAt: '' }, $inc: { claims: 1 } },
+      );
+      return (await deliveries.find({ _id: { $in: ids }, 'lease.token': lease.token }, { projection: { attempts: 0 } }).toArray()).map(toDelivery);
+    },
+    async release(leased, now) {
+      if (leased.length === 0) return;
+      const docs = await deliveries.find({ _id: { $in: leased.map(({ id }) => id) } }, { projection: { endpointId: 1 } }).toArray();
+      const endpointOf = new Map(docs.map((doc) => [doc._id, doc.endpointId]));
+      const operations = leased.filter(({ id }) => endpointOf.has(id)).map(({ id, lease }): AnyBulkWriteOperation<DeliveryDoc> => ({
+        updateOne: {
+          filter: { _id: id, state: 'sending', 'lease.token': lease?.token ?? '' },
+          update: { $set: { state: 'waiting', dueFor: endpointOf.get(id)!, dueAt: now }, $unset: { lease: '' }, $inc: { claims: -1 } },
+        },
+      }));
+      if (operations.length > 0) await deliveries.bulkWrite(operations, { ordered: false });
+    },
+    async record(outcomes) {
+      if (outcomes.length > 0) await deliveries.bulkWrite(outcomes.map(outcomeUpdate), { ordered: false });
+    },
+    async listExpired(now, limit) {
+      const docs = await deliveries.find({ 'lease.until': { $lte: now } }, { projection: { attempts: 0 } }).limit(limit).toArray();
+      return docs.map((doc) => ({ ...toDelivery(doc), claims: doc.claims }));
+    },
+    async dueEndpoints(now, limit) {
+      const docs = await deliveries.find({ dueAt: { $lte: now } }, { projection: { dueFor: 1 } }).sort({ dueAt: 1 }).limit(limit).toArray();
+      return [...new Set(docs.map((doc) => doc.dueFor ?? ''))].filter((id) => id !== '');
+    },
+    async nextDueAt(endpointId) {
+      const doc = await deliveries.findOne({ dueFor: endpointId }, { sort: { dueAt: 1 }, projection: { dueAt: 1 } });
+      return doc?.dueAt ?? null;
+    },
+    async cancelWaiting(endpointId, note, now) {
+      const result = await deliveries.updateMany(
+        { dueFor: endpointId, state: 'waiting' },
+        { $set: { state: 'cancelled', note, endedAt: now, resumeTo: null }, $unset: { dueFor: '', dueAt: '' } },
+      );
+      return result.modifiedCount;
+    },
+    async cancelLeased({ id, lease }, note, now) {
+      await deliveries.updateOne(
+        { _id: id, 'lease.token': lease?.token ?? '' },
+        { $set: { state: 'cancelled', note, endedAt: now, resumeTo: null }, $unset: { lease: '' } },
+      );
+    },
+    async resend(id, now) {
+      const doc = await deliveries.findOne({ _id: id, state: { $ne: 'sending' } }, { projection: { state: 1, dueAt: 1, endpointId: 1, resumeTo: 1 } });
+      if (doc === null) return false;
+      const resumeTo = doc.resumeTo ?? { state: doc.state, dueAt: doc.dueAt ?? null };
+      const result = await deliveries.updateOne(
+        { _id: id, state: doc.state },
+        { $set: { state: 'waiting', dueFor: doc.endpointId, dueAt: now, trigger: 'manual', resumeTo, note: null, claims: 0 } },
+      );
+      return result.matchedCount === 1;
+    },
+    async find(accountId, id) {
+      const doc = await deliveries.findOne({ _id: id, accountId });
+      return doc === null ? null : toDelivery(doc);
+    },
+    async list(filter) {
+      const docs = await deliveries.find(toFilter(filter), { projection: bulky }).sort({ createdAt: -1, _id: -1 }).limit(filter.limit).toArray();
+      return docs.map((doc) => toDelivery(doc));
+    },
+    async listByEndpoint(endpointId, limit) {
+      const docs = await deliveries.find({ endpointId }, { projection: bulky }).sort({ createdAt: -1, _id: -1 }).limit(limit).toArray();
+      return docs.map((doc) => toDelivery(doc));
+    },
+  };
+}
+
+function outcomeUpdate({ delivery, attempt, next, tries }: Outcome): AnyBulkWriteOperation<DeliveryDoc> {
+  const dueAt = 'dueAt' in next ? next.dueAt : null;
+  const waits = next.state === 'waiting' && dueAt !== null;
+  return {
+    updateOne: {
+      filter: { _id: delivery.id, 'lease.token': delivery.lease?.token ?? '' },
+      update: {
+        $set: {
+          state: next.state,
+          tries,
+          claims: 0,
+          resumeTo: null,
+          trigger: delivery.maxTries === 1 ? delivery.trigger : 'automatic',
+          lastStatus: attempt.status,
+          lastError: attempt.error?.message ?? null,
+          endedAt: waits ? null : attempt.startedAt,
+          ...(waits ? { dueFor: delivery.endpointId, dueAt } : {}),
+        },
+        $unset: { lease: '' },
+        $inc: { attemptCount: 1 },
+        $push: { attempts: { $each: [attempt], $slice: -ATTEMPTS_KEPT } },
+      },
+    },
+  };
+}
+
+function toFilter(filter: DeliveryFilter): Filter<DeliveryDoc> {
+  const and: Filter<DeliveryDoc>[] = [{ accountId: filter.accountId }];
+  if (filter.endpointId !== undefined) and.push({ endpointId: filter.endpointId });
+  if (filter.states !== undefined && filter.states.length > 0) and.push({ state: { $in: [...filter.states] } });
+  if (filter.event !== undefined) and.push({ $or: [{ event: filter.event }, { eventType: filter.event }] });
+  if (filter.from !== undefined) and.push({ createdAt: { $gte: filter.from } });
+  if (filter.text !== undefined && filter.text !== '') {
+    const pattern = { $regex: filter.text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'), $options: 'i' };
+    and.push({ $or: [{ _id: filter.text }, { eventId: filter.text }, { postId: filter.text }, { endpointUrl: pattern }, { lastError: pattern }] });
+  }
+  if (filter.before !== undefined) {
+    const { createdAt, id } = filter.before;
+    and.push({ $or: [{ createdAt: { $lt: createdAt } }, { createdAt, _id: { $lt: id } }] });
+  }
+  return { $and: and };
+}
+
+function toDoc({ id, dueAt, lease, ...rest }: Delivery): DeliveryDoc {
+  return {
+    _id: id,
+    ...rest,
+    ...(dueAt === null ? {} : { dueFor: rest.endpointId, dueAt }),
+    ...(lease === null ? {} : { lease }),
+    claims: lease === null ? 0 : 1,
+  };
+}
+
+function toDelivery({ _id, dueFor: _dueFor, claims: _claims, dueAt, lease, ...rest }: DeliveryDoc): Delivery {
+  return { id: _id, ...rest, dueAt: dueAt ?? null, lease: lease ?? null, attempts: rest.attempts ?? [] };
+}

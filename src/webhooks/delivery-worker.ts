@@ -1,0 +1,254 @@
+/** Sends what is due: claims in batches, a few at a time per endpoint, stores every attempt, and decides the next step. */
+import type { Jobs } from '../jobs/jobs.js';
+import type { Clock } from '../lib/clock.js';
+import { newToken } from '../lib/ids.js';
+import type { Logger } from '../lib/logger.js';
+import { nextStep, type AttemptResult, type Delivery, type Lease } from './delivery.js';
+import type { Recorder } from './delivery-recorder.js';
+import type { Sender } from './delivery-sender.js';
+import type { DeliveryStore } from './delivery-store.js';
+import type { Targets } from './targets.js';
+
+export interface WorkerLimits {
+  /** Requests in flight in this process. */
+  total: number;
+  /** Requests in flight to one endpoint. */
+  perEndpoint: number;
+  /** Claimed deliveries that wait in memory, per endpoint. */
+  queuePerEndpoint: number;
+  /** Must outlast a request's time-out and the wait in memory. */
+  leaseMs: number;
+  /** A queued delivery with less lease left than this is given back instead of sent. */
+  leaseReserveMs: number;
+}
+
+export const WORKER_LIMITS: WorkerLimits = { total: 200, perEndpoint: 5, queuePerEndpoint: 40, leaseMs: 60_000, leaseReserveMs: 20_000 };
+
+/** A delivery that was claimed this often without a stored attempt takes its sender down with it. */
+const MAX_CLAIMS = 5;
+const SLOW_MS = 1_000;
+const ENDPOINTS_PER_CLAIM = 50;
+
+export interface WorkerDeps {
+  deliveries: DeliveryStore;
+  recorder: Recorder;
+  sender: Sender;
+  targets: Pick<Targets, 'get'>;
+  /** The receiver answered 410. */
+  onGone(endpointId: string): Promise<void>;
+  jobs: Pick<Jobs, 'wakeAt'>;
+  clock: Clock;
+  log: Logger;
+  random(): number;
+  limits?: WorkerLimits;
+}
+
+export interface DeliveryWorker {
+  /** A lease for deliveries that are made and claimed in one write, when there is room to send them at once; null when there isn't. */
+  leaseForNew(endpointId: string, count: number): Lease | null;
+  /** Takes over deliveries that were written with `leaseForNew`. */
+  take(deliveries: Delivery[]): void;
+  /** There may be due deliveries for these endpoints. */
+  nudge(endpointIds: string[]): void;
+  /** A wake-up: sends what is due and asks for the next wake-up. */
+  wake(endpointId: string): Promise<void>;
+  /** Finds due deliveries without a wake-up, and leases that ran out. */
+  sweep(): Promise<void>;
+  /** Stops starting requests and waits for those under way. */
+  stop(): Promise<void>;
+}
+
+/** One endpoint's share of this process. */
+interface Lane {
+  queue: Delivery[];
+  inFlight: number;
+  /** There may be more due in the database. */
+  hot: boolean;
+  slow: boolean;
+}
+
+export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
+  const limits = deps.limits ?? WORKER_LIMITS;
+  const lanes = new Map<string, Lane>();
+  const running = new Set<Promise<void>>();
+  const nextWake = new Map<string, number>();
+  let inFlight = 0;
+  let stopping = false;
+  let refilling: Promise<void> | null = null;
+
+  function lane(endpointId: string): Lane {
+    const there = lanes.get(endpointId) ?? { queue: [], inFlight: 0, hot: false, slow: false };
+    lanes.set(endpointId, there);
+    return there;
+  }
+
+  /** How many more of this endpoint's deliveries this process should hold. A slow endpoint's would only wait in memory. */
+  function room(of: Lane): number {
+    return Math.max(0, (of.slow ? limits.perEndpoint : limits.queuePerEndpoint) - of.queue.length - of.inFlight);
+  }
+
+  function wantsMore(of: Lane): boolean {
+    return of.hot && of.queue.length < limits.perEndpoint && room(of) > 0;
+  }
+
+  function newLease(): Lease {
+    return { token: newToken(12), until: new Date(deps.clock.now().getTime() + limits.leaseMs) };
+  }
+
+  function track(work: Promise<void>): void {
+    const settled = work.catch((error: unknown) => deps.log.error({ err: error }, 'delivering failed; the sweep goes on')).finally(() => running.delete(settled));
+    running.add(settled);
+  }
+
+  /** Starts what may start, one per endpoint in turn, so that no endpoint takes all slots. */
+  function pump(): void {
+    let started = true;
+    while (started && !stopping) {
+      started = false;
+      for (const [endpointId, of] of lanes) {
+        if (inFlight >= limits.total) return;
+        if (of.inFlight >= limits.perEndpoint || of.queue.length === 0) continue;
+        const delivery = of.queue.shift()!;
+        of.inFlight += 1;
+        inFlight += 1;
+        started = true;
+        track(attempt(endpointId, of, delivery));
+      }
+    }
+  }
+
+  async function attempt(endpointId: string, of: Lane, delivery: Delivery): Promise<void> {
+    let freed = false;
+    const free = () => {
+      if (freed) return;
+      freed = true;
+      of.inFlight -= 1;
+      afterwards(endpointId, of);
+      pump();
+    };
+    try {
+      await attemptOne(delivery, of, free);
+    } finally {
+      inFlight -= 1;
+      free();
+      pump();
+    }
+  }
+
+  async function attemptOne(delivery: Delivery, of: Lane, answered: () => void): Promise<void> {
+    const now = deps.clock.now();
+    if ((delivery.lease?.until.getTime() ?? 0) - now.getTime() < limits.leaseReserveMs) return deps.deliveries.release([delivery], now);
+    const found = await deps.targets.get(delivery.endpointId);
+    if (found === null) return deps.deliveries.cancelLeased(delivery, 'The endpoint was removed.', now);
+    // A person's resend or test goes out to a paused endpoint too: that is how one finds out whether it works again.
+    if (found.endpoint.state !== 'enabled' && delivery.trigger === 'automatic') {
+      return deps.deliveries.cancelLeased(delivery, `The endpoint is ${found.endpoint.state}.`, now);
+    }
+    const result = await deps.sender.send(delivery, found.target, delivery.attemptCount + 1);
+    of.slow = result.durationMs > SLOW_MS;
+    answered();
+    await settle(delivery, result);
+  }
+
+  async function settle(delivery: Delivery, result: AttemptResult): Promise<void> {
+    const tries = delivery.tries + (delivery.trigger === 'manual' ? 0 : 1);
+    const next = nextStep(delivery, tries, result, deps.clock.now(), deps.random());
+    const nextAttemptAt = 'dueAt' in next && next.state === 'waiting' ? next.dueAt : null;
+    await deps.recorder.record({ delivery, attempt: { ...result, number: delivery.attemptCount + 1, trigger: delivery.trigger, nextAttemptAt }, next, tries });
+    if (result.status === 410) await deps.onGone(delivery.endpointId);
+    if (nextAttemptAt !== null) await askToWake(delivery.endpointId, nextAttemptAt);
+  }
+
+  /** One wake-up per endpoint: only the earliest is asked for; it asks for the next one itself. */
+  async function askToWake(endpointId: string, at: Date): Promise<void> {
+    const asked = nextWake.get(endpointId);
+    if (asked !== undefined && asked <= at.getTime() && asked > deps.clock.now().getTime()) return;
+    nextWake.set(endpointId, at.getTime());
+    await deps.jobs.wakeAt('deliver', endpointId, at);
+  }
+
+  function afterwards(endpointId: string, of: Lane): void {
+    if (wantsMore(of)) refill();
+    else if (!of.hot && of.inFlight === 0 && of.queue.length === 0 && lanes.get(endpointId) === of) lanes.delete(endpointId);
+  }
+
+  function refill(): void {
+    if (stopping || refilling !== null) return;
+    refilling = claimAll()
+      .catch((error: unknown) => deps.log.error({ err: error }, 'claiming deliveries failed; the sweep goes on'))
+      .finally(() => {
+        refilling = null;
+        pump();
+        // A nudge may have come after the last look.
+        if ([...lanes.values()].some(wantsMore)) refill();
+      });
+  }
+
+  async function claimAll(): Promise<void> {
+    for (;;) {
+      const wanted = [...lanes]
+        .filter(([, of]) => wantsMore(of))
+        .slice(0, ENDPOINTS_PER_CLAIM)
+        .map(([endpointId, of]) => ({ endpointId, limit: room(of) }));
+      if (wanted.length === 0 || stopping) return;
+      // Cold from here: a nudge that comes while the claim is under way makes it hot again.
+      for (const { endpointId } of wanted) lane(endpointId).hot = false;
+      const claimed = await deps.deliveries.claim(wanted, deps.clock.now(), newLease());
+      for (const delivery of claimed) lane(delivery.endpointId).queue.push(delivery);
+      for (const { endpointId, limit } of wanted) {
+        const of = lane(endpointId);
+        if (claimed.filter((delivery) => delivery.endpointId === endpointId).length >= limit) of.hot = true;
+        else afterwards(endpointId, of);
+      }
+      pump();
+    }
+  }
+
+  async function settleExpired(): Promise<void> {
+    const now = deps.clock.now();
+    for (const delivery of await deps.deliveries.listExpired(now, 500)) {
+      const interrupted: AttemptResult = {
+        startedAt: new Date((delivery.lease?.until.getTime() ?? now.getTime()) - limits.leaseMs), durationMs: 0, url: delivery.endpointUrl, requestHeaders: {}, remoteAddress: null,
+        phases: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null }, status: null, responseHeaders: {}, responseBody: '', responseTruncated: false,
+        error: { class: 'interrupted', message: 'Signpost stopped during this attempt. The receiver may have got it; it is sent again with the same webhook-id.' }, retryAfterMs: null,
+      };
+      const next = delivery.claims >= MAX_CLAIMS ? ({ state: 'failed' } as const) : ({ state: 'waiting', dueAt: now } as const);
+      const attemptEntry = { ...interrupted, number: delivery.attemptCount + 1, trigger: delivery.trigger, nextAttemptAt: next.state === 'waiting' ? now : null };
+      await deps.recorder.record({ delivery, attempt: attemptEntry, next, tries: delivery.tries });
+    }
+  }
+
+  function nudge(endpointIds: string[]): void {
+    if (stopping) return;
+    for (const endpointId of endpointIds) lane(endpointId).hot = true;
+    refill();
+  }
+
+  return {
+    leaseForNew(endpointId, count) {
+      return stopping || room(lane(endpointId)) < count ? null : newLease();
+    },
+    take(deliveries) {
+      for (const delivery of deliveries) lane(delivery.endpointId).queue.push(delivery);
+      pump();
+    },
+    nudge,
+    async wake(endpointId) {
+      nextWake.delete(endpointId);
+      nudge([endpointId]);
+      const at = await deps.deliveries.nextDueAt(endpointId);
+      if (at !== null && at > deps.clock.now()) await askToWake(endpointId, at);
+    },
+    async sweep() {
+      await settleExpired();
+      nudge(await deps.deliveries.dueEndpoints(deps.clock.now(), 1_000));
+    },
+    async stop() {
+      stopping = true;
+      await refilling;
+      const queued = [...lanes.values()].flatMap((of) => of.queue.splice(0));
+      await deps.deliveries.release(queued, deps.clock.now());
+      await Promise.all(running);
+    },
+  };
+}

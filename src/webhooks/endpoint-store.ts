@@ -1,0 +1,97 @@
+/** Endpoints in MongoDB. */
+import { MongoServerError, type Collection, type Db, type UpdateFilter } from 'mongodb';
+import type { CollectionIndexes } from '../db/database.js';
+import type { Endpoint } from './endpoint.js';
+import { DUPLICATE_KEY } from './event-store.js';
+
+/** `apiAction` is left out where there is none, so that the unique index concerns registered actions only. */
+type EndpointDoc = Omit<Endpoint, 'id' | 'apiAction'> & { _id: string; apiAction?: string };
+
+export const endpointIndexes: CollectionIndexes[] = [
+  {
+    collection: 'webhook_endpoints',
+    indexes: [
+      { key: { profileId: 1, createdAt: 1 }, name: 'by_profile' },
+      { key: { accountId: 1, createdAt: 1 }, name: 'by_account' },
+      { key: { profileId: 1, apiAction: 1 }, name: 'one_url_per_action', unique: true, partialFilterExpression: { apiAction: { $type: 'string' } } },
+    ],
+  },
+];
+
+export type EndpointChange = Partial<Pick<Endpoint, 'name' | 'url' | 'style' | 'events' | 'state' | 'stateReason' | 'secrets' | 'updatedAt' | 'failingSince'>>;
+
+export interface AttemptNote {
+  endpointId: string;
+  attempt: NonNullable<Endpoint['lastAttempt']>;
+}
+
+export interface EndpointStore {
+  /** @returns false when the profile has an endpoint for this `apiAction` already */
+  insert(endpoint: Endpoint): Promise<boolean>;
+  find(id: string): Promise<Endpoint | null>;
+  findMany(ids: string[]): Promise<Endpoint[]>;
+  listByAccount(accountId: string): Promise<Endpoint[]>;
+  listByProfiles(profileIds: string[]): Promise<Endpoint[]>;
+  findByAction(profileId: string, apiAction: string): Promise<Endpoint | null>;
+  /** @returns the endpoint as it is now; null when it is gone, or no longer in `whileState` */
+  change(id: string, change: EndpointChange, whileState?: Endpoint['state']): Promise<Endpoint | null>;
+  remove(id: string): Promise<boolean>;
+  /** Notes the last attempts, in bulk; a later note wins. */
+  noteAttempts(notes: AttemptNote[]): Promise<void>;
+}
+
+export function createEndpointStore(db: Db): EndpointStore {
+  const endpoints: Collection<EndpointDoc> = db.collection<EndpointDoc>('webhook_endpoints');
+  return {
+    async insert({ id, apiAction, ...rest }) {
+      try {
+        await endpoints.insertOne({ _id: id, ...rest, ...(apiAction === null ? {} : { apiAction }) });
+        return true;
+      } catch (error) {
+        if (error instanceof MongoServerError && error.code === DUPLICATE_KEY) return false;
+        throw error;
+      }
+    },
+    async find(id) {
+      const doc = await endpoints.findOne({ _id: id });
+      return doc === null ? null : toEndpoint(doc);
+    },
+    async findMany(ids) {
+      return ids.length === 0 ? [] : (await endpoints.find({ _id: { $in: ids } }).toArray()).map(toEndpoint);
+    },
+    async listByAccount(accountId) {
+      return (await endpoints.find({ accountId }).sort({ createdAt: 1 }).toArray()).map(toEndpoint);
+    },
+    async listByProfiles(profileIds) {
+      return (await endpoints.find({ profileId: { $in: profileIds } }).toArray()).map(toEndpoint);
+    },
+    async findByAction(profileId, apiAction) {
+      const doc = await endpoints.findOne({ profileId, apiAction });
+      return doc === null ? null : toEndpoint(doc);
+    },
+    async change(id, change, whileState) {
+      const doc = await endpoints.findOneAndUpdate({ _id: id, ...(whileState === undefined ? {} : { state: whileState }) }, { $set: change }, { returnDocument: 'after' });
+      return doc === null ? null : toEndpoint(doc);
+    },
+    async remove(id) {
+      return (await endpoints.deleteOne({ _id: id })).deletedCount === 1;
+    },
+    async noteAttempts(notes) {
+      if (notes.length === 0) return;
+      await endpoints.bulkWrite(notes.flatMap(attemptUpdates), { ordered: true });
+    },
+  };
+}
+
+/** `failingSince` is set by the first failure after a success, and cleared by a success. */
+function attemptUpdates({ endpointId, attempt }: AttemptNote): { updateOne: { filter: Record<string, unknown>; update: UpdateFilter<EndpointDoc> } }[] {
+  if (attempt.ok) return [{ updateOne: { filter: { _id: endpointId }, update: { $set: { lastAttempt: attempt, failingSince: null } } } }];
+  return [
+    { updateOne: { filter: { _id: endpointId }, update: { $set: { lastAttempt: attempt } } } },
+    { updateOne: { filter: { _id: endpointId, failingSince: null }, update: { $set: { failingSince: attempt.at } } } },
+  ];
+}
+
+function toEndpoint({ _id, apiAction, ...rest }: EndpointDoc): Endpoint {
+  return { id: _id, ...rest, apiAction: apiAction ?? null };
+}

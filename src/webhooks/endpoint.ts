@@ -1,0 +1,49 @@
+/** An endpoint: a URL that a user registered for webhooks, with the events it gets and the secrets that sign them. */
+import type { PayloadStyle } from './payload.js';
+
+/** enabled: gets its events. paused: its owner turned it off. disabled: Signpost turned it off and says why. */
+export type EndpointState = 'enabled' | 'paused' | 'disabled';
+
+/** Ayrshare's actions that Signpost sends. */
+export const AYRSHARE_ACTIONS = ['scheduled'] as const;
+/** Actions that Ayrshare knows; they can be registered, and are sent as Signpost learns them. */
+export const KNOWN_ACTIONS = ['feed', 'social', 'scheduled', 'batch', 'messages', 'mentions', 'comments', 'automations', 'accountActivity', 'suspended'] as const;
+
+export interface EndpointSecret {
+  sealed: string;
+  createdAt: Date;
+  /** Null for the current one; old ones sign too until then. */
+  expiresAt: Date | null;
+}
+
+export interface Endpoint {
+  id: string;
+  accountId: string;
+  profileId: string;
+  name: string;
+  url: string;
+  style: PayloadStyle;
+  /** Ayrshare actions or event types, by style; `*` is every event type. */
+  events: string[];
+  /** Set when it was registered through the API: one URL per action and profile. */
+  apiAction: string | null;
+  state: EndpointState;
+  /** Why it is paused or disabled. */
+  stateReason: string | null;
+  /** The current one first. */
+  secrets: EndpointSecret[];
+  lastAttempt: { at: Date; deliveryId: string; ok: boolean; status: number | null; error: string | null } | null;
+  /** Since when every attempt failed; null after a success. */
+  failingSince: Date | null;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+/** Does this endpoint get what it knows as `event`? Tests go to whoever they are for. */
+export function subscribesTo(endpoint: Pick<Endpoint, 'events' | 'style'>, event: string): boolean {
+  return endpoint.events.includes(event) || (endpoint.style === 'signpost' && endpoint.events.includes('*'));
+}
+
+export function sealContext(endpointId: string): string {
+  return `endpoint:${endpointId}`;
+}

@@ -1,0 +1,73 @@
+/** An event: something that happened, as a snapshot. Post events come from the post's outbox; their shape is posts' `PostEvent`. */
+
+/** What an event is about, in words for the page and the catalogue. `post.accepted` is internal and not listed. */
+export const EVENT_TYPES = {
+  'post.scheduled': 'A post was scheduled.',
+  'post.updated': 'A scheduled post was changed or moved.',
+  'post.cancelled': 'A post was cancelled before it went out.',
+  'post.published': 'A post is out on every channel.',
+  'post.partially_published': 'A post is out on some channels and failed on others.',
+  'post.failed': 'A post could not be published on any channel.',
+  'post.missed': 'A post was not sent, because Signpost was not running at its time.',
+  'publication.published': 'One channel of a post is public.',
+  'publication.failed': 'One channel of a post failed for good.',
+  'publication.unconfirmed': 'Nobody can tell whether one channel of a post is public; a person must look.',
+  'webhook.test': 'A test that somebody asked for.',
+} as const;
+
+export type PublicEventType = keyof typeof EVENT_TYPES;
+export type EventType = PublicEventType | 'post.accepted';
+export type PostEventType = Exclude<EventType, 'webhook.test'>;
+
+export const PUBLIC_EVENT_TYPES = Object.keys(EVENT_TYPES) as PublicEventType[];
+
+interface EventBase {
+  /** `evt_...`, made with the fact, so that recording it twice changes nothing; also the `webhook-id`. */
+  id: string;
+  at: Date;
+  /** Rises with each event of one post. */
+  sequence: number;
+  accountId: string;
+  profileId: string;
+}
+
+export interface PostEventInput extends EventBase {
+  type: PostEventType;
+  data: PostFacts;
+}
+
+export interface TestEventInput extends EventBase {
+  type: 'webhook.test';
+  data: { message: string };
+}
+
+export type EventInput = PostEventInput | TestEventInput;
+
+export interface PostFacts {
+  postId: string;
+  refId: string;
+  status: string;
+  text: string;
+  /** True when it was written for a later time. */
+  scheduled: boolean;
+  scheduledAt: string;
+  /** Set on `publication.*`. */
+  publicationId?: string;
+  publications: PublicationFacts[];
+}
+
+export interface PublicationFacts {
+  id: string;
+  platform: string;
+  state: 'pending' | 'sending' | 'processing' | 'published' | 'failed' | 'held' | 'unconfirmed' | 'cancelled' | 'missed';
+  remoteId: string | null;
+  url: string | null;
+  isVideo: boolean;
+  failure: { kind: string; code: number; message: string; details?: string } | null;
+  announcesAccepted: boolean;
+  publishedSubAction?: string;
+}
+
+export function isPostEvent(event: EventInput): event is PostEventInput {
+  return event.type !== 'webhook.test';
+}

@@ -1,0 +1,128 @@
+/** What an endpoint is sent for an event: Ayrshare's `scheduled` payload, or Signpost's own. Pure; serialized once per delivery. */
+import { ErrorCode } from '../lib/app-error.js';
+import { isPostEvent, type EventInput, type PostEventInput, type PublicationFacts } from './event.js';
+
+export type PayloadStyle = 'ayrshare' | 'signpost';
+
+export interface PayloadContext {
+  /** The URL that is called. */
+  url: string;
+  /** An earlier `post.accepted` of the same post already announced it to Ayrshare-style endpoints. */
+  acceptedBefore: boolean;
+}
+
+export interface Payload {
+  /** What the endpoint subscribes to: an Ayrshare action or an event type. */
+  event: string;
+  /** Compact JSON, as `JSON.stringify` writes it: receivers that verify a re-serialized body still match. */
+  body: string;
+}
+
+/** @returns null when this style has nothing to say about the event */
+export function buildPayload(style: PayloadStyle, event: EventInput, context: PayloadContext): Payload | null {
+  return style === 'ayrshare' ? ayrsharePayload(event, context) : signpostPayload(event);
+}
+
+/** Does the answer for this event depend on whether a `post.accepted` came before? */
+export function dependsOnAccepted(event: EventInput): boolean {
+  return event.type === 'post.published' && event.data.scheduled && event.data.publications.some((p) => p.announcesAccepted);
+}
+
+function signpostPayload(event: EventInput): Payload | null {
+  if (event.type === 'post.accepted') return null;
+  const data = isPostEvent(event) ? postData(event) : event.data;
+  const body = { id: event.id, type: event.type, timestamp: event.at.toISOString(), version: 1, data };
+  return { event: event.type, body: JSON.stringify(body) };
+}
+
+function postData({ data, sequence }: PostEventInput): Record<string, unknown> {
+  return {
+    postId: data.postId,
+    refId: data.refId,
+    sequence,
+    status: data.status,
+    text: data.text,
+    scheduled: data.scheduled,
+    scheduledAt: data.scheduledAt,
+    ...(data.publicationId === undefined ? {} : { publicationId: data.publicationId }),
+    publications: data.publications.map((p) => ({
+      id: p.id,
+      platform: p.platform,
+      state: p.state,
+      remoteId: p.remoteId,
+      url: p.url,
+      isVideo: p.isVideo,
+      error: p.failure === null ? null : { kind: p.failure.kind, code: p.failure.code, message: p.failure.message, ...(p.failure.details === undefined ? {} : { details: p.failure.details }) },
+    })),
+  };
+}
+
+function ayrsharePayload(event: EventInput, context: PayloadContext): Payload | null {
+  if (!isPostEvent(event)) return { event: 'test', body: testBody(event, context) };
+  const late = event.type === 'publication.published' ? event.data.publications.find((p) => p.id === event.data.publicationId) : undefined;
+  if (late?.publishedSubAction !== undefined) return scheduledPayload(event, [late], context, late.publishedSubAction);
+  return announcesOutcome(event, context) ? scheduledPayload(event, event.data.publications, context) : null;
+}
+
+/**
+ * Ayrshare's `scheduled` action says once what became of a post that was written for a later time: when every network accepted it, and again
+ * only if a network that had accepted it then failed. A missed post counts as failed.
+ */
+function announcesOutcome(event: PostEventInput, { acceptedBefore }: PayloadContext): boolean {
+  if (!event.data.scheduled) return false;
+  if (event.type === 'post.published') return !acceptedBefore;
+  return ['post.accepted', 'post.failed', 'post.partially_published', 'post.missed'].includes(event.type);
+}
+
+function scheduledPayload(event: PostEventInput, publications: PublicationFacts[], context: PayloadContext, subAction?: string): Payload {
+  const live = publications.filter((p) => p.state !== 'cancelled');
+  const errors = live.filter((p) => !isSuccess(p)).map(errorRow);
+  const body = {
+    action: 'scheduled',
+    ...(subAction === undefined ? {} : { subAction }),
+    created: wholeSeconds(event.at),
+    // Ayrshare documents 200 for success only; its API answers 400 when a network refused a post.
+    code: errors.length === 0 ? 200 : 400,
+    refId: event.data.refId,
+    status: errors.length === 0 ? 'success' : 'error',
+    id: event.data.postId,
+    errors,
+    postIds: live.filter(isSuccess).map(successRow),
+    url: context.url,
+    hookId: event.id,
+  };
+  return { event: 'scheduled', body: JSON.stringify(body) };
+}
+
+function testBody(event: Exclude<EventInput, PostEventInput>, { url }: PayloadContext): string {
+  return JSON.stringify({ action: 'test', created: wholeSeconds(event.at), code: 200, status: 'success', message: event.data.message, url, hookId: event.id });
+}
+
+function isSuccess(p: PublicationFacts): boolean {
+  return p.state === 'published' || p.state === 'processing';
+}
+
+function successRow(p: PublicationFacts): Record<string, unknown> {
+  return {
+    status: 'success',
+    id: p.state === 'published' ? p.remoteId : 'pending',
+    ...(p.url === null ? {} : { postUrl: p.url }),
+    ...(p.isVideo ? { isVideo: true } : {}),
+    platform: p.platform,
+  };
+}
+
+/** `missed` and `unconfirmed` have no word at Ayrshare: they are error rows with Signpost's codes 915 and 914. */
+function errorRow(p: PublicationFacts): Record<string, unknown> {
+  const fallback =
+    p.state === 'missed'
+      ? { code: ErrorCode.missed, message: 'Signpost was not running when this post was due, and the time allowed for catching up had passed.' }
+      : { code: ErrorCode.outcomeUnknown, message: 'The network gave no answer; the post may or may not be public. Look at the network before sending it again.' };
+  const { code, message, details } = p.failure ?? { ...fallback, details: undefined };
+  return { action: 'post', status: 'error', code, message, ...(details === undefined ? {} : { details }), platform: p.platform };
+}
+
+/** `2023-01-05T01:18:47Z`, as Ayrshare writes it. */
+function wholeSeconds(at: Date): string {
+  return at.toISOString().replace(/\.\d{3}Z$/, 'Z');
+}

@@ -1,0 +1,67 @@
+/** Endpoints as the sender needs them, secrets opened; kept for a second, so that a busy endpoint is not read anew for every delivery. */
+import type { Clock } from '../lib/clock.js';
+import type { Seal } from '../lib/seal.js';
+import type { Target } from './delivery-sender.js';
+import { sealContext, type Endpoint } from './endpoint.js';
+import type { EndpointStore } from './endpoint-store.js';
+
+export interface LoadedTarget {
+  endpoint: Endpoint;
+  target: Target;
+}
+
+export interface Targets {
+  /** @returns null when the endpoint was removed */
+  get(endpointId: string): Promise<LoadedTarget | null>;
+  /** It changed in this process: read it anew. Other processes learn of it within `KEEP_MS`. */
+  forget(endpointId: string): void;
+}
+
+const KEEP_MS = 1_000;
+
+export function createTargets({ endpoints, seal, clock }: { endpoints: EndpointStore; seal: Seal; clock: Clock }): Targets {
+  const kept = new Map<string, { until: number; loaded: Promise<LoadedTarget | null> }>();
+  let wanted = new Set<string>();
+  let reading: Promise<Map<string, Endpoint>> | null = null;
+
+  /** Look-ups of the same turn travel together. */
+  function read(endpointId: string): Promise<Endpoint | undefined> {
+    wanted.add(endpointId);
+    reading ??= Promise.resolve().then(async () => {
+      const ids = [...wanted];
+      wanted = new Set();
+      reading = null;
+      return new Map((await endpoints.findMany(ids)).map((endpoint) => [endpoint.id, endpoint]));
+    });
+    return reading.then((found) => found.get(endpointId));
+  }
+
+  function forgetOld(now: number): void {
+    for (const [id, { until }] of kept) if (until <= now) kept.delete(id);
+  }
+
+  return {
+    get(endpointId) {
+      const now = clock.now().getTime();
+      const there = kept.get(endpointId);
+      if (there !== undefined && there.until > now) return there.loaded;
+      if (kept.size > 1_000) forgetOld(now);
+      const loaded = read(endpointId).then((endpoint) => (endpoint === undefined ? null : { endpoint, target: openTarget(endpoint, seal, clock.now()) }));
+      kept.set(endpointId, { until: now + KEEP_MS, loaded });
+      loaded.catch(() => kept.delete(endpointId));
+      return loaded;
+    },
+    forget(endpointId) {
+      kept.delete(endpointId);
+    },
+  };
+}
+
+function openTarget(endpoint: Endpoint, seal: Seal, now: Date): Target {
+  return { url: endpoint.url, secrets: openSecrets(endpoint, seal, now) };
+}
+
+/** The secrets that sign now, the current one first. */
+export function openSecrets(endpoint: Endpoint, seal: Seal, now: Date): string[] {
+  return endpoint.secrets.filter(({ expiresAt }) => expiresAt === null || expiresAt > now).map(({ sealed }) => seal.unseal(sealed, sealContext(endpoint.id)));
+}
