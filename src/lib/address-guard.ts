@@ -15,6 +15,8 @@ export interface AddressGuardOptions {
 }
 
 export interface AddressGuard extends ConnectionGuard {
+  /** True when the operator opened ranges: names of private networks may lead there. */
+  allowsNames: boolean;
   /**
    * @param host a host name, or an IP literal without brackets
    * @returns its addresses, every one of which may be dialled
@@ -97,7 +99,7 @@ export function createAddressGuard(options: AddressGuardOptions): AddressGuard {
     );
   };
 
-  return { refusal, resolve, lookup };
+  return { refusal, resolve, lookup, allowsNames: (options.allowCidrs ?? []).length > 0 };
 }
 
 /** @throws Error in plain words when this is not `address/bits` */

@@ -9,7 +9,7 @@ import { subscribesTo, type Endpoint } from './endpoint.js';
 import type { EndpointStore } from './endpoint-store.js';
 import { isPostEvent, type EventInput } from './event.js';
 import type { EventStore } from './event-store.js';
-import { buildPayload, dependsOnAccepted } from './payload.js';
+import { ANNOUNCING_TYPES, buildPayload, dependsOnEarlier, wasAcceptedBefore } from './payload.js';
 
 export interface EventServiceDeps {
   events: EventStore;
@@ -36,10 +36,10 @@ const STUCK_AFTER_MS = 10_000;
 export function createEventService(deps: EventServiceDeps): EventService {
   async function fanOut(events: EventInput[]): Promise<void> {
     const endpoints = await deps.endpoints.listByProfiles([...new Set(events.map(({ profileId }) => profileId))]);
-    const accepted = await deps.events.accepted(events.filter(dependsOnAccepted).map((event) => (isPostEvent(event) ? event.data.postId : '')));
+    const earlier = (await deps.events.listByPosts(events.filter(dependsOnEarlier).map(({ data }) => data.postId), ANNOUNCING_TYPES)).filter(isPostEvent);
     const now = deps.clock.now();
     const made = events.flatMap((event) => {
-      const acceptedBefore = isPostEvent(event) && accepted.has(event.data.postId);
+      const acceptedBefore = dependsOnEarlier(event) && wasAcceptedBefore(event, earlier.filter(({ data }) => data.postId === event.data.postId));
       return endpoints.filter(({ profileId }) => profileId === event.profileId).flatMap((endpoint) => makeDelivery(event, endpoint, acceptedBefore, now) ?? []);
     });
     await write(made);

@@ -27,8 +27,8 @@ export interface EventStore {
   markFannedOut(ids: string[]): Promise<void>;
   /** Events whose fan-out should have ended by now: the process died in it. */
   listStuck(before: Date, limit: number): Promise<EventInput[]>;
-  /** Of these posts, those with a `post.accepted`. */
-  accepted(postIds: string[]): Promise<Set<string>>;
+  /** Events of these posts and types. */
+  listByPosts(postIds: string[], types: readonly string[]): Promise<EventInput[]>;
   find(id: string): Promise<EventInput | null>;
 }
 
@@ -46,10 +46,9 @@ export function createEventStore(db: Db): EventStore {
     async listStuck(before, limit) {
       return (await events.find({ fanOutAt: { $lte: before } }).sort({ fanOutAt: 1 }).limit(limit).toArray()).map(toEvent);
     },
-    async accepted(postIds) {
-      if (postIds.length === 0) return new Set();
-      const found = await events.find({ 'data.postId': { $in: postIds }, type: 'post.accepted' }, { projection: { 'data.postId': 1 } }).toArray();
-      return new Set(found.map((doc) => (doc.data as { postId: string }).postId));
+    async listByPosts(postIds, types) {
+      if (postIds.length === 0) return [];
+      return (await events.find({ 'data.postId': { $in: postIds }, type: { $in: [...types] as EventInput['type'][] } }).toArray()).map(toEvent);
     },
     async find(id) {
       const doc = await events.findOne({ _id: id });

@@ -7,7 +7,7 @@ export type PayloadStyle = 'ayrshare' | 'signpost';
 export interface PayloadContext {
   /** The URL that is called. */
   url: string;
-  /** An earlier `post.accepted` of the same post already announced it to Ayrshare-style endpoints. */
+  /** A `post.accepted` has already announced this outcome to Ayrshare-style endpoints, see `wasAcceptedBefore`. */
   acceptedBefore: boolean;
 }
 
@@ -23,9 +23,24 @@ export function buildPayload(style: PayloadStyle, event: EventInput, context: Pa
   return style === 'ayrshare' ? ayrsharePayload(event, context) : signpostPayload(event);
 }
 
-/** Does the answer for this event depend on whether a `post.accepted` came before? */
-export function dependsOnAccepted(event: EventInput): boolean {
+/** Does the answer for this event depend on what was announced before? */
+export function dependsOnEarlier(event: EventInput): event is PostEventInput {
   return event.type === 'post.published' && event.data.scheduled && event.data.publications.some((p) => p.announcesAccepted);
+}
+
+/** Event types that may announce an outcome to Ayrshare-style endpoints. */
+export const ANNOUNCING_TYPES: readonly PostEventInput['type'][] = ['post.accepted', 'post.published', 'post.partially_published', 'post.failed', 'post.missed'];
+
+/** @param earlier the post's events of `ANNOUNCING_TYPES`: did the last one before this event announce that every network accepted the post? */
+export function wasAcceptedBefore(event: PostEventInput, earlier: readonly PostEventInput[]): boolean {
+  const before = earlier.filter(({ sequence, type }) => sequence < event.sequence && type !== 'post.published').sort((a, b) => b.sequence - a.sequence);
+  const last = before[0];
+  return last !== undefined && last.type === 'post.accepted' && announcesAcceptance(last);
+}
+
+/** Some networks count only what is public: as long as one of those still works on it, there is nothing to announce. */
+function announcesAcceptance({ data }: PostEventInput): boolean {
+  return data.publications.every((p) => p.state !== 'processing' || p.announcesAccepted);
 }
 
 function signpostPayload(event: EventInput): Payload | null {
@@ -71,7 +86,8 @@ function ayrsharePayload(event: EventInput, context: PayloadContext): Payload | 
 function announcesOutcome(event: PostEventInput, { acceptedBefore }: PayloadContext): boolean {
   if (!event.data.scheduled) return false;
   if (event.type === 'post.published') return !acceptedBefore;
-  return ['post.accepted', 'post.failed', 'post.partially_published', 'post.missed'].includes(event.type);
+  if (event.type === 'post.accepted') return announcesAcceptance(event);
+  return ['post.failed', 'post.partially_published', 'post.missed'].includes(event.type);
 }
 
 function scheduledPayload(event: PostEventInput, publications: PublicationFacts[], context: PayloadContext, subAction?: string): Payload {

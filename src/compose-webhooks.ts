@@ -1,0 +1,111 @@
+/** Builds the webhooks and joins their parts; a page of compose.ts. */
+import type { Router } from 'express';
+import type { Db } from 'mongodb';
+import type { Jobs } from './jobs/jobs.js';
+import type { Actor } from './lib/actor.js';
+import { createAddressGuard } from './lib/address-guard.js';
+import type { Clock } from './lib/clock.js';
+import { createHttpClient } from './lib/http-client.js';
+import type { Logger } from './lib/logger.js';
+import type { Notifier } from './lib/notifier.js';
+import type { Seal } from './lib/seal.js';
+import { deliveryPages } from './webhooks/delivery-pages.js';
+import { createRecorder } from './webhooks/delivery-recorder.js';
+import { createSender } from './webhooks/delivery-sender.js';
+import { createDeliveryService } from './webhooks/delivery-service.js';
+import { createDeliveryStore, deliveryIndexes } from './webhooks/delivery-store.js';
+import { createDeliveryWorker, type WorkerLimits } from './webhooks/delivery-worker.js';
+import { endpointPages } from './webhooks/endpoint-pages.js';
+import { createEndpointService, type EndpointService } from './webhooks/endpoint-service.js';
+import { createEndpointStore, endpointIndexes } from './webhooks/endpoint-store.js';
+import { isOwnInbox } from './webhooks/endpoint-url.js';
+import { createEventService, type EventService } from './webhooks/event-service.js';
+import { createEventStore, eventIndexes } from './webhooks/event-store.js';
+import { hookApi } from './webhooks/hook-api.js';
+import { inboxPages } from './webhooks/inbox-pages.js';
+import { inboxReceiver } from './webhooks/inbox-receiver.js';
+import { createInboxService } from './webhooks/inbox-service.js';
+import { createInboxStore, inboxIndexes } from './webhooks/inbox-store.js';
+import { createTargets } from './webhooks/targets.js';
+
+export interface WebhooksDeps {
+  db: Db;
+  seal: Seal;
+  clock: Clock;
+  log: Logger;
+  jobs: Pick<Jobs, 'handle' | 'sweep' | 'wakeAt'>;
+  notifier: Notifier;
+  userAgent: string;
+  /** Signpost's address as users and receivers see it. */
+  publicUrl(): string;
+  /** Signpost's address as this process reaches it: the address that was bound. */
+  localUrl(): string;
+  loopbackOnly: boolean;
+  /** The profile's refId, for answers of the API. */
+  refId(actor: Actor): Promise<string>;
+  /** Smaller ones, for tests. */
+  limits?: WorkerLimits;
+  timeoutMs?: number;
+  random?(): number;
+}
+
+export interface Webhooks {
+  /** Takes events from the posts' outbox; idempotent by event id. */
+  record: EventService['record'];
+  endpoints: EndpointService;
+  hasEndpoint(actor: Actor): Promise<boolean>;
+  /** Before sessions and CSRF: the inbox's door. */
+  rawRouter: Router;
+  apiRouter: Router;
+  pages: Router[];
+  stop(): Promise<void>;
+}
+
+export const webhookIndexes = [...endpointIndexes, ...eventIndexes, ...deliveryIndexes, ...inboxIndexes];
+
+const SWEEP_EVERY_MS = 5_000;
+const TIMEOUT_MS = 15_000;
+
+export function composeWebhooks(deps: WebhooksDeps): Webhooks {
+  const { db, seal, clock, log, notifier, publicUrl } = deps;
+  const guard = createAddressGuard({ allowLoopback: deps.loopbackOnly });
+  const http = createHttpClient({ guard, userAgent: deps.userAgent });
+  // The inbox may live on an address that users must not call: it is called by this client, and nothing else is.
+  const ownHttp = createHttpClient({ userAgent: deps.userAgent });
+  const ownInboxUrl = (url: string): string | null => (isOwnInbox(url, publicUrl()) ? deps.localUrl() + new URL(url).pathname : null);
+
+  const endpointStore = createEndpointStore(db);
+  const deliveryStore = createDeliveryStore(db);
+  const targets = createTargets({ endpoints: endpointStore, seal, clock });
+  const recorder = createRecorder({ deliveries: deliveryStore, endpoints: endpointStore, notifier, log });
+  const sender = createSender({ http, ownHttp, ownInboxUrl, clock, userAgent: deps.userAgent, timeoutMs: deps.timeoutMs ?? TIMEOUT_MS });
+  const worker = createDeliveryWorker({
+    deliveries: deliveryStore, recorder, sender, targets, jobs: deps.jobs, clock, log, random: deps.random ?? Math.random,
+    onGone: (endpointId) => endpoints.disableGone(endpointId),
+    ...(deps.limits === undefined ? {} : { limits: deps.limits }),
+  });
+  const events = createEventService({ events: createEventStore(db), endpoints: endpointStore, deliveries: deliveryStore, worker, clock, notifier, log });
+  const endpoints = createEndpointService({
+    endpoints: endpointStore, deliveries: deliveryStore, events, targets, seal, clock, notifier,
+    urls: { guard, loopbackOnly: deps.loopbackOnly, allowHttp: true, publicUrl },
+  });
+  const deliveries = createDeliveryService({ deliveries: deliveryStore, worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock });
+  const inbox = createInboxService({ inboxes: createInboxStore(db), endpoints, publicUrl, notifier, clock });
+
+  deps.jobs.handle('deliver', (endpointId) => worker.wake(endpointId));
+  deps.jobs.sweep('deliveries', SWEEP_EVERY_MS, () => worker.sweep());
+  deps.jobs.sweep('fan-out', SWEEP_EVERY_MS, () => events.sweep());
+
+  return {
+    record: (recorded) => events.record(recorded),
+    endpoints,
+    hasEndpoint: async (actor) => (await endpoints.list(actor)).length > 0,
+    rawRouter: inboxReceiver({ inbox }),
+    apiRouter: hookApi({ endpoints, refId: deps.refId }),
+    pages: [endpointPages({ endpoints, deliveries, inbox }), deliveryPages({ deliveries, endpoints, notifier }), inboxPages({ inbox, endpoints, notifier })],
+    async stop() {
+      await worker.stop();
+      await Promise.all([http.close(), ownHttp.close()]);
+    },
+  };
+}

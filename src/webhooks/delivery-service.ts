@@ -1,0 +1,50 @@
+/** Use cases of the delivery log: list, look at one, send again. */
+import type { Actor } from '../lib/actor.js';
+import { AppError, ErrorCode } from '../lib/app-error.js';
+import type { Clock } from '../lib/clock.js';
+import type { Notifier } from '../lib/notifier.js';
+import type { Delivery } from './delivery.js';
+import type { DeliveryFilter, DeliveryRow, DeliveryStore } from './delivery-store.js';
+import type { DeliveryWorker } from './delivery-worker.js';
+
+export interface DeliveryServiceDeps {
+  deliveries: DeliveryStore;
+  worker: Pick<DeliveryWorker, 'nudge'>;
+  endpointExists(id: string): Promise<boolean>;
+  notifier: Notifier;
+  clock: Clock;
+}
+
+export type DeliveryService = ReturnType<typeof createDeliveryService>;
+
+export function createDeliveryService(deps: DeliveryServiceDeps) {
+  async function get(actor: Actor, id: string): Promise<Delivery> {
+    const delivery = await deps.deliveries.find(actor.accountId, id);
+    if (delivery === null) throw new AppError('not-found', ErrorCode.notFound, 'There is no such delivery. Deliveries are kept for 30 days.');
+    return delivery;
+  }
+
+  return {
+    get,
+
+    async list(actor: Actor, filter: Omit<DeliveryFilter, 'accountId'>): Promise<DeliveryRow[]> {
+      return deps.deliveries.list({ ...filter, accountId: actor.accountId });
+    },
+
+    async latestOf(endpointId: string, limit: number): Promise<DeliveryRow[]> {
+      return deps.deliveries.listByEndpoint(endpointId, limit);
+    },
+
+    /**
+     * Sends it once more, now, with the same `webhook-id`. If that fails, the delivery goes on as it was before.
+     * @throws AppError `conflict` when it is being sent right now, or its endpoint is gone
+     */
+    async resend(actor: Actor, id: string): Promise<void> {
+      const delivery = await get(actor, id);
+      if (!(await deps.endpointExists(delivery.endpointId))) throw new AppError('conflict', ErrorCode.conflict, 'The endpoint of this delivery was removed, so it cannot be sent again.');
+      if (!(await deps.deliveries.resend(id, deps.clock.now()))) throw new AppError('conflict', ErrorCode.conflict, 'This delivery is being sent right now. Look again in a moment.');
+      deps.worker.nudge([delivery.endpointId]);
+      deps.notifier.notify(`delivery:${id}`);
+    },
+  };
+}

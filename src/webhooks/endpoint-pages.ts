@@ -1,0 +1,112 @@
+/** The pages of endpoints: list, create, look at one, change, pause, test, remove. */
+import { Router, type Request, type Response } from 'express';
+import { actorOf } from '../http/actor.js';
+import { form, goTo, type FormProblems } from '../http/forms.js';
+import { readBody, readParams } from '../http/input.js';
+import { flash, render } from '../http/render.js';
+import type { DeliveryService } from './delivery-service.js';
+import { AYRSHARE_ACTIONS, type Endpoint } from './endpoint.js';
+import { changeEndpointSchema, idParam, newEndpointSchema } from './endpoint-schemas.js';
+import type { EndpointService } from './endpoint-service.js';
+import { EVENT_TYPES } from './event.js';
+import type { InboxService } from './inbox-service.js';
+import { standardForm } from './signing.js';
+
+export interface EndpointPagesDeps {
+  endpoints: EndpointService;
+  deliveries: DeliveryService;
+  inbox: Pick<InboxService, 'url'>;
+}
+
+const NO_PROBLEMS: FormProblems = { input: {}, problems: {}, fields: [], message: '' };
+const ACTIONS: Record<(typeof AYRSHARE_ACTIONS)[number], string> = { scheduled: 'What became of a scheduled post.' };
+const LATEST = 10;
+
+/** Mounted at `/`, behind sign-in, after the delivery log's pages. */
+export function endpointPages(deps: EndpointPagesDeps): Router {
+  const router = Router();
+  router.get('/webhooks', (req, res) => list(deps, req, res));
+  router.get('/webhooks/new', (req, res) => renderForm(res, { input: blank() }));
+  router.post('/webhooks', form((req, res) => create(deps, req, res), (_req, res, again) => renderForm(res, again)));
+  router.get('/webhooks/:id', (req, res) => show(deps, req, res));
+  router.get('/webhooks/:id/edit', (req, res) => edit(deps, req, res));
+  router.post('/webhooks/:id/edit', form((req, res) => save(deps, req, res), async (req, res, again) => renderForm(res, again, await deps.endpoints.get(actorOf(req), idOf(req)))));
+  router.post('/webhooks/:id/test', (req, res) => test(deps, req, res));
+  router.post('/webhooks/:id/rotate', (req, res) => rotate(deps, req, res));
+  router.post('/webhooks/:id/pause', (req, res) => act(deps, req, res, 'pause', 'The endpoint is paused. What waited for it was cancelled; what happens from now on is recorded as skipped.'));
+  router.post('/webhooks/:id/resume', (req, res) => act(deps, req, res, 'resume', 'The endpoint is on.'));
+  router.post('/webhooks/:id/remove', (req, res) => remove(deps, req, res));
+  return router;
+}
+
+function idOf(req: Request): string {
+  return readParams(req, idParam).id;
+}
+
+function blank(): FormProblems['input'] {
+  return { name: '', url: '', style: 'ayrshare', events: [...AYRSHARE_ACTIONS] };
+}
+
+async function list({ endpoints, inbox }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
+  const actor = actorOf(req);
+  const [found, inboxUrl] = await Promise.all([endpoints.list(actor), inbox.url(actor)]);
+  render(res, 'webhooks/list', { endpoints: found, sendsToInbox: found.some(({ url }) => url === inboxUrl) });
+}
+
+function renderForm(res: Response, again: Partial<FormProblems>, endpoint: Endpoint | null = null): void {
+  const { input, problems, message } = { ...NO_PROBLEMS, ...again };
+  render(res, 'webhooks/form', { input, problems, message, endpoint, actions: ACTIONS, eventTypes: EVENT_TYPES, chosen: [input['events'] ?? []].flat() });
+}
+
+async function create({ endpoints }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
+  const { endpoint, secret } = await endpoints.create(actorOf(req), readBody(req, newEndpointSchema));
+  showSecret(res, 201, endpoint, secret, 'created');
+}
+
+/** Answered at once instead of by a redirect: the secret's text is kept nowhere readable, not even for a moment. */
+function showSecret(res: Response, status: number, endpoint: Endpoint, secret: string, why: 'created' | 'rotated'): void {
+  res.status(status).set('Cache-Control', 'no-store');
+  const standard = standardForm(secret);
+  render(res, 'webhooks/secret', { endpoint, secret, standard: standard === secret ? null : standard, why });
+}
+
+async function show({ endpoints, deliveries }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
+  const endpoint = await endpoints.get(actorOf(req), idOf(req));
+  render(res, 'webhooks/endpoint', { endpoint, deliveries: await deliveries.latestOf(endpoint.id, LATEST) });
+}
+
+async function edit({ endpoints }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
+  const endpoint = await endpoints.get(actorOf(req), idOf(req));
+  const { name, url, style, events } = endpoint;
+  renderForm(res, { input: { name, url, style, events } }, endpoint);
+}
+
+async function save({ endpoints }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
+  const endpoint = await endpoints.edit(actorOf(req), idOf(req), readBody(req, changeEndpointSchema));
+  flash(req, 'success', 'The endpoint is saved. Deliveries that still wait go to the new URL.');
+  goTo(req, res, `/webhooks/${endpoint.id}`);
+}
+
+async function test({ endpoints }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
+  const deliveryId = await endpoints.test(actorOf(req), idOf(req));
+  flash(req, 'info', 'A signed test is on its way. This page shows what comes of it.');
+  goTo(req, res, `/webhooks/deliveries/${deliveryId}`);
+}
+
+async function rotate({ endpoints }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
+  const { endpoint, secret } = await endpoints.rotate(actorOf(req), idOf(req));
+  showSecret(res, 200, endpoint, secret, 'rotated');
+}
+
+async function act({ endpoints }: EndpointPagesDeps, req: Request, res: Response, what: 'pause' | 'resume', message: string): Promise<void> {
+  const id = idOf(req);
+  await endpoints[what](actorOf(req), id);
+  flash(req, 'success', message);
+  goTo(req, res, `/webhooks/${id}`);
+}
+
+async function remove({ endpoints }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
+  await endpoints.remove(actorOf(req), idOf(req));
+  flash(req, 'success', 'The endpoint is removed. Its deliveries stay in the log.');
+  goTo(req, res, '/webhooks');
+}

@@ -1,0 +1,61 @@
+/** What forms and the API take for endpoints and lists of deliveries. */
+import { z } from 'zod';
+import { ErrorCode } from '../lib/app-error.js';
+import { DELIVERY_STATES } from './delivery.js';
+import { AYRSHARE_ACTIONS, KNOWN_ACTIONS } from './endpoint.js';
+import { PUBLIC_EVENT_TYPES } from './event.js';
+import { secretProblem } from './signing.js';
+
+const url = z.string('Enter the URL that webhooks are sent to, e.g. https://example.com/webhooks.').trim().min(1, 'Enter the URL that webhooks are sent to, e.g. https://example.com/webhooks.').meta({ code: ErrorCode.webhookUrl });
+
+const secret = z.string('A secret is text of 1 to 256 characters.').transform((text, context) => {
+  const problem = text === '' ? null : secretProblem(text);
+  if (problem !== null) context.addIssue({ code: 'custom', message: problem });
+  return text === '' ? undefined : text;
+});
+
+const action = z
+  .enum(KNOWN_ACTIONS, `action: use one of ${KNOWN_ACTIONS.join(', ')}; Signpost sends ${AYRSHARE_ACTIONS.join(', ')} so far.`)
+  .meta({ code: ErrorCode.webhookAction });
+
+/** `POST /api/hook/webhook` */
+export const registerSchema = z.object({ action, url, secret: secret.nullish().transform((text) => text ?? undefined) });
+
+/** `DELETE /api/hook/webhook` */
+export const unregisterSchema = z.object({ action });
+
+/** A checkbox list sends nothing, one value or several. */
+const choices = z.union([z.string().transform((one) => [one]), z.array(z.string()).max(50)]).optional().transform((list) => list ?? []);
+
+const name = z.string('Enter a name of at most 60 characters.').trim().max(60, 'A name has at most 60 characters.').optional().transform((text) => text ?? '');
+
+const events = choices.transform((chosen, context) => {
+  const unknown = chosen.filter((event) => event !== '*' && ![...AYRSHARE_ACTIONS, ...PUBLIC_EVENT_TYPES].some((known) => known === event));
+  if (unknown.length > 0) context.addIssue({ code: 'custom', message: `Not an event: ${unknown[0]?.slice(0, 60)}.` });
+  return chosen;
+});
+
+const endpointFields = {
+  name,
+  url,
+  style: z.enum(['ayrshare', 'signpost'], 'Choose a format.'),
+  events,
+};
+
+export const newEndpointSchema = z.object({ ...endpointFields, secret: secret.optional() });
+export const changeEndpointSchema = z.object(endpointFields);
+
+export const idParam = z.object({ id: z.string().regex(/^[a-z]{3}_[0-9a-z]{20,40}$/, 'This is not an id of Signpost.') });
+
+const anyText = z.string().optional().catch(undefined);
+
+/** Filters of the delivery log live in its URL; what can't be read is left out. */
+export const deliveryQuery = z.object({
+  state: z.enum([...DELIVERY_STATES, 'retrying']).optional().catch(undefined),
+  endpoint: z.string().regex(/^end_[0-9a-z]{20,40}$/).optional().catch(undefined),
+  event: z.enum([...AYRSHARE_ACTIONS, ...PUBLIC_EVENT_TYPES]).optional().catch(undefined),
+  within: z.enum(['24h', '7d', '30d']).optional().catch(undefined),
+  text: anyText.transform((text) => text?.trim().slice(0, 100)),
+  before: anyText,
+});
+export type DeliveryQuery = z.output<typeof deliveryQuery>;

@@ -1,0 +1,243 @@
+/** Use cases of endpoints: register, change, remove, test. */
+import type { Actor } from '../lib/actor.js';
+import { AppError, ErrorCode } from '../lib/app-error.js';
+import type { Clock } from '../lib/clock.js';
+import { newId } from '../lib/ids.js';
+import type { Notifier } from '../lib/notifier.js';
+import type { Seal } from '../lib/seal.js';
+import type { DeliveryStore } from './delivery-store.js';
+import { AYRSHARE_ACTIONS, sealContext, type Endpoint } from './endpoint.js';
+import type { EndpointChange, EndpointStore } from './endpoint-store.js';
+import { urlProblem, type UrlPolicy } from './endpoint-url.js';
+import { PUBLIC_EVENT_TYPES } from './event.js';
+import type { EventService } from './event-service.js';
+import type { PayloadStyle } from './payload.js';
+import { newSecret } from './signing.js';
+import { openSecrets, type Targets } from './targets.js';
+
+export interface EndpointServiceDeps {
+  endpoints: EndpointStore;
+  deliveries: Pick<DeliveryStore, 'cancelWaiting'>;
+  events: Pick<EventService, 'recordTest'>;
+  targets: Targets;
+  seal: Seal;
+  clock: Clock;
+  notifier: Notifier;
+  urls: UrlPolicy;
+}
+
+export interface EndpointInput {
+  name: string;
+  url: string;
+  style: PayloadStyle;
+  events: string[];
+}
+
+/** The secret is in the answer once and never again. */
+export interface Created {
+  endpoint: Endpoint;
+  secret: string;
+}
+
+const MAX_ENDPOINTS_PER_ACCOUNT = 50;
+const OVERLAP_MS = 24 * 3_600_000;
+const MAX_LIVE_SECRETS = 3;
+
+export type EndpointService = ReturnType<typeof createEndpointService>;
+
+export function createEndpointService(deps: EndpointServiceDeps) {
+  const now = () => deps.clock.now();
+
+  async function requireUrl(url: string): Promise<string> {
+    const problem = await urlProblem(url, deps.urls);
+    if (problem !== null) throw new AppError('invalid', ErrorCode.webhookUrl, `url: ${problem}`, { fields: [{ field: 'url', message: problem, code: ErrorCode.webhookUrl }] });
+    // Names in other alphabets are kept the way they travel; what is plain already stays as it was written.
+    return /^[\x21-\x7e]*$/.test(url) ? url : new URL(url).href;
+  }
+
+  async function requireRoom(accountId: string): Promise<void> {
+    const count = (await deps.endpoints.listByAccount(accountId)).length;
+    if (count >= MAX_ENDPOINTS_PER_ACCOUNT) throw new AppError('conflict', ErrorCode.conflict, `An account has at most ${MAX_ENDPOINTS_PER_ACCOUNT} endpoints. Remove one first.`);
+  }
+
+  async function own(actor: Actor, id: string): Promise<Endpoint> {
+    const endpoint = await deps.endpoints.find(id);
+    if (endpoint === null || endpoint.accountId !== actor.accountId) throw noEndpoint();
+    return endpoint;
+  }
+
+  function build(actor: Actor, input: EndpointInput, secret: string, apiAction: string | null): Endpoint {
+    const at = now();
+    const id = newId('end', at);
+    return {
+      id, accountId: actor.accountId, profileId: actor.profileId, ...input, apiAction, state: 'enabled', stateReason: null,
+      secrets: [{ sealed: deps.seal.seal(secret, sealContext(id)), createdAt: at, expiresAt: null }],
+      lastAttempt: null, failingSince: null, createdAt: at, updatedAt: at,
+    };
+  }
+
+  async function change(endpoint: Endpoint, to: EndpointChange): Promise<Endpoint> {
+    const changed = await deps.endpoints.change(endpoint.id, { ...to, updatedAt: now() });
+    if (changed === null) throw noEndpoint();
+    told(endpoint);
+    return changed;
+  }
+
+  function told({ id, accountId }: Pick<Endpoint, 'id' | 'accountId'>): void {
+    deps.targets.forget(id);
+    deps.notifier.notify(`account:${accountId}:deliveries`);
+  }
+
+  async function remove(actor: Actor, id: string): Promise<void> {
+    const endpoint = await own(actor, id);
+    await deps.endpoints.remove(id);
+    await deps.deliveries.cancelWaiting(id, 'The endpoint was removed.', now());
+    told(endpoint);
+  }
+
+  /** The new secret signs at once; old ones sign too until their overlap ends. */
+  function rotated(endpoint: Endpoint, secret: string): Endpoint['secrets'] {
+    const at = now();
+    const until = new Date(at.getTime() + OVERLAP_MS);
+    const old = endpoint.secrets
+      .filter(({ expiresAt }) => expiresAt === null || expiresAt > at)
+      .map((kept) => ({ ...kept, expiresAt: kept.expiresAt ?? until }));
+    return [{ sealed: deps.seal.seal(secret, sealContext(endpoint.id)), createdAt: at, expiresAt: null }, ...old].slice(0, MAX_LIVE_SECRETS);
+  }
+
+  return {
+    async list(actor: Actor): Promise<Endpoint[]> {
+      return deps.endpoints.listByAccount(actor.accountId);
+    },
+
+    get: own,
+
+    /** The secrets that sign for this account's endpoints now; for checking what arrives in its inbox. */
+    async secretsOf(accountId: string): Promise<{ endpoint: Endpoint; secrets: string[] }[]> {
+      return (await deps.endpoints.listByAccount(accountId)).map((endpoint) => ({ endpoint, secrets: openSecrets(endpoint, deps.seal, now()) }));
+    },
+
+    /** @throws AppError `invalid` (url, events), `conflict` when there are too many */
+    async create(actor: Actor, input: EndpointInput & { secret?: string | undefined }): Promise<Created> {
+      const { secret = newSecret(), ...rest } = input;
+      const events = requireEvents(rest);
+      const url = await requireUrl(rest.url);
+      await requireRoom(actor.accountId);
+      const endpoint = build(actor, { ...rest, events, url }, secret, null);
+      await deps.endpoints.insert(endpoint);
+      told(endpoint);
+      return { endpoint, secret };
+    },
+
+    /** @throws AppError `invalid`, `not-found` */
+    async edit(actor: Actor, id: string, input: EndpointInput): Promise<Endpoint> {
+      const endpoint = await own(actor, id);
+      // What the API registered stays registered for its action.
+      const fixed = endpoint.apiAction === null ? {} : { style: endpoint.style, events: endpoint.events };
+      const events = endpoint.apiAction === null ? requireEvents(input) : endpoint.events;
+      const url = input.url === endpoint.url ? endpoint.url : await requireUrl(input.url);
+      return change(endpoint, { ...input, ...fixed, events, url });
+    },
+
+    /** A new secret; the old one signs too for 24 hours. */
+    async rotate(actor: Actor, id: string): Promise<Created> {
+      const endpoint = await own(actor, id);
+      const secret = newSecret();
+      return { endpoint: await change(endpoint, { secrets: rotated(endpoint, secret) }), secret };
+    },
+
+    /** Nothing is sent to a paused endpoint: what waits for it is cancelled, what happens meanwhile is recorded as skipped. */
+    async pause(actor: Actor, id: string): Promise<void> {
+      const endpoint = await own(actor, id);
+      await change(endpoint, { state: 'paused', stateReason: null });
+      await deps.deliveries.cancelWaiting(id, 'The endpoint was paused.', now());
+    },
+
+    async resume(actor: Actor, id: string): Promise<void> {
+      const endpoint = await own(actor, id);
+      await change(endpoint, { state: 'enabled', stateReason: null, failingSince: null });
+    },
+
+    remove,
+
+    /** Sends a signed test at once, whatever the endpoint subscribes to. @returns the delivery's id */
+    async test(actor: Actor, id: string): Promise<string> {
+      const endpoint = await own(actor, id);
+      const at = now();
+      const base = { id: newId('evt', at), at, sequence: 0, accountId: endpoint.accountId, profileId: endpoint.profileId };
+      return deps.events.recordTest({ ...base, type: 'webhook.test', data: { message: 'This is a test from Signpost.' } }, endpoint);
+    },
+
+    /** The receiver said that nobody wants this any more (410). */
+    async disableGone(id: string): Promise<void> {
+      const endpoint = await deps.endpoints.change(id, { state: 'disabled', stateReason: 'The receiver answered 410 Gone.', updatedAt: now() }, 'enabled');
+      if (endpoint === null) return;
+      await deps.deliveries.cancelWaiting(id, 'The endpoint was disabled: the receiver answered 410 Gone.', now());
+      told(endpoint);
+    },
+
+    /**
+     * Ayrshare's registration: one URL per action and profile, a second call replaces the first. The secret is the profile's: another one
+     * rotates it for all of its registered actions. @returns the secret only when Signpost made it
+     */
+    async register(actor: Actor, input: { action: string; url: string; secret?: string | undefined }): Promise<{ endpoint: Endpoint; madeSecret: string | null }> {
+      const url = await requireUrl(input.url);
+      const registered = (await deps.endpoints.listByProfiles([actor.profileId])).filter(({ apiAction }) => apiAction !== null);
+      const shared = registered[0] === undefined ? null : (openSecrets(registered[0], deps.seal, now())[0] ?? null);
+      const secret = input.secret ?? shared ?? newSecret();
+      const there = registered.find(({ apiAction }) => apiAction === input.action);
+      if (there === undefined) await requireRoom(actor.accountId);
+      const endpoint = await write();
+      for (const sibling of registered.filter(({ id }) => id !== endpoint.id)) await keepSecret(sibling, secret);
+      return { endpoint, madeSecret: input.secret === undefined && shared === null ? secret : null };
+
+      async function write(): Promise<Endpoint> {
+        if (there !== undefined) return replace(there);
+        const made = build(actor, { name: '', url, style: 'ayrshare', events: [input.action] }, secret, input.action);
+        if (await deps.endpoints.insert(made)) {
+          told(made);
+          return made;
+        }
+        // Somebody registered it at the same moment: the later call replaces it.
+        const other = await deps.endpoints.findByAction(actor.profileId, input.action);
+        if (other === null) throw new AppError('conflict', ErrorCode.conflict, 'This webhook was just changed by somebody else. Try again.');
+        return replace(other);
+      }
+
+      async function replace(endpoint: Endpoint): Promise<Endpoint> {
+        await keepSecret(endpoint, secret);
+        return change(endpoint, { url, state: 'enabled', stateReason: null, failingSince: null });
+      }
+    },
+
+    async registered(actor: Actor): Promise<Endpoint[]> {
+      return (await deps.endpoints.listByProfiles([actor.profileId])).filter(({ apiAction }) => apiAction !== null);
+    },
+
+    /** @throws AppError `not-found` when the profile has no webhook for this action */
+    async unregister(actor: Actor, action: string): Promise<void> {
+      const endpoint = await deps.endpoints.findByAction(actor.profileId, action);
+      if (endpoint === null) throw new AppError('not-found', ErrorCode.notFound, `action: no webhook is registered for ${action}.`, { fields: [{ field: 'action', message: `No webhook is registered for ${action}.`, code: ErrorCode.notFound }] });
+      await remove(actor, endpoint.id);
+    },
+  };
+
+  async function keepSecret(endpoint: Endpoint, secret: string): Promise<void> {
+    if (openSecrets(endpoint, deps.seal, now())[0] === secret) return;
+    await change(endpoint, { secrets: rotated(endpoint, secret) });
+  }
+}
+
+function requireEvents({ style, events }: EndpointInput): string[] {
+  const known: readonly string[] = style === 'ayrshare' ? AYRSHARE_ACTIONS : ['*', ...PUBLIC_EVENT_TYPES];
+  const chosen = [...new Set(events)].filter((event) => known.includes(event));
+  if (chosen.length === 0) {
+    const message = style === 'ayrshare' ? 'Choose at least one action.' : 'Choose at least one event, or all events.';
+    throw new AppError('invalid', ErrorCode.badRequest, `events: ${message}`, { fields: [{ field: 'events', message }] });
+  }
+  return chosen.includes('*') ? ['*'] : chosen;
+}
+
+function noEndpoint(): AppError {
+  return new AppError('not-found', ErrorCode.notFound, 'There is no such endpoint. It may have been removed.');
+}

@@ -1,0 +1,96 @@
+/** The rules for a URL that users give for webhooks. Friendly and early; what is really dialled is judged again at the connection. */
+import { isIP } from 'node:net';
+import type { AddressGuard } from '../lib/address-guard.js';
+import { BLOCKED_ADDRESS } from '../lib/http-connector.js';
+
+export interface UrlPolicy {
+  guard: AddressGuard;
+  /** Signpost can be reached from this machine alone, so it may call this machine. */
+  loopbackOnly: boolean;
+  /** False: https only (loopback excepted). */
+  allowHttp: boolean;
+  /** Signpost's own address as users see it. */
+  publicUrl(): string;
+}
+
+export const MAX_URL_LENGTH = 2_048;
+/** Below 1024 only the web's own ports; above, not the ports where databases and the like listen. */
+const RISKY_PORTS = new Set([1433, 1521, 2049, 2375, 2376, 2379, 3306, 3389, 5432, 5672, 5900, 5984, 6000, 6379, 6443, 6667, 8086, 9042, 9200, 9300, 10250, 11211, 27017, 27018]);
+const RESOLVE_TIMEOUT_MS = 1_500;
+
+/** @returns null when the URL can be called, else plain words: which rule it breaks, what to do */
+export async function urlProblem(text: string, policy: UrlPolicy): Promise<string | null> {
+  const written = writtenProblem(text, policy);
+  if (written !== null) return written;
+  const url = new URL(text);
+  return isOwnInbox(text, policy.publicUrl()) ? null : resolvedProblem(bareHost(url), policy.guard);
+}
+
+/** The rules that need no look-up. */
+export function writtenProblem(text: string, policy: UrlPolicy): string | null {
+  if (text === '') return 'Enter the URL that webhooks are sent to.';
+  if (text.length > MAX_URL_LENGTH) return `A webhook URL has at most ${MAX_URL_LENGTH} characters.`;
+  if (/[\s\u0000-\u001f\u007f]/.test(text)) return 'A webhook URL must not contain spaces or line breaks.';
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url === null || !/^https?:\/\//i.test(text)) return 'This is not a web address. Use one such as https://example.com/webhooks.';
+  if (url.username !== '' || url.password !== '') return 'A webhook URL must not contain a user name or password.';
+  if (text.includes('#')) return 'A webhook URL must not contain a fragment (the part after #); it is never sent.';
+  if (isOwnInbox(text, policy.publicUrl())) return null;
+  if (url.origin === new URL(policy.publicUrl()).origin) return "This is Signpost's own address. Only your inbox can be called there.";
+  return hostProblem(url, policy) ?? schemeProblem(url, policy) ?? portProblem(url);
+}
+
+function hostProblem(url: URL, policy: UrlPolicy): string | null {
+  const host = bareHost(url);
+  if (isIP(host) !== 0) return policy.guard.refusal(host);
+  if (isLoopbackName(host)) {
+    return policy.loopbackOnly ? null : 'This is an address of the machine itself (loopback). It is allowed only while Signpost can be reached from this machine alone; use a public address.';
+  }
+  if (!host.includes('.') || /\.(local|internal|lan|home|corp|onion|home\.arpa)$/.test(host)) {
+    return policy.guard.allowsNames ? null : `${host} is a name of a private network. Use a public address, or ask the operator to open its range with WEBHOOK_ALLOW_CIDRS.`;
+  }
+  return null;
+}
+
+function schemeProblem(url: URL, policy: UrlPolicy): string | null {
+  if (url.protocol === 'https:' || policy.allowHttp) return null;
+  const host = bareHost(url);
+  if (policy.loopbackOnly && (isLoopbackName(host) || host === '::1' || host.startsWith('127.'))) return null;
+  return 'Use https: webhooks carry your posts, and plain http can be read on the way. The operator can allow http with WEBHOOK_ALLOW_HTTP.';
+}
+
+function portProblem(url: URL): string | null {
+  if (url.port === '') return null;
+  const port = Number(url.port);
+  const fine = port === 80 || port === 443 || (port >= 1024 && !RISKY_PORTS.has(port));
+  return fine ? null : `Port ${port} is not used for webhooks. Use 443, 80, or a port from 1024 on that no database or system service uses.`;
+}
+
+/** A name that leads nowhere yet is accepted: DNS may follow, and the delivery log says so if it doesn't. */
+async function resolvedProblem(host: string, guard: AddressGuard): Promise<string | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), RESOLVE_TIMEOUT_MS);
+  });
+  const judged = guard.resolve(host).then(() => null, (error: NodeJS.ErrnoException) => (error.code === BLOCKED_ADDRESS ? error.message : null));
+  try {
+    return await Promise.race([judged, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Is this the URL of an inbox that this Signpost serves? */
+export function isOwnInbox(text: string, publicUrl: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  return url.origin === new URL(publicUrl).origin && url.search === '' && /^\/inbox\/[A-Za-z0-9_-]{20,64}$/.test(url.pathname);
+}
+
+function bareHost(url: URL): string {
+  return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '').toLowerCase();
+}
+
+function isLoopbackName(host: string): boolean {
+  return host === 'localhost' || host.endsWith('.localhost');
+}
