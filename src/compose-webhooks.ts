@@ -58,7 +58,8 @@ export interface Webhooks {
   rawRouter: Router;
   apiRouter: Router;
   pages: Router[];
-  stop(): Promise<void>;
+  /** Lets requests under way end for up to `graceMs`. */
+  stop(graceMs: number): Promise<void>;
 }
 
 export const webhookIndexes = [...endpointIndexes, ...eventIndexes, ...deliveryIndexes, ...inboxIndexes];
@@ -81,6 +82,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const sender = createSender({ http, ownHttp, ownInboxUrl, clock, userAgent: deps.userAgent, timeoutMs: deps.timeoutMs ?? TIMEOUT_MS });
   const worker = createDeliveryWorker({
     deliveries: deliveryStore, recorder, sender, targets, jobs: deps.jobs, clock, log, random: deps.random ?? Math.random,
+    abort: async () => void (await Promise.all([http.destroy(), ownHttp.destroy()])),
     onGone: (endpointId) => endpoints.disableGone(endpointId),
     ...(deps.limits === undefined ? {} : { limits: deps.limits }),
   });
@@ -103,9 +105,9 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     rawRouter: inboxReceiver({ inbox }),
     apiRouter: hookApi({ endpoints, refId: deps.refId }),
     pages: [endpointPages({ endpoints, deliveries, inbox }), deliveryPages({ deliveries, endpoints, notifier }), inboxPages({ inbox, endpoints, notifier })],
-    async stop() {
-      await worker.stop();
-      await Promise.all([http.close(), ownHttp.close()]);
+    async stop(graceMs) {
+      await worker.stop(graceMs);
+      await Promise.all([http.destroy(), ownHttp.destroy()]);
     },
   };
 }

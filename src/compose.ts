@@ -21,6 +21,7 @@ import { channelIndexes, createChannelStore } from './channels/channel-store.js'
 import { connectAttemptIndexes, createConnectAttemptStore } from './channels/connect-attempt-store.js';
 import { userApi } from './channels/user-api.js';
 import { startDatabase } from './compose-database.js';
+import { composeWebhooks, webhookIndexes } from './compose-webhooks.js';
 import type { Config } from './config.js';
 import { connectDatabase, ensureIndexes } from './db/database.js';
 import { rememberSimulatorPort, requireSameKey, simulatorPort } from './db/instance.js';
@@ -81,7 +82,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const database = await startDatabase(config.mongodbUri, config.dataDir, log);
   const { client, db, close: disconnect } = await connectDatabase(database.uri);
   await ensureIndexes(db, [
-    ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...channelIndexes, ...connectAttemptIndexes, ...postIndexes, ...wakeupIndexes,
+    ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...channelIndexes, ...connectAttemptIndexes, ...postIndexes, ...webhookIndexes, ...wakeupIndexes,
   ]);
   await requireSameKey(db, keyFingerprint(key));
 
@@ -114,9 +115,16 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     onDisconnected: async () => undefined,
   });
 
+  // Webhooks
+  const webhooks = composeWebhooks({
+    db, seal, clock, log, jobs, notifier, publicUrl, userAgent: USER_AGENT, loopbackOnly: config.loopbackOnly,
+    localUrl: () => `http://${localHost(config.host)}:${boundPort(server) ?? config.port}`,
+    refId: async (actor) => (await profiles.get(actor.profileId)).refId,
+  });
+
   // Posts and publishing
   const postStore = createPostStore(db);
-  const outbox = createPostOutbox({ store: postStore, record: async () => undefined, log });
+  const outbox = createPostOutbox({ store: postStore, record: (events) => webhooks.record(events), log });
   const tellAbout = (post: Post): void => {
     notifier.notify(`post:${post.id}`);
     notifier.notify(`account:${post.accountId}:posts`);
@@ -155,7 +163,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     authenticator,
     formOrigins: () => [new URL(simulator.publicUrl).origin],
     ready: () => db.command({ ping: 1 }),
-    rawRouters: [],
+    rawRouters: [webhooks.rawRouter],
     apiRouters: [
       postApi({ posts, profiles, settled, clock, publishing }),
       userApi({
@@ -169,7 +177,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       homePages({
         hasChannel: async (actor) => (await channels.list(actor)).length > 0,
         hasPost: async (actor) => Object.keys(await posts.count(actor)).length > 0,
-        hasEndpoint: async () => false,
+        hasEndpoint: webhooks.hasEndpoint,
         hasApiKey: async (actor) => (await apiKeys.list(actor)).length > 0,
         countPosts: (actor) => posts.count(actor),
       }),
@@ -177,6 +185,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       apiKeyPages({ apiKeys, publicUrl }),
       channelPages({ channels, countScheduledPosts: (channelId) => postStore.countWaitingByChannel(channelId) }),
       postPages({ posts, channels, clock, notifier, publishing }),
+      ...webhooks.pages,
     ],
   });
 
@@ -193,6 +202,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       await jobs.stop();
       await publisher.stop(GRACE_MS);
       await outbox.stop();
+      await webhooks.stop(GRACE_MS / 3);
       await closed;
       await simulator.stop();
       await disconnect();
@@ -270,5 +280,12 @@ function startOfMonth(now: Date): Date {
 /** A wildcard address can be listened on but not visited. */
 function reachableHost(host: string): string {
   if (host === '0.0.0.0' || host === '::') return hostname();
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+/** A wildcard address is reached from this machine by loopback. */
+function localHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
   return host.includes(':') ? `[${host}]` : host;
 }

@@ -20,6 +20,8 @@ export interface HttpClientOptions {
 export interface HttpClient extends AxiosInstance {
   /** Waits for what is under way and closes the idle connections. */
   close(): Promise<void>;
+  /** Breaks off what is under way. */
+  destroy(): Promise<void>;
 }
 
 declare module 'axios' {
@@ -76,7 +78,10 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   const close = async () => {
     await Promise.all([agent.close(), freshAgent.close()]);
   };
-  return Object.assign(client, { close });
+  const destroy = async () => {
+    await Promise.all([agent.destroy(), freshAgent.destroy()]);
+  };
+  return Object.assign(client, { close, destroy });
 }
 
 /** The other side closed a kept-alive connection just as the request went out: not a byte of an answer, and not a fresh connection's fault. */

@@ -40,6 +40,8 @@ export interface WorkerDeps {
   clock: Clock;
   log: Logger;
   random(): number;
+  /** Breaks off the requests under way. */
+  abort(): Promise<void>;
   limits?: WorkerLimits;
 }
 
@@ -54,9 +56,14 @@ export interface DeliveryWorker {
   wake(endpointId: string): Promise<void>;
   /** Finds due deliveries without a wake-up, and leases that ran out. */
   sweep(): Promise<void>;
-  /** Stops starting requests and waits for those under way. */
-  stop(): Promise<void>;
+  /** Stops starting requests and waits up to `graceMs` for those under way; the rest is broken off and sent again after the next start. */
+  stop(graceMs: number): Promise<void>;
 }
+
+const NO_ANSWER: Omit<AttemptResult, 'startedAt' | 'url' | 'requestHeaders'> = {
+  durationMs: 0, remoteAddress: null, phases: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null }, status: null, responseHeaders: {}, responseBody: '', responseTruncated: false,
+  error: { class: 'interrupted', message: 'Signpost stopped during this attempt. The receiver may have got it; it is sent again with the same webhook-id.' }, retryAfterMs: null,
+};
 
 /** One endpoint's share of this process. */
 interface Lane {
@@ -74,6 +81,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   const nextWake = new Map<string, number>();
   let inFlight = 0;
   let stopping = false;
+  let brokenOff = false;
   let refilling: Promise<void> | null = null;
 
   function lane(endpointId: string): Lane {
@@ -151,6 +159,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   }
 
   async function settle(delivery: Delivery, result: AttemptResult): Promise<void> {
+    if (brokenOff && result.status === null) return interrupt(delivery, 0, result.startedAt, result.requestHeaders);
     const tries = delivery.tries + (delivery.trigger === 'manual' ? 0 : 1);
     const next = nextStep(delivery, tries, result, deps.clock.now(), deps.random());
     const nextAttemptAt = 'dueAt' in next && next.state === 'waiting' ? next.dueAt : null;
@@ -204,17 +213,20 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     }
   }
 
-  async function settleExpired(): Promise<void> {
+  /** The attempt ended with its process, not with an answer: it costs no try. */
+  async function interrupt(delivery: Delivery, claims: number, startedAt: Date, requestHeaders: Record<string, string>): Promise<void> {
     const now = deps.clock.now();
-    for (const delivery of await deps.deliveries.listExpired(now, 500)) {
-      const interrupted: AttemptResult = {
-        startedAt: new Date((delivery.lease?.until.getTime() ?? now.getTime()) - limits.leaseMs), durationMs: 0, url: delivery.endpointUrl, requestHeaders: {}, remoteAddress: null,
-        phases: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null }, status: null, responseHeaders: {}, responseBody: '', responseTruncated: false,
-        error: { class: 'interrupted', message: 'Signpost stopped during this attempt. The receiver may have got it; it is sent again with the same webhook-id.' }, retryAfterMs: null,
-      };
-      const next = delivery.claims >= MAX_CLAIMS ? ({ state: 'failed' } as const) : ({ state: 'waiting', dueAt: now } as const);
-      const attemptEntry = { ...interrupted, number: delivery.attemptCount + 1, trigger: delivery.trigger, nextAttemptAt: next.state === 'waiting' ? now : null };
-      await deps.recorder.record({ delivery, attempt: attemptEntry, next, tries: delivery.tries });
+    const next = claims >= MAX_CLAIMS ? ({ state: 'failed' } as const) : ({ state: 'waiting', dueAt: now } as const);
+    const attempt = {
+      ...NO_ANSWER, startedAt, requestHeaders, url: delivery.endpointUrl, number: delivery.attemptCount + 1, trigger: delivery.trigger, nextAttemptAt: next.state === 'waiting' ? now : null,
+    };
+    await deps.recorder.record({ delivery, attempt, next, tries: delivery.tries });
+  }
+
+  async function settleExpired(): Promise<void> {
+    for (const delivery of await deps.deliveries.listExpired(deps.clock.now(), 500)) {
+      const until = delivery.lease?.until ?? deps.clock.now();
+      await interrupt(delivery, delivery.claims, new Date(until.getTime() - limits.leaseMs), {});
     }
   }
 
@@ -243,12 +255,18 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
       await settleExpired();
       nudge(await deps.deliveries.dueEndpoints(deps.clock.now(), 1_000));
     },
-    async stop() {
+    async stop(graceMs) {
       stopping = true;
       await refilling;
       const queued = [...lanes.values()].flatMap((of) => of.queue.splice(0));
       await deps.deliveries.release(queued, deps.clock.now());
+      if (running.size === 0) return;
+      const late = setTimeout(() => {
+        brokenOff = true;
+        void deps.abort();
+      }, graceMs);
       await Promise.all(running);
+      clearTimeout(late);
     },
   };
 }

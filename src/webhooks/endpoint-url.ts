@@ -30,7 +30,7 @@ export async function urlProblem(text: string, policy: UrlPolicy): Promise<strin
 export function writtenProblem(text: string, policy: UrlPolicy): string | null {
   if (text === '') return 'Enter the URL that webhooks are sent to.';
   if (text.length > MAX_URL_LENGTH) return `A webhook URL has at most ${MAX_URL_LENGTH} characters.`;
-  if (/[\s\u0000-\u001f\u007f]/.test(text)) return 'A webhook URL must not contain spaces or line breaks.';
+  if (/[\s\p{Cc}]/u.test(text)) return 'A webhook URL must not contain spaces or line breaks.';
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !/^https?:\/\//i.test(text)) return 'This is not a web address. Use one such as https://example.com/webhooks.';
   if (url.username !== '' || url.password !== '') return 'A webhook URL must not contain a user name or password.';

@@ -36,7 +36,7 @@ export function createEventStore(db: Db): EventStore {
   const events: Collection<EventDoc> = db.collection<EventDoc>('webhook_events');
   return {
     async insert(inputs, now) {
-      const docs = inputs.map(({ id, ...rest }) => ({ _id: id, ...rest, fanOutAt: now, recordedAt: now }) as EventDoc);
+      const docs = inputs.map(({ id, ...rest }) => ({ _id: id, ...rest, fanOutAt: now, recordedAt: now }));
       const refused = await insertIgnoringDuplicates(events, docs);
       return new Set(docs.filter((_doc, index) => !refused.has(index)).map((doc) => doc._id));
     },

@@ -25,7 +25,7 @@ export function standardForm(secret: string): string {
 /** @returns null when the text can be a secret, else what is wrong with it */
 export function secretProblem(secret: string): string | null {
   if (secret.length === 0 || secret.length > 256) return 'A secret has 1 to 256 characters.';
-  if (/[\u0000-\u001f\u007f]/.test(secret)) return 'A secret must not contain line breaks or other control characters.';
+  if (/\p{Cc}/u.test(secret)) return 'A secret must not contain line breaks or other control characters.';
   if (!secret.startsWith(PREFIX)) return null;
   const encoded = secret.slice(PREFIX.length);
   const key = Buffer.from(encoded, 'base64');

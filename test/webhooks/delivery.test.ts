@@ -105,7 +105,7 @@ describe('a delivery', () => {
     assert.equal(waiting.attempts[0]?.error?.class, 'status');
     assert.equal(waiting.attempts[0]?.responseBody, 'oops');
     assert.equal(waiting.attempts[0]?.nextAttemptAt?.getTime(), waiting.dueAt?.getTime());
-    const delay = waiting.dueAt!.getTime() - waiting.attempts[0]!.startedAt.getTime();
+    const delay = waiting.dueAt!.getTime() - waiting.attempts[0].startedAt.getTime();
     assert.ok(delay >= 5_000 && delay < 7_000, `next attempt after ${delay} ms`);
     assert.deepEqual(rig.wakeUps.map(({ at }) => at.getTime()), [waiting.dueAt!.getTime()]);
     rig.advance(6_000);

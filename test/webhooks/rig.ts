@@ -90,7 +90,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     all: load,
     until: (what, fits) => waitUntil(what, async () => (await load()).find(fits)),
     stop: async () => {
-      await Promise.all(running.map((one) => one.stop()));
+      await Promise.all(running.map((one) => one.stop(0)));
     },
   };
 }
