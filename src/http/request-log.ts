@@ -14,12 +14,17 @@ export function requestLog(log: Logger): RequestHandler {
     customLogLevel: (_req: IncomingMessage, res: ServerResponse, error?: Error) => (error !== undefined || res.statusCode >= 500 ? 'error' : 'info'),
     quietReqLogger: true,
     serializers: { req: () => undefined, res: () => undefined, err: () => undefined },
-    customProps: (req: IncomingMessage, res: ServerResponse) => ({ method: req.method, path: pathOf(req), status: res.statusCode }),
     customSuccessMessage: () => 'request',
     customErrorMessage: () => 'request failed',
+    customSuccessObject: (req: IncomingMessage, res: ServerResponse, line: object) => ({ ...line, ...summary(req, res) }),
+    customErrorObject: (req: IncomingMessage, res: ServerResponse, _error: Error, line: object) => ({ ...line, ...summary(req, res) }),
     customAttributeKeys: { reqId: 'requestId', responseTime: 'tookMs' },
   });
   return (req, res, next) => handler(req, res, next);
+}
+
+function summary(req: IncomingMessage, res: ServerResponse): object {
+  return { method: req.method, path: pathOf(req), status: res.statusCode };
 }
 
 function pathOf(req: IncomingMessage): string {
