@@ -18,7 +18,7 @@ const STATUS_WORDS: Record<string, PostStatus[]> = {
 };
 
 /** A list in a query: repeated keys, `key[0]=`, or comma-joined; all of them are in use. */
-const listInQuery = z.union([z.string(), z.array(z.string()), z.record(z.string(), z.string())], 'This must be a list of words.')
+const listInQuery = z.union([z.string(), z.array(z.string()), z.record(z.string().regex(/^\d{1,4}$/), z.string())], 'This must be a list of words.')
   .transform((value) => (typeof value === 'string' ? value.split(',') : Object.values(value)).map((item) => item.trim()).filter((item) => item !== ''));
 
 const wholeNumber = (message: string, min: number, max: number) => z.string(message).regex(/^\d{1,6}$/, message).transform(Number).refine((n) => n >= min && n <= max, message);
@@ -51,7 +51,7 @@ export const historySchema: z.ZodType<HistoryRequest> = historyQuery.transform((
   if (query.type !== undefined) request.type = query.type === 'scheduled' ? 'scheduled' : 'now';
   if (query.startDate !== undefined) request.scheduledFrom = readHistoryDate(query.startDate, 'startDate', '00:00:00', ctx);
   if (query.endDate !== undefined) request.scheduledTo = readHistoryDate(query.endDate, 'endDate', '23:59:59.999', ctx);
-  if (query.status !== undefined) {
+  if (query.status !== undefined && query.status.length > 0) {
     request.statuses = query.status.flatMap((word) => STATUS_WORDS[word] ?? []);
     const unknown = query.status.find((word) => !Object.hasOwn(STATUS_WORDS, word));
     if (unknown !== undefined) addProblem(ctx, ['status'], ErrorCode.badRequest, `The status must be one of: ${Object.keys(STATUS_WORDS).join(', ')}.`);
