@@ -104,7 +104,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     hasEndpoint: async (actor) => (await endpoints.list(actor)).length > 0,
     rawRouter: inboxReceiver({ inbox }),
     apiRouter: hookApi({ endpoints, refId: deps.refId }),
-    pages: [endpointPages({ endpoints, deliveries, inbox }), deliveryPages({ deliveries, endpoints, notifier }), inboxPages({ inbox, endpoints, notifier })],
+    pages: [deliveryPages({ deliveries, endpoints, notifier }), endpointPages({ endpoints, deliveries, inbox }), inboxPages({ inbox, endpoints, notifier })],
     async stop(graceMs) {
       await worker.stop(graceMs);
       await Promise.all([http.destroy(), ownHttp.destroy()]);

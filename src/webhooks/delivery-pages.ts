@@ -2,7 +2,7 @@
 import { Router, type Request, type Response } from 'express';
 import { actorOf } from '../http/actor.js';
 import { goTo } from '../http/forms.js';
-import { readParams, readQuery } from '../http/input.js';
+import { readQuery } from '../http/input.js';
 import { sse } from '../http/live.js';
 import { flash, render, renderText } from '../http/render.js';
 import { AppError } from '../lib/app-error.js';
@@ -11,7 +11,7 @@ import type { Delivery, DeliveryState } from './delivery.js';
 import type { DeliveryService } from './delivery-service.js';
 import type { DeliveryFilter } from './delivery-store.js';
 import { AYRSHARE_ACTIONS } from './endpoint.js';
-import { deliveryQuery, idParam, type DeliveryQuery } from './endpoint-schemas.js';
+import { deliveryQuery, readId, type DeliveryQuery } from './endpoint-schemas.js';
 import type { EndpointService } from './endpoint-service.js';
 import { PUBLIC_EVENT_TYPES } from './event.js';
 
@@ -71,7 +71,7 @@ function address(query: DeliveryQuery): string {
 }
 
 function idOf(req: Request): string {
-  return readParams(req, idParam).id;
+  return readId(req.params);
 }
 
 /** Changes with everything that the page shows. */

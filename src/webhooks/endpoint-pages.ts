@@ -2,11 +2,11 @@
 import { Router, type Request, type Response } from 'express';
 import { actorOf } from '../http/actor.js';
 import { form, goTo, type FormProblems } from '../http/forms.js';
-import { readBody, readParams } from '../http/input.js';
+import { readBody } from '../http/input.js';
 import { flash, render } from '../http/render.js';
 import type { DeliveryService } from './delivery-service.js';
 import { AYRSHARE_ACTIONS, type Endpoint } from './endpoint.js';
-import { changeEndpointSchema, idParam, newEndpointSchema } from './endpoint-schemas.js';
+import { changeEndpointSchema, readId, newEndpointSchema } from './endpoint-schemas.js';
 import type { EndpointService } from './endpoint-service.js';
 import { EVENT_TYPES } from './event.js';
 import type { InboxService } from './inbox-service.js';
@@ -40,7 +40,7 @@ export function endpointPages(deps: EndpointPagesDeps): Router {
 }
 
 function idOf(req: Request): string {
-  return readParams(req, idParam).id;
+  return readId(req.params);
 }
 
 function blank(): FormProblems['input'] {

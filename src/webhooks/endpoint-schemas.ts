@@ -1,6 +1,6 @@
 /** What forms and the API take for endpoints and lists of deliveries. */
 import { z } from 'zod';
-import { ErrorCode } from '../lib/app-error.js';
+import { AppError, ErrorCode } from '../lib/app-error.js';
 import { DELIVERY_STATES } from './delivery.js';
 import { AYRSHARE_ACTIONS, KNOWN_ACTIONS } from './endpoint.js';
 import { PUBLIC_EVENT_TYPES } from './event.js';
@@ -45,7 +45,12 @@ const endpointFields = {
 export const newEndpointSchema = z.object({ ...endpointFields, secret: secret.optional() });
 export const changeEndpointSchema = z.object(endpointFields);
 
-export const idParam = z.object({ id: z.string().regex(/^[a-z]{3}_[0-9a-z]{20,40}$/, 'This is not an id of Signpost.') });
+/** @throws AppError `not-found` for what can't be an id: an address that was mistyped */
+export function readId(params: Record<string, unknown>): string {
+  const id = params['id'];
+  if (typeof id === 'string' && /^[a-z]{3}_[0-9a-z]{20,40}$/.test(id)) return id;
+  throw new AppError('not-found', ErrorCode.notFound, 'There is no such page. It may have moved, or the address is mistyped.');
+}
 
 const anyText = z.string().optional().catch(undefined);
 

@@ -2,11 +2,10 @@
 import { Router, type Request, type Response } from 'express';
 import { actorOf } from '../http/actor.js';
 import { form, goTo } from '../http/forms.js';
-import { readParams } from '../http/input.js';
 import { sse } from '../http/live.js';
 import { flash, render, renderText } from '../http/render.js';
 import type { Notifier } from '../lib/notifier.js';
-import { idParam } from './endpoint-schemas.js';
+import { readId } from './endpoint-schemas.js';
 import type { EndpointService } from './endpoint-service.js';
 import type { InboxService } from './inbox-service.js';
 
@@ -47,7 +46,7 @@ function live({ inbox, notifier }: InboxPagesDeps, req: Request, res: Response):
 
 async function show({ inbox, endpoints }: InboxPagesDeps, req: Request, res: Response): Promise<void> {
   const actor = actorOf(req);
-  const message = await inbox.message(actor, readParams(req, idParam).id);
+  const message = await inbox.message(actor, readId(req.params));
   const endpoint = message.endpointId === null ? null : ((await endpoints.list(actor)).find(({ id }) => id === message.endpointId) ?? null);
   render(res, 'inbox/message', { inboxMessage: message, endpoint, prettyBody: pretty(message.body) });
 }
