@@ -17,8 +17,9 @@ export async function signUp(base: string, { email = 'ada@example.com', password
 /**
  * Connects a channel through the network's consent page, as a browser would.
  * @param handle the account at the simulated network; made when it is not known there
+ * @returns where the simulated networks are, e.g. `http://127.0.0.1:3001`
  */
-export async function connectChannel(session: HttpSession, platform: string, handle: string): Promise<Page> {
+export async function connectChannel(session: HttpSession, platform: string, handle: string): Promise<string> {
   const channels = await session.get('/channels');
   const start = formIn(channels.text, platform);
   const consent = await session.post(new URL(start.action, channels.url).pathname, start.fields);
@@ -26,7 +27,7 @@ export async function connectChannel(session: HttpSession, platform: string, han
   const { fields } = formIn(consent.text, '');
   const back = await session.post(consent.url, { ...fields, newHandle: handle, decision: 'allow' }, { csrf: null });
   expect(back, back.status === 200 && new URL(back.url).pathname.startsWith('/channels') && back.text.includes(handle), `connecting ${platform}`);
-  return back;
+  return new URL(consent.url).origin;
 }
 
 /** @returns the key's text, which is shown this once */

@@ -62,9 +62,9 @@ export async function temporaryFolder(): Promise<{ path: string; remove(): Promi
 }
 
 function launch({ dataDir, env = {} }: ProgramOptions): { child: ChildProcess; output: () => string } {
-  const { MONGODB_URI: _, ...inherited } = process.env;
+  const { MONGODB_URI: _, SIMULATOR_PORT: _port, ...inherited } = process.env;
   const child = spawn(process.execPath, ['--enable-source-maps', MAIN], {
-    env: { ...inherited, HOST: '127.0.0.1', PORT: '0', SIMULATOR_PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...env },
+    env: { ...inherited, HOST: '127.0.0.1', PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let text = '';
