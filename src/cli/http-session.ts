@@ -69,7 +69,7 @@ export function httpSession(base: string): HttpSession {
       if (from !== undefined) await visit(from, {});
       const body = new URLSearchParams();
       const token = csrf === undefined ? csrfToken : csrf;
-      if (token !== null) body.set('_csrf', token);
+      if (token !== null && fields['_csrf'] === undefined) body.set('_csrf', token);
       for (const [name, value] of Object.entries(fields)) for (const one of [value].flat()) body.append(name, one);
       return visit(path, { method: 'POST', body, headers: { origin: new URL(path, base).origin } });
     },
