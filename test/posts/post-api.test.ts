@@ -52,8 +52,9 @@ describe('a post for now', () => {
     assert.deepEqual([status, body['status'], body['postIds'], body['validate'], body['post']], [400, 'error', [], true, 'No clip']);
     const [row] = body['errors'] as Row[];
     assert.deepEqual([row?.['action'], row?.['status'], row?.['code'], row?.['verifyCheck'], row?.['platform']], ['post', 'error', 904, true, 'tiktok']);
-    assert.ok(body['id'] !== undefined && body['refId'] !== undefined);
-    assert.equal((await user.api.get(`/api/post/${String(body['id'])}`)).status, 400);
+    const { id, refId } = body;
+    assert.ok(typeof id === 'string' && typeof refId === 'string');
+    assert.equal((await user.api.get(`/api/post/${id}`)).status, 400);
   });
 });
 

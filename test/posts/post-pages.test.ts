@@ -1,0 +1,205 @@
+/** Posts through the pages, as a browser without JavaScript uses them. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { HttpSession, Page } from '../support/http-session.js';
+import { formIn } from '../support/http-session.js';
+import { waitUntil } from '../support/wait-until.js';
+import { startPostsApp } from './posts-app.js';
+
+const app = await startPostsApp();
+const { session, api } = await app.newcomer();
+
+/** Fields of a form that would be accepted. */
+const valid = { post: 'Hello', platforms: ['bluesky'], when: 'later', scheduleDate: '2027-07-08T14:30', mediaUrls: '' };
+
+async function compose(browser: HttpSession, fields: Record<string, string | string[]>): Promise<Page> {
+  const page = await browser.get('/posts/new');
+  const { fields: hidden } = formIn(page.text, '/posts');
+  const { formKey = '', timeZone = '', version = '' } = hidden;
+  return browser.post('/posts', { formKey, timeZone, version, ...fields });
+}
+
+const idOf = (page: Page): string => /\/posts\/([A-Za-z0-9]{20})$/.exec(page.url)?.[1] ?? assert.fail(`not a post's page: ${page.url}`);
+
+function countOf(page: Page): number {
+  return [...page.text.matchAll(/class="post-row"/g)].length;
+}
+
+describe('the composer', () => {
+  test('says to connect a channel first where there is none', async () => {
+    const nobody = await app.newcomer([]);
+    const page = await nobody.session.get('/posts/new');
+    assert.match(page.text, /Connect a channel first/);
+    assert.doesNotMatch(page.text, /<textarea/);
+  });
+
+  test('schedules a post at a local time, shown in the zone with UTC beside it', async () => {
+    const page = await compose(session, { ...valid, platforms: ['bluesky', 'twitter'], notes: 'Mine <b>' });
+    assert.equal(page.status, 200);
+    assert.match(page.text, /Your post is scheduled/);
+    assert.match(page.text, /<time datetime="2027-07-08T12:30:00.000Z" title="2027-07-08 12:30:00 UTC">8 Jul 2027, 14:30<\/time>/);
+    assert.match(page.text, /Europe\/Berlin \(GMT\+2\)/);
+    assert.match(page.text, /Mine &lt;b&gt;/);
+    const { body } = await api.get(`/api/post/${idOf(page)}`);
+    assert.deepEqual([body['scheduleDate'], body['platforms']], ['2027-07-08T12:30:00Z', ['bluesky', 'twitter']]);
+  });
+
+  test('publishes now', async () => {
+    const page = await compose(session, { ...valid, post: 'Right now', when: 'now', scheduleDate: '' });
+    const id = idOf(page);
+    await waitUntil('the post to be published', async () => (await api.get(`/api/post/${id}`)).body['status'] === 'success');
+    const published = await session.get(`/posts/${id}`);
+    assert.match(published.text, /Open on Bluesky/);
+    assert.doesNotMatch(published.text, /hx-sse:connect/, 'nothing is left to watch');
+  });
+
+  test('makes one post of one form, however often it is sent', async () => {
+    const page = await session.get('/posts/new');
+    const { fields } = formIn(page.text, '/posts');
+    const sent = { ...valid, post: 'Clicked twice', formKey: fields['formKey'] ?? '', timeZone: 'Europe/Berlin' };
+    const [first, second] = [await session.post('/posts', sent), await session.post('/posts', sent)];
+    assert.equal(idOf(first), idOf(second));
+    const changed = await session.post('/posts', { ...sent, post: 'Changed after going back' });
+    assert.equal(changed.status, 409);
+    assert.match(changed.text, /already sent/);
+    const again = await session.post('/posts', { ...sent, post: 'Changed after going back', formKey: formIn(changed.text, '/posts').fields['formKey'] ?? '' });
+    assert.notEqual(idOf(again), idOf(first));
+  });
+
+  const bad: [name: string, fields: Record<string, string | string[]>, field: RegExp, message: RegExp][] = [
+    ['an empty text', { post: '  ' }, /name="post"[^>]*aria-invalid="true"/, /Missing or incorrect post parameter/],
+    ['a text over a limit', { post: 'x'.repeat(305) }, /name="post"[^>]*aria-invalid="true"/, /too long for Bluesky: 305 characters, at most 300. Shorten it by 5/],
+    ['no channel', { platforms: [] }, /is-invalid" type="checkbox" name="platforms"/, /Choose at least one/],
+    ['an unknown platform', { platforms: ['myspace'] }, /is-invalid" type="checkbox"/, /Unknown platform/],
+    ['a channel twice and an operator', { 'platforms[$gt]': '' , platforms: [] }, /is-invalid" type="checkbox"/, /Choose at least one/],
+    ['no date', { scheduleDate: '' }, /is-invalid" type="datetime-local"/, /Choose a date and time/],
+    ['a date that is none', { scheduleDate: '2027-02-30T10:00' }, /is-invalid" type="datetime-local"/, /not a date and time/],
+    ['a time that does not exist', { scheduleDate: '2027-03-28T02:30' }, /is-invalid" type="datetime-local"/, /does not exist in Europe\/Berlin.*2027-03-28 01:59 or earlier, or 2027-03-28 03:00 or later/],
+    ['a time that happens twice', { scheduleDate: '2027-10-31T02:30' }, /is-invalid" type="datetime-local"/, /happens twice.*UTC\+02:00.*UTC\+01:00/],
+    ['an unknown zone', { timeZone: 'Mars/Olympus' }, /is-invalid" type="datetime-local"/, /time zone is not known/],
+    ['a time too far ahead', { scheduleDate: '2040-01-01T10:00' }, /is-invalid" type="datetime-local"/, /more than 2 years ahead/],
+    ['media that is not https', { mediaUrls: 'https://example.com/a.jpg\nhttp://example.com/b.jpg' }, /name="mediaUrls"[^>]*aria-invalid="true"/, /Address 2: Media URLs invalid/],
+    ['a field that is sent twice', { post: ['a', 'b'] }, /name="post"[^>]*aria-invalid="true"/, /must be plain text/],
+    ['a choice that does not exist', { when: 'sometime' }, /Choose whether to publish now/, /Choose whether to publish now/],
+  ];
+  for (const [name, over, field, message] of bad) {
+    test(`says what is wrong beside the field and keeps what was typed: ${name}`, async () => {
+      const before = (await api.get('/api/history?limit=1000&lastDays=0&status=pending')).body['count'];
+      const page = await compose(session, { ...valid, notes: 'keep me', ...over });
+      assert.equal(page.status, 422);
+      assert.match(page.text, field);
+      assert.match(page.text, message);
+      assert.match(page.text, /keep me/);
+      assert.equal((await api.get('/api/history?limit=1000&lastDays=0&status=pending')).body['count'], before, 'nothing may be stored');
+    });
+  }
+
+  test('takes the chosen one of two equal times', async () => {
+    const asked = await compose(session, { ...valid, scheduleDate: '2027-10-31T02:30' });
+    assert.match(asked.text, /The first \(UTC<span data-offset="first">\+02:00<\/span>\)/);
+    for (const [occurrence, utc] of [['first', '2027-10-31T00:30:00Z'], ['second', '2027-10-31T01:30:00Z']] as const) {
+      const page = await compose(session, { ...valid, scheduleDate: '2027-10-31T02:30', occurrence });
+      assert.equal((await api.get(`/api/post/${idOf(page)}`)).body['scheduleDate'], utc);
+    }
+  });
+
+  test('refuses a forged form and keeps an ended session from losing the text', async () => {
+    await session.get('/posts/new');
+    assert.equal((await session.post('/posts', valid, { csrf: 'forged' })).status, 403);
+    const { session: leaver } = await app.newcomer(['bluesky']);
+    await leaver.get('/posts/new');
+    const token = leaver.csrfToken();
+    await leaver.post('/sign-out', {});
+    const page = await leaver.post('/posts', { ...valid, post: 'Typed for an hour' }, { csrf: token });
+    assert.equal(page.status, 401);
+    assert.match(page.text, /Typed for an hour/);
+  });
+
+  test('counts and judges a draft as each platform does', async () => {
+    const draft = new URLSearchParams({ _csrf: session.csrfToken() ?? '', post: '👨‍👩‍👧 https://example.com/a/very/long/path', when: 'later', scheduleDate: '2020-01-01T10:00', timeZone: 'Europe/Berlin' });
+    for (const platform of ['bluesky', 'twitter', 'nonsense']) draft.append('platforms', platform);
+    const response = await session.request('/posts/preview', { method: 'POST', body: draft });
+    assert.equal(response.status, 200);
+    const { counters, time } = (await response.json()) as { counters: { platform: string; length: number }[]; time: { isPast: boolean } };
+    assert.deepEqual(counters.map(({ platform, length }) => [platform, length]), [['bluesky', 38], ['twitter', 26]]);
+    assert.equal(time.isPast, true);
+  });
+});
+
+describe('the list', () => {
+  test('says what to do where there is nothing yet', async () => {
+    const nobody = await app.newcomer([]);
+    assert.match((await nobody.session.get('/posts')).text, /No posts yet[\s\S]*href="\/posts\/new"/);
+  });
+
+  test('shows each tab, pages through it, and takes a mistyped address for the first page', async () => {
+    const { session: ann, call } = await app.newcomer(['bluesky']);
+    for (let i = 0; i < 27; i++) await call('POST', '/api/post', { post: `post ${i}`, platforms: ['bluesky'], scheduleDate: new Date(Date.UTC(2027, 0, 1 + i)).toISOString() });
+    const first = await ann.get('/posts?status=scheduled');
+    assert.equal(countOf(first), 25);
+    assert.ok(first.text.indexOf('post 0<') < first.text.indexOf('post 1<'), 'soonest first');
+    const next = /rel="next" href="([^"]+)"/.exec(first.text)?.[1]?.replaceAll('&amp;', '&');
+    const second = await ann.get(next ?? assert.fail('no next page'));
+    assert.equal(countOf(second), 2);
+    assert.match(second.text, /post 26</);
+    assert.match((await ann.get('/posts?status=error')).text, /Nothing is failed/);
+    for (const path of ['/posts?status=nonsense', '/posts?status[$gt]=x', '/posts?after=nonsense', '/posts?after[$gt]=1']) {
+      const page = await ann.get(path);
+      assert.deepEqual([page.status, countOf(page)], [200, 25], path);
+    }
+  });
+});
+
+describe('a post\'s page', () => {
+  test('lets its writer edit, reschedule and cancel it until it is due', async () => {
+    const id = idOf(await compose(session, { ...valid, post: 'First words', mediaUrls: 'https://example.com/a.jpg' }));
+    const edit = await session.get(`/posts/${id}/edit`);
+    assert.match(edit.text, /First words<\/textarea>/);
+    assert.match(edit.text, /value="2027-07-08T14:30"/);
+    const { fields } = formIn(edit.text, '/edit');
+    const saved = await session.post(`/posts/${id}/edit`, { ...valid, version: fields['version'] ?? '', timeZone: 'Europe/Berlin', post: 'Second words', scheduleDate: '2027-07-09T10:00' });
+    assert.match(saved.text, /Your changes are saved[\s\S]*Second words[\s\S]*9 Jul 2027, 10:00/);
+    const stale = await session.post(`/posts/${id}/edit`, { ...valid, version: fields['version'] ?? '', post: 'Third words' });
+    assert.equal(stale.status, 409);
+    assert.match(stale.text, /changed meanwhile[\s\S]*Third words/);
+    const broken = await session.post(`/posts/${id}/edit`, { ...valid, version: formIn(stale.text, '/edit').fields['version'] ?? '', post: '' });
+    assert.equal(broken.status, 422);
+    const cancelled = await session.post(`/posts/${id}/cancel`, {});
+    assert.match(cancelled.text, /The post is cancelled/);
+    assert.doesNotMatch(cancelled.text, /\/edit"/);
+    assert.match((await session.get(`/posts/${id}/edit`)).text, /can no longer be changed/);
+  });
+
+  test('is not found for somebody else, just like an unknown one', async () => {
+    const id = idOf(await compose(session, valid));
+    const { session: stranger } = await app.newcomer(['bluesky']);
+    await stranger.get('/posts/new');
+    for (const path of [`/posts/${id}`, `/posts/${id}/edit`, `/posts/${id}/live`, '/posts/abcdefghij0123456789']) assert.equal((await stranger.get(path)).status, 404, path);
+    for (const action of ['edit', 'cancel', 'retry']) assert.equal((await stranger.post(`/posts/${id}/${action}`, valid)).status, 404, action);
+    assert.match((await stranger.get(`/posts/new?copy=${id}`)).text, /<textarea[^>]*name="post"[^>]*>\s*<\/textarea>/);
+    assert.equal((await api.get(`/api/post/${id}`)).body['status'], 'pending');
+  });
+
+  test('can be the start of another post', async () => {
+    const id = idOf(await compose(session, { ...valid, post: 'Worth repeating' }));
+    const page = await session.get(`/posts/new?copy=${id}`);
+    assert.match(page.text, /Worth repeating<\/textarea>/);
+    assert.match(page.text, /value="bluesky"[^>]*checked/);
+    assert.notEqual(formIn(page.text, '/posts').fields['formKey'], '');
+  });
+
+  test('sends its state again when that changes', async () => {
+    const id = idOf(await compose(session, valid));
+    const controller = new AbortController();
+    const stream = await session.request(`/posts/${id}/live`, { signal: controller.signal });
+    const reader = stream.body!.getReader();
+    let text = '';
+    const read = async (what: RegExp): Promise<void> => {
+      while (!what.test(text)) text += new TextDecoder().decode((await reader.read()).value);
+    };
+    await read(/Scheduled/);
+    await session.post(`/posts/${id}/cancel`, {}, { from: `/posts/${id}` });
+    await read(/Cancelled[\s\S]*event: end/);
+    controller.abort();
+  });
+});
