@@ -9,7 +9,7 @@ import { connect, openDatabase } from './with-server.js';
 
 test('Agenda runs jobs now and later, keeps unique jobs single and lists them', async () => {
   const db = await openDatabase();
-  const agenda = new Agenda({ backend: new MongoBackend({ mongo: db }), processEvery: 50 });
+  const agenda = new Agenda({ backend: new MongoBackend({ mongo: db }), processEvery: 50, defaultLockLifetime: 1000 });
   const ran: unknown[] = [];
   agenda.define('greet', async (job: { attrs: { data: unknown } }) => {
     ran.push(job.attrs.data);
