@@ -9,6 +9,8 @@ export interface LockHolder {
   born: string | null;
   /** 0 until it listens. */
   port: number;
+  /** The process that started it: a holder without one is on its way out. */
+  parent: { pid: number; born: string | null } | null;
 }
 
 export interface DataLock {
@@ -35,7 +37,7 @@ function bornAt(pid: number): string | null {
   }
 }
 
-function isAlive(holder: LockHolder): boolean {
+function isAlive(holder: { pid: number; born: string | null }): boolean {
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
@@ -53,15 +55,15 @@ export function readLock(dir: string): LockHolder | null {
 
 function parseLock(file: string): LockHolder | null {
   try {
-    const { pid, born, port } = JSON.parse(readFileSync(file, 'utf8')) as LockHolder;
-    return Number.isInteger(pid) && pid > 0 ? { pid, born: born ?? null, port: Number(port) || 0 } : null;
+    const { pid, born, port, parent } = JSON.parse(readFileSync(file, 'utf8')) as LockHolder;
+    return Number.isInteger(pid) && pid > 0 ? { pid, born: born ?? null, port: Number(port) || 0, parent: parent ?? null } : null;
   } catch {
     return null;
   }
 }
 
 /**
- * Takes the lock. A living holder is waited for (it may be just shutting down) for three seconds.
+ * Takes the lock. A living holder whose parent is gone is just shutting down: it is waited for, up to three seconds.
  * @throws Error with code DATA_DIR_IN_USE
  */
 export async function takeLock(dir: string): Promise<DataLock> {
@@ -72,7 +74,8 @@ export async function takeLock(dir: string): Promise<DataLock> {
     if (tryCreate(file)) return ownLock(file);
     const holder = parseLock(file);
     if (holder && isAlive(holder)) {
-      if (Date.now() > until) throw inUseError(dir, holder.pid);
+      const orphan = holder.parent !== null && !isAlive(holder.parent);
+      if (!orphan || Date.now() > until) throw inUseError(dir, holder.pid);
     } else if (!holder && isYoung(file)) {
       if (Date.now() > until) throw inUseError(dir, 0);
     } else takeAway(file, holder);
@@ -81,7 +84,8 @@ export async function takeLock(dir: string): Promise<DataLock> {
 }
 
 function content(port: number): string {
-  return JSON.stringify({ pid: process.pid, born: bornAt(process.pid), port });
+  const parent = { pid: process.ppid, born: bornAt(process.ppid) };
+  return JSON.stringify({ pid: process.pid, born: bornAt(process.pid), port, parent });
 }
 
 /** Creates the file only if there is none: the moment at which one of two starters wins. */

@@ -1,4 +1,5 @@
 /** The server inside one process: opens the files, listens on loopback, runs commands, stops in order. */
+import { join } from 'node:path';
 import { createServer, type Server, type Socket } from 'node:net';
 import { loadCatalog } from './catalog.js';
 import { runCommand } from './command-table.js';
@@ -8,7 +9,8 @@ import { createCursors } from './cursors.js';
 import { createExecutor } from './executor.js';
 import { sweepExpired, sweepGarbage } from './expiry.js';
 import { createIndexBuilder } from './index-builder.js';
-import { openStore } from './store.js';
+import { dataFileError, inspectFile, readEverything, upgradeFormat } from './data-file.js';
+import { FILE_NAME, openStore, type Store } from './store.js';
 
 export interface EmbeddedServer {
   port: number;
@@ -21,7 +23,7 @@ const MAX_CONNECTIONS = 5000;
 
 /** @param port 0 for any free one. */
 export async function startServer(options: { dataDir: string; port: number }): Promise<EmbeddedServer> {
-  const store = openStore(options.dataDir);
+  const store = openChecked(options.dataDir);
   const catalog = loadCatalog(store);
   const executor = createExecutor(store, catalog);
   const builder = createIndexBuilder(store, catalog, executor);
@@ -66,6 +68,22 @@ export async function startServer(options: { dataDir: string; port: number }): P
     await store.close();
   };
   return { port: port(), close };
+}
+
+/** Opens the data file if it is one, in the present format. @throws Error with code DATA_FILE_UNUSABLE */
+function openChecked(dataDir: string): Store {
+  const path = join(dataDir, FILE_NAME);
+  const state = inspectFile(path);
+  let store: Store;
+  try {
+    store = openStore(dataDir);
+  } catch (error) {
+    throw dataFileError(path, `cannot be opened (${(error as Error).message}). Restore a backup.`);
+  }
+  if (state === 'short') readEverything(store);
+  const kept = upgradeFormat(store, state === 'absent');
+  if (kept) process.stderr.write(`embedded-mongodb: the data file was upgraded; the former one is kept as ${kept}\n`);
+  return store;
 }
 
 function listen(server: Server, port: number): Promise<void> {

@@ -36,7 +36,10 @@ function uriOf(port: number): string {
 export async function startEmbeddedMongodb(options: StartOptions): Promise<EmbeddedMongodb> {
   const child = fork(fileURLToPath(new URL('./server-process.js', import.meta.url)), [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] });
   const exited = new Promise<void>((done) => child.once('exit', () => done()));
-  const port = await listening(child, { type: 'start', dataDir: resolve(options.dataDir), port: options.port ?? 0 });
+  const dataDir = resolve(options.dataDir);
+  const port = await listening(child, { type: 'start', dataDir, port: options.port ?? 0 }).catch((error: unknown) => {
+    throw explainExit(error, dataDir);
+  });
   let stopping: Promise<void> | null = null;
   child.once('exit', (code, signal) => {
     if (!stopping) options.onExit?.(code, signal);
@@ -53,7 +56,7 @@ function listening(child: ChildProcess, start: Record<string, unknown>): Promise
     }, START_TIMEOUT_MS);
     const onExit = (code: number | null, signal: string | null): void => {
       clearTimeout(timer);
-      fail(new Error(`The embedded database ended before it was ready (exit code ${code}, signal ${signal}).`));
+      fail(Object.assign(new Error(`The embedded database ended before it was ready (exit code ${code}, signal ${signal}).`), { signal }));
     };
     child.once('error', fail);
     child.once('exit', onExit);
@@ -65,6 +68,13 @@ function listening(child: ChildProcess, start: Record<string, unknown>): Promise
     });
     child.send(start);
   });
+}
+
+/** A process that the system ended while it read its files has met pages that are missing or damaged. */
+function explainExit(error: unknown, dataDir: string): unknown {
+  const { signal } = error as { signal?: string };
+  if (signal !== 'SIGBUS' && signal !== 'SIGSEGV' && signal !== 'SIGABRT') return error;
+  return Object.assign(new Error(`The data file in ${dataDir} is damaged or incomplete: it could not be read. Nothing was changed. Restore a backup.`), { code: 'DATA_FILE_UNUSABLE' });
 }
 
 async function endChild(child: ChildProcess, exited: Promise<void>): Promise<void> {

@@ -25,11 +25,11 @@ export interface Store {
 
 const BINARY = { keyEncoding: 'binary', encoding: 'binary' } as const;
 
-/** Opens the data file in `dir`, making it when it is missing. */
-export function openStore(dir: string, file = FILE_NAME): Store {
+/** Opens the data file in `dir`, making it when it is missing (unless it is only to be read). */
+export function openStore(dir: string, file = FILE_NAME, readOnly = false): Store {
   mkdirSync(dir, { recursive: true });
   const path = join(dir, file);
-  const env = open<Buffer, Buffer>({ path, noSubdir: true, overlappingSync: false, maxDbs: 8, maxReaders: 64, mapSize: 1 << 30, ...BINARY });
+  const env = open<Buffer, Buffer>({ path, noSubdir: true, overlappingSync: false, maxDbs: 8, maxReaders: 64, mapSize: 1 << 30, readOnly, ...BINARY });
   const openOne = (name: string): BinaryDatabase => env.openDB<Buffer, Buffer>({ name, ...BINARY });
   const store: Store = {
     env,

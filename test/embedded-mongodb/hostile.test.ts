@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { MongoClient } from 'mongodb';
+import { startEmbeddedMongodb, type EmbeddedMongodb } from '../../src/embedded-mongodb/start.js';
+import { runFuzz } from './fuzz.js';
+import { connectRaw, opMsg } from './raw-client.js';
+import { newDataDir } from './with-server.js';
+
+let server: EmbeddedMongodb;
+let client: MongoClient;
+
+before(async () => {
+  server = await startEmbeddedMongodb({ dataDir: newDataDir() });
+  client = await new MongoClient(server.uri).connect();
+});
+
+after(async () => {
+  await client.close();
+  await server.stop();
+});
+
+const isWell = async (): Promise<void> => void (await client.db('a').command({ ping: 1 }));
+
+test('garbage and impossible lengths close that connection and no other', async () => {
+  const header = (length: number): Buffer => {
+    const bytes = Buffer.alloc(64, 0x41);
+    bytes.writeInt32LE(length, 0);
+    return bytes;
+  };
+  for (const bytes of [Buffer.from('GET / HTTP/1.1\r\nHost: x\r\n\r\n'), header(-5), header(0), header(15), header(2 ** 31 - 1), header(48_000_001), Buffer.alloc(64, 0xff)]) {
+    const raw = await connectRaw(server.port);
+    raw.send(bytes);
+    await raw.closed;
+  }
+  await isWell();
+});
+
+test('a message that breaks off harms nobody and its memory is given back', async () => {
+  const raws = await Promise.all(Array.from({ length: 20 }, () => connectRaw(server.port)));
+  for (const raw of raws) {
+    const half = opMsg({ insert: 'c', documents: [{ x: 'y'.repeat(100_000) }], $db: 'a' });
+    raw.send(half.subarray(0, 60_000));
+  }
+  await isWell();
+  for (const raw of raws) raw.socket.destroy();
+  await isWell();
+});
+
+test('BSON that lies about its lengths is answered with an error or a closed connection', async () => {
+  const whole = opMsg({ find: 'c', filter: { a: { b: 'text' } }, $db: 'a' });
+  for (let at = 21; at < whole.length; at++) {
+    const raw = await connectRaw(server.port);
+    const bytes = Buffer.from(whole);
+    bytes[at] = 0xff;
+    raw.send(bytes);
+    await raw.receive();
+    raw.socket.destroy();
+  }
+  await isWell();
+});
+
+test('nesting beyond the limit is refused', async () => {
+  let doc: Record<string, unknown> = {};
+  for (let i = 0; i < 5000; i++) doc = { a: doc };
+  const raw = await connectRaw(server.port);
+  const { serialize } = await import('bson');
+  raw.send(opMsg(serialize({ find: 'c', filter: doc, $db: 'a' })));
+  const answer = await raw.receive();
+  assert.equal(answer?.['code'], 15);
+  await isWell();
+});
+
+test('a thousand connections are served', async () => {
+  const raws = await Promise.all(Array.from({ length: 1000 }, () => connectRaw(server.port)));
+  for (const raw of raws) raw.send(opMsg({ ping: 1, $db: 'a' }));
+  const answers = await Promise.all(raws.map((raw) => raw.receive()));
+  assert.ok(answers.every((answer) => answer?.['ok'] === 1));
+  for (const raw of raws) raw.socket.destroy();
+  await isWell();
+});
+
+test('clients that never read their answers hold no more than one answer each in memory', async () => {
+  await client.db('a').collection('big').insertMany(Array.from({ length: 16 }, () => ({ body: 'x'.repeat(1_000_000) })));
+  const raws = await Promise.all(Array.from({ length: 10 }, () => connectRaw(server.port)));
+  for (const raw of raws) {
+    raw.socket.pause();
+    for (let i = 0; i < 30; i++) raw.send(opMsg({ find: 'big', $db: 'a' }, 0, i));
+  }
+  for (let i = 0; i < 20; i++) await isWell();
+  const rss = Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))?.[1]) / 1024;
+  assert.ok(rss < 700, `${rss} MB`);
+  for (const raw of raws) raw.socket.destroy();
+  await isWell();
+});
+
+test('mutated messages neither stop it nor damage what it stores', { timeout: 120_000 }, async () => {
+  assert.deepEqual(await runFuzz(1500, 42), []);
+});
