@@ -1,4 +1,4 @@
-/** Builds the record of a Bluesky post: text, links and hashtags as facets, images as uploaded blobs. */
+/** Builds the record of a Bluesky post: text, links and hashtags as facets, images or a video as uploaded blobs. */
 import { z } from 'zod';
 import { callNetwork, readAnswer, type NetworkCall } from '../network-call.js';
 import type { MediaItem, PlatformContent, PlatformIo } from '../platform.js';
@@ -9,29 +9,34 @@ const blobAnswer = z.object({ blob: z.record(z.string(), z.unknown()) });
 /** @throws PlatformFailure when an image can't be read or uploaded; nothing is public then */
 export async function buildPost(content: PlatformContent, accessToken: string, io: PlatformIo): Promise<Record<string, unknown>> {
   const facets = facetsOf(content.text);
-  const images = await uploadImages(content.media, accessToken, io);
+  const embed = await embedOf(content.media, accessToken, io);
   return {
     $type: 'app.bsky.feed.post',
     text: content.text,
     createdAt: io.now().toISOString(),
     ...(facets.length > 0 ? { facets } : {}),
-    ...(images.length > 0 ? { embed: { $type: 'app.bsky.embed.images', images } } : {}),
+    ...(embed === null ? {} : { embed }),
   };
 }
 
-async function uploadImages(media: MediaItem[], accessToken: string, io: PlatformIo): Promise<unknown[]> {
+/** The lexicons app.bsky.embed.video and app.bsky.embed.images; a video is processed when it is first viewed. */
+async function embedOf(media: MediaItem[], accessToken: string, io: PlatformIo): Promise<Record<string, unknown> | null> {
+  const video = media.find((item) => item.kind === 'video');
+  if (video !== undefined) return { $type: 'app.bsky.embed.video', video: await upload(video, accessToken, io), alt: video.altText ?? '' };
   const images: unknown[] = [];
-  for (const item of media) {
-    const { data, contentType } = await io.readMedia(item);
-    const call: NetworkCall = {
-      network: 'Bluesky', effect: 'read', method: 'POST', url: `${io.baseUrls.api}/xrpc/com.atproto.repo.uploadBlob`, timeoutMs: 30_000,
-      token: accessToken, headers: { 'content-type': contentType }, body: data,
-    };
-    const answer = await callNetwork(io, call);
-    if (answer.status >= 400) throw blueskyFailure(answer, io);
-    images.push({ alt: item.altText ?? '', image: readAnswer(call, blobAnswer, answer).blob });
-  }
-  return images;
+  for (const item of media) images.push({ alt: item.altText ?? '', image: await upload(item, accessToken, io) });
+  return images.length === 0 ? null : { $type: 'app.bsky.embed.images', images };
+}
+
+async function upload(item: MediaItem, accessToken: string, io: PlatformIo): Promise<Record<string, unknown>> {
+  const { data, contentType } = await io.readMedia(item);
+  const call: NetworkCall = {
+    network: 'Bluesky', effect: 'read', method: 'POST', url: `${io.baseUrls.api}/xrpc/com.atproto.repo.uploadBlob`, timeoutMs: 30_000,
+    token: accessToken, headers: { 'content-type': contentType }, body: data,
+  };
+  const answer = await callNetwork(io, call);
+  if (answer.status >= 400) throw blueskyFailure(answer, io);
+  return readAnswer(call, blobAnswer, answer).blob;
 }
 
 interface Facet {

@@ -27,7 +27,8 @@ export const bluesky = {
   limits: {
     // https://docs.bsky.app/docs/advanced-guides/posts and the lexicon app.bsky.feed.post
     text: { max: 300, counting: 'graphemes', maxBytes: 3000, required: false },
-    media: { min: 0, max: 4, kinds: ['image'], maxVideos: 0, mixed: false },
+    // Four images or one video: the lexicons app.bsky.embed.images and app.bsky.embed.video
+    media: { min: 0, max: 4, kinds: ['image', 'video'], maxVideos: 1, mixed: false },
   },
   publishTimeoutMs: TIMEOUT_MS,
 

@@ -65,7 +65,8 @@ function getProfile({ account }: SimulatedCall): SimulatedAnswer {
 
 function uploadBlob({ raw, headers, world, account }: SimulatedCall): SimulatedAnswer {
   const contentType = headers['content-type'] ?? 'application/octet-stream';
-  if (raw.length > 1_000_000) return xrpcError(400, 'BlobTooLarge', `This file is too large. It is ${raw.length} bytes but the maximum size is 1000000 bytes.`);
+  const max = contentType.startsWith('video/') ? 100_000_000 : 1_000_000;
+  if (raw.length > max) return xrpcError(400, 'BlobTooLarge', `This file is too large. It is ${raw.length} bytes but the maximum size is ${max} bytes.`);
   const link = `bafkrei${base32(`${account.id} ${createHash('sha256').update(raw).digest('hex')}`).slice(0, 52)}`;
   world.put('upload', { network: ID, id: link, accountId: account.id, source: sourceOf(raw), contentType, bytes: raw.length });
   return ok({ blob: { $type: 'blob', ref: { $link: link }, mimeType: contentType, size: raw.length } });
@@ -84,12 +85,18 @@ function createRecord(call: SimulatedCall): SimulatedAnswer {
   const existing = world.find('post', ID, rkey);
   // What real servers answered in 2025: https://github.com/bluesky-social/atproto/issues/3718
   if (existing !== undefined && existing.deletedAt === null) return xrpcError(500, 'InternalServerError', 'Internal Server Error');
-  const images = objectField(record, 'embed')['images'];
-  const links = (Array.isArray(images) ? images : []).map((image: { image?: { ref?: { $link?: string } } }) => image.image?.ref?.$link ?? '');
+  const links = embeddedBlobs(objectField(record, 'embed'));
   const missing = links.find((link) => world.find('upload', ID, link) === undefined);
   if (missing !== undefined) return xrpcError(400, 'InvalidRequest', `Could not find blob: ${missing}`);
   const post = acceptPost(call, { network: ID, id: rkey, text, media: links.map((link) => world.find('upload', ID, link)!.source), extra: { record } });
   return ok({ uri: uriOf(account.id, post.id), cid: cidOf(post), validationStatus: 'valid' });
+}
+
+/** The blobs that a record names: up to four images, or one video. */
+function embeddedBlobs(embed: Record<string, unknown>): string[] {
+  if (embed['$type'] === 'app.bsky.embed.video') return [textField(objectField(objectField(embed, 'video'), 'ref'), '$link')];
+  const { images } = embed;
+  return (Array.isArray(images) ? images : []).map((image: { image?: { ref?: { $link?: string } } }) => image.image?.ref?.$link ?? '');
 }
 
 function getRecord({ query, world, account }: SimulatedCall): SimulatedAnswer {
