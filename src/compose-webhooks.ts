@@ -24,7 +24,7 @@ import { createEventStore, eventIndexes } from './webhooks/event-store.js';
 import { hookApi } from './webhooks/hook-api.js';
 import { inboxPages } from './webhooks/inbox-pages.js';
 import { inboxReceiver } from './webhooks/inbox-receiver.js';
-import { createInboxService } from './webhooks/inbox-service.js';
+import { createInboxService, type InboxService } from './webhooks/inbox-service.js';
 import { createInboxStore, inboxIndexes } from './webhooks/inbox-store.js';
 import { createTargets } from './webhooks/targets.js';
 
@@ -53,6 +53,7 @@ export interface Webhooks {
   /** Takes events from the posts' outbox; idempotent by event id. */
   record: EventService['record'];
   endpoints: EndpointService;
+  inbox: InboxService;
   hasEndpoint(actor: Actor): Promise<boolean>;
   /** Before sessions and CSRF: the inbox's door. */
   rawRouter: Router;
@@ -101,6 +102,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   return {
     record: (recorded) => events.record(recorded),
     endpoints,
+    inbox,
     hasEndpoint: async (actor) => (await endpoints.list(actor)).length > 0,
     rawRouter: inboxReceiver({ inbox }),
     apiRouter: hookApi({ endpoints, refId: deps.refId }),

@@ -246,12 +246,14 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     },
     nudge,
     async wake(endpointId) {
+      if (stopping) return;
       nextWake.delete(endpointId);
       nudge([endpointId]);
       const at = await deps.deliveries.nextDueAt(endpointId);
       if (at !== null && at > deps.clock.now()) await askToWake(endpointId, at);
     },
     async sweep() {
+      if (stopping) return;
       await settleExpired();
       nudge(await deps.deliveries.dueEndpoints(deps.clock.now(), 1_000));
     },

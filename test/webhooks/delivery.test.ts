@@ -1,9 +1,11 @@
 /** Deliveries to real receivers: what is sent, when it is sent again, and what is kept. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
+import express from 'express';
 import { Webhook } from 'standardwebhooks';
 import { startReceiver, type Receiver } from '../support/receiver.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -67,7 +69,7 @@ describe('a delivery', () => {
     assert.equal(delivery.attempts[0]?.status, 200);
     assert.equal(delivery.attempts[0]?.responseBody, 'ok');
     assert.equal(delivery.attempts[0]?.remoteAddress, '127.0.0.1');
-    assert.equal((await rig.webhooks.endpoints.get(rig.actor, endpoint.id)).lastAttempt?.ok, true);
+    await waitUntil('the endpoint to say so', async () => (await rig.webhooks.endpoints.get(rig.actor, endpoint.id)).lastAttempt?.ok);
   });
 
   it('starts within 100 ms of the event', async () => {
@@ -176,6 +178,47 @@ describe('a delivery', () => {
     assert.equal(receiver.received.length, 2);
   });
 
+  it('goes to the new URL, signed with the new and the old secret, when its endpoint changes in the middle of retries', async () => {
+    const { rig, receiver } = await rigAndReceiver();
+    const { endpoint, secret: old } = await register(rig, `${receiver.url}/old`);
+    receiver.answerWith(({ path }) => ({ status: path === '/old' ? 500 : 200 }));
+    await rig.webhooks.record([postEvent(rig.actor)]);
+    await rig.until('the first failure', ({ state, attemptCount }) => state === 'waiting' && attemptCount === 1);
+    await rig.webhooks.endpoints.edit(rig.actor, endpoint.id, { name: '', url: `${receiver.url}/new`, style: 'ayrshare', events: ['scheduled'] });
+    const { secret } = await rig.webhooks.endpoints.rotate(rig.actor, endpoint.id);
+    rig.advance(6_000);
+    await rig.sweep();
+    const delivered = await rig.until('the delivery', ({ state }) => state === 'delivered');
+    assert.deepEqual(delivered.attempts.map(({ url }) => new URL(url).pathname), ['/old', '/new']);
+    const last = receiver.received.at(-1)!;
+    for (const key of [secret, old]) assert.doesNotThrow(() => new Webhook(key).verify(last.raw.toString(), last.headers as Record<string, string>));
+    rig.advance(25 * 3_600_000);
+    const event = postEvent(rig.actor);
+    await rig.webhooks.record([event]);
+    const later = await receiver.waitFor('a later one', ({ headers }) => headers['webhook-id'] === event.id);
+    assert.equal(String(later.headers['webhook-signature']).split(' ').length, 1, 'the overlap has ended');
+  });
+
+  it('ends when its endpoint is paused or removed, and the log says why', async () => {
+    const { rig, receiver } = await rigAndReceiver();
+    receiver.answerWith({ status: 500 });
+    const reasons: [(id: string) => Promise<void>, RegExp][] = [[(id) => rig.webhooks.endpoints.pause(rig.actor, id), /paused/], [(id) => rig.webhooks.endpoints.remove(rig.actor, id), /removed/]];
+    for (const [end, reason] of reasons) {
+      const { endpoint } = await register(rig, receiver.url);
+      const event = postEvent(rig.actor);
+      await rig.webhooks.record([event]);
+      await rig.until('the first failure', (delivery) => delivery.endpointId === endpoint.id && delivery.state === 'waiting' && delivery.attemptCount === 1);
+      await end(endpoint.id);
+      const [ended] = (await rig.all()).filter((delivery) => delivery.endpointId === endpoint.id);
+      assert.equal(ended?.state, 'cancelled');
+      assert.match(String(ended.note), reason);
+    }
+    const before = receiver.received.length;
+    rig.advance(100_000);
+    await rig.sweep();
+    assert.equal(receiver.received.length, before);
+  });
+
   it('survives receivers that never answer, drip, pour, reset or speak nonsense', async () => {
     const { rig, receiver } = await rigAndReceiver({ timeoutMs: 400 });
     await register(rig, receiver.url);
@@ -244,5 +287,29 @@ describe('the wire of an account', () => {
     const done = await rig.until('the refusal', (delivery) => delivery.id === id && delivery.attemptCount === 1);
     assert.equal(done.attempts[0]?.error?.class, 'blocked');
     assert.equal(receiver.received.length, 0);
+  });
+
+  it("reaches Signpost's own inbox from a Signpost that others can reach, and nothing else at its address", async () => {
+    let local = '';
+    const rig = await startRig({ loopbackOnly: false, publicUrl: 'https://signpost.example.com', localUrl: () => local });
+    closers.push(() => rig.stop());
+    const server = createHttpServer(express().use(rig.webhooks.rawRouter)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    closers.push(async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    });
+    local = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const endpoint = await rig.webhooks.inbox.register(rig.actor);
+    assert.match(endpoint.url, /^https:\/\/signpost\.example\.com\/inbox\//);
+    await rig.webhooks.endpoints.test(rig.actor, endpoint.id);
+    const delivered = await rig.until('the delivery', ({ state }) => state === 'delivered');
+    assert.equal(delivered.attempts[0]?.url, endpoint.url);
+    const { messages } = await rig.webhooks.inbox.view(rig.actor);
+    assert.deepEqual(messages.map(({ standardWebhooks, ayrshare, webhookId }) => ({ standardWebhooks, ayrshare, webhookId })), [{ standardWebhooks: 'verified', ayrshare: 'verified', webhookId: delivered.eventId }]);
+    for (const path of ['/', '/api/post', '/inbox/', '/inbox/short', `${new URL(endpoint.url).pathname}?x=1`, `${new URL(endpoint.url).pathname}/..`]) {
+      await assert.rejects(register(rig, `https://signpost.example.com${path}`), { kind: 'invalid', code: 905 }, path);
+    }
   });
 });

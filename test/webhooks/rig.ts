@@ -38,6 +38,8 @@ export interface RigOptions {
   limits?: Partial<WorkerLimits>;
   timeoutMs?: number;
   loopbackOnly?: boolean;
+  publicUrl?: string;
+  localUrl?: () => string;
 }
 
 const LIMITS: WorkerLimits = { total: 50, perEndpoint: 5, queuePerEndpoint: 20, leaseMs: 60_000, leaseReserveMs: 5_000 };
@@ -57,7 +59,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   function compose(): Webhooks {
     const handlers = new Map<string, (key: string) => Promise<void>>();
     const made = composeWebhooks({
-      db, seal, notifier, clock: { now }, log: createLogger('silent'), userAgent: 'Signpost/test', publicUrl: () => 'http://127.0.0.1:9', localUrl: () => 'http://127.0.0.1:9',
+      db, seal, notifier, clock: { now }, log: createLogger('silent'), userAgent: 'Signpost/test', publicUrl: () => options.publicUrl ?? 'http://127.0.0.1:9', localUrl: options.localUrl ?? (() => 'http://127.0.0.1:9'),
       loopbackOnly: options.loopbackOnly ?? true, refId: async () => 'ref', random: () => 0, timeoutMs: options.timeoutMs ?? 5_000, limits: { ...LIMITS, ...options.limits },
       jobs: {
         handle: (name, handler) => void handlers.set(name, handler),

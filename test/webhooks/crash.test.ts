@@ -1,0 +1,119 @@
+/** What survives when a process dies: between event and fan-out, between claim and send, after send and before the record. */
+import assert from 'node:assert/strict';
+import { afterEach, describe, it } from 'node:test';
+import { startReceiver, type Receiver } from '../support/receiver.js';
+import { createEventStore } from '../../src/webhooks/event-store.js';
+import { postEvent, startRig, type Rig } from './rig.js';
+
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function set(): Promise<{ rig: Rig; receiver: Receiver; endpointId: string }> {
+  const receiver = await startReceiver();
+  closers.push(() => receiver.stop());
+  const rig = await startRig();
+  closers.push(() => rig.stop());
+  const { endpoint } = await rig.webhooks.endpoints.create(rig.actor, { name: '', url: receiver.url, style: 'ayrshare', events: ['scheduled'] });
+  return { rig, receiver, endpointId: endpoint.id };
+}
+
+const lease = (rig: Rig) => ({ token: 'of a dead process', until: new Date(rig.now().getTime() + 60_000) });
+
+describe('after a crash', () => {
+  it('an event that was stored and not fanned out reaches its endpoints', async () => {
+    const { rig, receiver } = await set();
+    const event = postEvent(rig.actor);
+    await createEventStore({ collection: rig.collection } as never).insert([event], rig.now());
+    await rig.sweep();
+    assert.equal(receiver.received.length, 0, 'a fan-out under way is left alone');
+    rig.advance(11_000);
+    await rig.sweep();
+    await rig.until('the delivery', ({ state, eventId }) => state === 'delivered' && eventId === event.id);
+    await rig.sweep();
+    assert.equal(receiver.received.length, 1);
+  });
+
+  it('a delivery that was claimed and not recorded is sent again with the same webhook-id, and its log says so', async () => {
+    const { rig, receiver, endpointId } = await set();
+    receiver.answerWith((_request, index) => ({ status: index === 0 ? 500 : 200 }));
+    const event = postEvent(rig.actor);
+    await rig.webhooks.record([event]);
+    const waiting = await rig.until('the first failure', ({ state, attemptCount }) => state === 'waiting' && attemptCount === 1);
+    rig.advance(6_000);
+    const [claimed] = await rig.deliveries.claim([{ endpointId, limit: 5 }], rig.now(), lease(rig));
+    assert.equal(claimed?.id, waiting.id);
+    assert.deepEqual(await rig.deliveries.claim([{ endpointId, limit: 5 }], rig.now(), { ...lease(rig), token: 'another' }), [], 'nobody else gets it meanwhile');
+    await rig.sweep();
+    assert.equal(receiver.received.length, 1);
+    rig.advance(61_000);
+    await rig.sweep();
+    const delivered = await rig.until('the delivery', ({ state }) => state === 'delivered');
+    assert.deepEqual(delivered.attempts.map(({ error }) => error?.class ?? 'ok'), ['status', 'interrupted', 'ok']);
+    assert.deepEqual(new Set(receiver.received.map(({ headers }) => headers['webhook-id'])), new Set([event.id]));
+  });
+
+  it('whoever lost the lease writes nothing any more', async () => {
+    const { rig, receiver, endpointId } = await set();
+    receiver.answerWith((_request, index) => ({ status: index === 0 ? 500 : 200 }));
+    await rig.webhooks.record([postEvent(rig.actor)]);
+    await rig.until('the first failure', ({ state, attemptCount }) => state === 'waiting' && attemptCount === 1);
+    rig.advance(6_000);
+    const [stale] = await rig.deliveries.claim([{ endpointId, limit: 5 }], rig.now(), lease(rig));
+    rig.advance(61_000);
+    await rig.sweep();
+    const delivered = await rig.until('the delivery', ({ state }) => state === 'delivered');
+    await rig.deliveries.record([{ delivery: stale!, attempt: { ...delivered.attempts[0]!, number: 9 }, next: { state: 'failed' }, tries: 9 }]);
+    const [after] = await rig.all();
+    assert.equal(after?.state, 'delivered');
+    assert.equal(after.attempts.length, delivered.attempts.length);
+  });
+
+  it('a delivery that takes its sender down again and again is given up', async () => {
+    const { rig, receiver, endpointId } = await set();
+    receiver.answerWith({ status: 500 });
+    await rig.webhooks.record([postEvent(rig.actor)]);
+    await rig.until('the first failure', ({ attemptCount }) => attemptCount === 1);
+    await rig.webhooks.stop(0);
+    for (let i = 0; i < 5; i++) {
+      rig.advance(3_600_000);
+      // Stored as sending, then nothing more, as a process leaves it that dies on it; only the count of claims tells.
+      await rig.deliveries.claim([{ endpointId, limit: 5 }], rig.now(), lease(rig));
+      await rig.collection('webhook_deliveries').updateMany({}, { $set: { state: 'waiting', dueFor: endpointId, dueAt: rig.now() }, ...(i < 4 ? { $unset: { lease: '' } } : {}) });
+    }
+    await rig.collection('webhook_deliveries').updateMany({}, { $set: { state: 'sending' }, $unset: { dueFor: '', dueAt: '' } });
+    rig.advance(61_000);
+    await rig.sweep();
+    const [after] = await rig.all();
+    assert.equal(after?.state, 'failed');
+  });
+
+  it('two processes on one database send a delivery once', async () => {
+    const { rig, receiver } = await set();
+    const other = await rig.another();
+    const events = Array.from({ length: 60 }, () => postEvent(rig.actor));
+    await Promise.all([rig.webhooks.record(events), other.record(events), rig.sweep(), rig.sweep()]);
+    for (let i = 0; i < 60; i++) await rig.sweep();
+    await rig.until('the last', ({ state }) => state === 'delivered');
+    const { waitUntil } = await import('../support/wait-until.js');
+    await waitUntil('all to be delivered', async () => (await rig.all()).every(({ state }) => state === 'delivered'));
+    assert.equal(receiver.received.length, 60);
+    assert.equal(new Set(receiver.received.map(({ headers }) => headers['webhook-id'])).size, 60);
+  });
+
+  it('a stop breaks off what hangs without costing it a try, and the next process sends it', async () => {
+    const { rig, receiver } = await set();
+    receiver.answerWith((_request, index) => (index === 0 ? 'hang' : { status: 200 }));
+    await rig.webhooks.record([postEvent(rig.actor)]);
+    await receiver.waitFor('the request', () => true);
+    await rig.webhooks.stop(10);
+    const [stopped] = await rig.all();
+    assert.equal(stopped?.state, 'waiting');
+    assert.equal(stopped.tries, 0);
+    assert.equal(stopped.attempts[0]?.error?.class, 'interrupted');
+    await rig.another();
+    await rig.sweep();
+    await rig.until('the next process to send it', ({ state }) => state === 'delivered');
+  });
+});

@@ -1,0 +1,92 @@
+/** What endpoints are told, and when: the rules that turn a post's events into payloads. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { PostEventInput, PublicationFacts } from '../../src/webhooks/event.js';
+import { buildPayload, wasAcceptedBefore } from '../../src/webhooks/payload.js';
+import { postEvent, publication } from './rig.js';
+
+const actor = { accountId: 'acc_1', profileId: 'prf_1', userId: null, isAdministrator: false, timeZone: 'UTC', via: 'page' } as const;
+const url = 'https://example.com/hook';
+
+const tiktok = (overrides: Partial<PublicationFacts> = {}) =>
+  publication({ platform: 'tiktok', isVideo: true, announcesAccepted: true, publishedSubAction: 'tikTokPublished', remoteId: '7', url: 'https://tiktok.com/7', ...overrides });
+const processing = { state: 'processing', remoteId: null, url: null } as const;
+const failed = { state: 'failed', remoteId: null, url: null, failure: { kind: 'rejected', code: 110, message: 'Status is a duplicate.', details: 'dup' } } as const;
+
+function told(event: PostEventInput, acceptedBefore = false): Record<string, unknown> | null {
+  const payload = buildPayload('ayrshare', event, { url, acceptedBefore });
+  return payload === null ? null : (JSON.parse(payload.body) as Record<string, unknown>);
+}
+
+describe("Ayrshare's scheduled payload", () => {
+  it('tells what became of a scheduled post, and nothing of an immediate one', () => {
+    const event = postEvent(actor);
+    assert.equal(told(event)?.['status'], 'success');
+    assert.equal(told({ ...event, data: { ...event.data, scheduled: false } }), null);
+    for (const type of ['post.scheduled', 'post.updated', 'post.cancelled', 'publication.failed', 'publication.unconfirmed'] as const) assert.equal(told({ ...event, type }), null, type);
+  });
+
+  it('lists what failed beside what went out', () => {
+    const payload = told(postEvent(actor, { type: 'post.partially_published', data: { publications: [publication(), publication({ platform: 'twitter', ...failed }), publication({ state: 'cancelled' })] } }));
+    assert.equal(payload?.['status'], 'error');
+    assert.equal(payload['code'], 400);
+    assert.deepEqual(payload['errors'], [{ action: 'post', status: 'error', code: 110, message: 'Status is a duplicate.', details: 'dup', platform: 'twitter' }]);
+    assert.equal((payload['postIds'] as unknown[]).length, 1);
+  });
+
+  it('gives missed and unconfirmed publications as errors with codes of their own', () => {
+    const payload = told(postEvent(actor, { type: 'post.failed', data: { publications: [publication({ state: 'missed', url: null }), publication({ state: 'unconfirmed', url: null })] } }));
+    assert.deepEqual((payload!['errors'] as { code: number }[]).map(({ code }) => code), [915, 914]);
+    assert.notEqual(told(postEvent(actor, { type: 'post.missed', data: { publications: [publication({ state: 'missed' })] } })), null);
+  });
+
+  it('announces TikTok at acceptance as pending, and again when it is public, also for immediate posts', () => {
+    const accepted = told(postEvent(actor, { type: 'post.accepted', data: { publications: [tiktok(processing)] } }));
+    assert.deepEqual(accepted?.['postIds'], [{ status: 'success', id: 'pending', isVideo: true, platform: 'tiktok' }]);
+    assert.equal(accepted['subAction'], undefined);
+    const video = tiktok();
+    for (const scheduled of [true, false]) {
+      const late = told(postEvent(actor, { type: 'publication.published', data: { scheduled, publicationId: video.id, publications: [publication(), video] } }));
+      assert.equal(late?.['subAction'], 'tikTokPublished');
+      assert.deepEqual(late['postIds'], [{ status: 'success', id: '7', postUrl: 'https://tiktok.com/7', isVideo: true, platform: 'tiktok' }]);
+      assert.deepEqual(Object.keys(late), ['action', 'subAction', 'created', 'code', 'refId', 'status', 'id', 'errors', 'postIds', 'url', 'hookId']);
+    }
+    const other = publication();
+    assert.equal(told(postEvent(actor, { type: 'publication.published', data: { publicationId: other.id, publications: [other, video] } })), null);
+  });
+
+  it('does not announce the same success twice, but tells a later failure and a success after a retry', () => {
+    const base = { data: { publications: [tiktok(processing)] } };
+    const accepted = postEvent(actor, { ...base, type: 'post.accepted', sequence: 3 });
+    const published = postEvent(actor, { type: 'post.published', sequence: 5, data: { publications: [tiktok()] } });
+    assert.equal(wasAcceptedBefore(published, [accepted]), true);
+    assert.equal(told(published, true), null);
+    const lost = postEvent(actor, { type: 'post.failed', sequence: 5, data: { publications: [tiktok(failed)] } });
+    assert.equal(told(lost, true)?.['status'], 'error');
+    const retried = { ...published, sequence: 9 };
+    assert.equal(wasAcceptedBefore(retried, [accepted, lost]), false);
+    assert.equal(wasAcceptedBefore(published, []), false);
+  });
+
+  it('waits for networks that count only what is public', () => {
+    const slow = publication({ platform: 'slow', ...processing });
+    const accepted = postEvent(actor, { type: 'post.accepted', sequence: 1, data: { publications: [slow, tiktok(processing)] } });
+    assert.equal(told(accepted), null);
+    assert.equal(wasAcceptedBefore(postEvent(actor, { sequence: 2 }), [accepted]), false);
+  });
+});
+
+describe("Signpost's payload", () => {
+  it('is a snapshot in compact JSON with the id, the type and a rising sequence', () => {
+    const event = postEvent(actor, { type: 'post.partially_published', data: { publications: [publication(), publication({ platform: 'twitter', ...failed })] } });
+    const payload = buildPayload('signpost', event, { url, acceptedBefore: false });
+    const body = JSON.parse(payload!.body) as { id: string; type: string; timestamp: string; data: { sequence: number; publications: { error: unknown }[] } };
+    assert.equal(payload!.body, JSON.stringify(body));
+    assert.equal(body.id, event.id);
+    assert.equal(body.type, 'post.partially_published');
+    assert.equal(body.timestamp, event.at.toISOString());
+    assert.equal(body.data.sequence, event.sequence);
+    assert.deepEqual(body.data.publications.map(({ error }) => error), [null, { kind: 'rejected', code: 110, message: 'Status is a duplicate.', details: 'dup' }]);
+    assert.equal(buildPayload('signpost', { ...event, type: 'post.accepted' }, { url, acceptedBefore: false }), null);
+  });
+});
