@@ -24,6 +24,7 @@ import { startDatabase } from './compose-database.js';
 import { composeWebhooks, webhookIndexes } from './compose-webhooks.js';
 import type { Config } from './config.js';
 import { connectDatabase, ensureIndexes } from './db/database.js';
+import { expireLeases } from './db/leases.js';
 import { rememberSimulatorPort, requireSameKey, simulatorPort } from './db/instance.js';
 import { takeLock, type DataLock } from './embedded-mongodb/data-lock.js';
 import { endLiveStreams } from './http/live.js';
@@ -85,6 +86,8 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...channelIndexes, ...connectAttemptIndexes, ...postIndexes, ...webhookIndexes, ...wakeupIndexes,
   ]);
   await requireSameKey(db, keyFingerprint(key));
+  // The embedded database refuses a second process on its files.
+  if (config.mongodbUri === null) await expireLeases(db, ['posts', 'webhook_deliveries'], clock.now());
 
   // Shells
   const seal = createSeal(key);
