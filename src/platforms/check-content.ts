@@ -1,6 +1,7 @@
 /** The one check of a post's content against a platform's limits, shared by the page, the API and the publisher. */
+import type { z } from 'zod';
 import { ErrorCode, type FieldProblem } from '../lib/app-error.js';
-import type { MediaItem, MediaKind, Platform, PlatformContent } from './platform.js';
+import type { ImageRule, MediaItem, MediaKind, Platform, PlatformContent } from './platform.js';
 import { textLength, unitName } from './text-length.js';
 
 /** What can be checked before anything is sent. */
@@ -26,7 +27,57 @@ export function checkContent(platform: Platform, content: CheckableContent): Fie
   return [
     ...textProblems(platform, content).map((message) => problem('post', ErrorCode.textTooLong, message)),
     ...mediaProblems(platform, content.media).map((message) => problem('mediaUrls', ErrorCode.mediaRule, message)),
+    ...content.media.flatMap((item, i) => fileProblems(platform, item).map((message) => problem(`mediaUrls[${i}]`, ErrorCode.mediaRule, message))),
+    ...optionProblems(platform, content).map(({ field, message }) => problem(field, ErrorCode.badRequest, message)),
   ];
+}
+
+/** What the platform's own option object says wrongly or leaves out, e.g. `youTubeOptions.title`. */
+function optionProblems({ options, optionsKey }: Platform, content: CheckableContent): { field: string; message: string }[] {
+  const parsed = options?.safeParse(content.options ?? {}, { error: plainWords });
+  if (parsed === undefined || parsed.success) return [];
+  return parsed.error.issues.map((issue) => ({ field: [optionsKey ?? 'options', ...issue.path.map(String)].join('.'), message: issue.message }));
+}
+
+/** Zod's own messages are for programmers; what a schema says itself wins over these. */
+function plainWords(issue: z.core.$ZodRawIssue): string | undefined {
+  if (issue.code === 'invalid_type') return issue.input === undefined ? 'This is required.' : `This must be a ${issue.expected}.`;
+  if (issue.code === 'invalid_value') return `This must be one of: ${issue.values.map(String).join(', ')}.`;
+  if (issue.code === 'too_big') return `This is too long or too large: at most ${issue.maximum}.`;
+  if (issue.code === 'too_small') return `This is too short or too small: at least ${issue.minimum}.`;
+  return undefined;
+}
+
+function fileProblems({ limits: { media: rules }, name }: Platform, { kind, facts }: MediaItem): string[] {
+  if (facts === undefined) return [];
+  const { contentType, bytes, width, height, durationMs } = facts;
+  const file = kind === 'image' ? rules.image : kind === 'video' ? rules.video : rules.document;
+  if (file?.types !== undefined && contentType !== undefined && !file.types.includes(contentType)) {
+    return [`${name} doesn't take ${contentType}. Use ${file.types.map((type) => type.replace(/^\w+\//, '').toUpperCase()).join(', ')}.`];
+  }
+  if (file?.maxBytes !== undefined && bytes !== undefined && bytes > file.maxBytes) {
+    return [`The file is too large for ${name}: ${megabytes(bytes)}, at most ${megabytes(file.maxBytes)}.`];
+  }
+  if (kind === 'image' && rules.image !== undefined && width !== undefined && height !== undefined) return imageProblems(rules.image, name, width, height);
+  if (kind !== 'video' || rules.video === undefined || durationMs === undefined) return [];
+  const { minSeconds = 0, maxSeconds = Infinity } = rules.video;
+  const seconds = durationMs / 1000;
+  if (seconds < minSeconds) return [`The video is too short for ${name}: ${Math.round(seconds)} s, at least ${minSeconds} s.`];
+  if (seconds > maxSeconds) return [`The video is too long for ${name}: ${Math.round(seconds)} s, at most ${maxSeconds} s.`];
+  return [];
+}
+
+function imageProblems(rule: ImageRule, name: string, width: number, height: number): string[] {
+  const { minWidth = 0, maxWidth = Infinity, minAspect = 0, maxAspect = Infinity } = rule;
+  if (width < minWidth) return [`The image is too narrow for ${name}: ${width} pixels, at least ${minWidth}.`];
+  if (width > maxWidth) return [`The image is too wide for ${name}: ${width} pixels, at most ${maxWidth}.`];
+  const aspect = width / height;
+  if (aspect < minAspect || aspect > maxAspect) return [`The image has the wrong shape for ${name}: width to height is ${aspect.toFixed(2)}, it must be ${minAspect.toFixed(2)} to ${maxAspect.toFixed(2)}.`];
+  return [];
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
 function textProblems(platform: Platform, { text, media }: CheckableContent): string[] {

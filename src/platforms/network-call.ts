@@ -55,6 +55,16 @@ export function readAnswer<T>(call: Pick<NetworkCall, 'network' | 'effect'>, sch
   return parsed.data;
 }
 
+/**
+ * Calls and reads in one: what most calls need.
+ * @param failure how the network's refusals (4xx) are to be taken
+ */
+export async function ask<T>(io: PlatformIo, call: NetworkCall, schema: ZodType<T>, failure: (answer: NetworkAnswer, io: PlatformIo) => PlatformFailure): Promise<T> {
+  const answer = await callNetwork(io, call);
+  if (answer.status >= 400) throw failure(answer, io);
+  return readAnswer(call, schema, answer);
+}
+
 /** When the network says that it takes requests again; undefined when it doesn't say. */
 export function retryAtOf(headers: Record<string, string>, now: Date): Date | undefined {
   const after = headers['retry-after'];
@@ -76,7 +86,7 @@ async function send(io: PlatformIo, call: NetworkCall): Promise<{ status: number
     params: call.query,
     data: call.body,
     timeout: call.timeoutMs,
-    repeatable: call.effect === 'read',
+    repeatable: call.method === 'GET',
     headers: { accept: 'application/json', ...(call.token === undefined ? {} : { authorization: `Bearer ${call.token}` }), ...call.headers },
     responseType: 'text',
     transformResponse: (data: unknown) => data,

@@ -12,7 +12,11 @@ const tokenAnswer = z.object({
   expires_in: z.coerce.number().positive().optional(),
 }).loose();
 
-const tokenError = z.object({ error: z.string(), error_description: z.string().optional() });
+/** RFC 6749; Meta's Graph API has an object instead, Instagram and Pinterest fields of their own. */
+const tokenError = z.object({
+  error: z.union([z.string(), z.object({ message: z.string().optional(), code: z.number().optional() })]).optional(),
+  error_description: z.string().optional(), error_message: z.string().optional(), message: z.string().optional(),
+});
 
 export interface Tokens {
   accessToken: string;
@@ -25,6 +29,8 @@ export interface Tokens {
 export interface TokenRequest {
   network: string;
   url: string;
+  /** GET sends the form as the query, as Meta's networks want it. */
+  method?: 'GET' | 'POST';
   form: Record<string, string>;
   headers?: Record<string, string>;
 }
@@ -36,16 +42,17 @@ export interface TokenRequest {
  */
 export async function requestTokens(io: PlatformIo, request: TokenRequest): Promise<Tokens> {
   const call = { network: request.network, effect: 'read' } as const;
+  const { method = 'POST', form } = request;
   const answer = await callNetwork(io, {
-    ...call, method: 'POST', url: request.url, timeoutMs: 20_000,
-    headers: { 'content-type': 'application/x-www-form-urlencoded', ...request.headers },
-    body: new URLSearchParams(request.form).toString(),
+    ...call, method, url: request.url, timeoutMs: 20_000,
+    headers: { ...(method === 'POST' ? { 'content-type': 'application/x-www-form-urlencoded' } : {}), ...request.headers },
+    ...(method === 'POST' ? { body: new URLSearchParams(form).toString() } : { query: form }),
   });
-  // TikTok answers errors with 200 and an `error` field.
-  const refused = tokenError.safeParse(answer.body);
   if (answer.status === 429) throw tooManyTokenRequests(request.network, retryAtOf(answer.headers, io.now()));
-  if (refused.success) throw refusal(request, answer.status, refused.data);
-  // A refusal that is not OAuth's own (a proxy's page, a firewall) says nothing about the tokens.
+  const refused = tokenError.safeParse(answer.body).data;
+  // TikTok, Reddit and Slack answer errors with 200 and an `error` field.
+  if (refused !== undefined && (answer.status === 400 || answer.status === 401 || refused.error !== undefined)) throw refusal(request, answer.status, refused);
+  // A refusal that is not the token endpoint's own (a proxy's page, a firewall) says nothing about the tokens.
   if (answer.status >= 400) throw unreachable(request.network, { status: answer.status, details: `HTTP ${answer.status} from the token endpoint` });
   const { access_token, refresh_token, expires_in, ...rest } = readAnswer(call, tokenAnswer, answer);
   return {
@@ -56,10 +63,16 @@ export async function requestTokens(io: PlatformIo, request: TokenRequest): Prom
   };
 }
 
-function refusal(request: TokenRequest, status: number, error: z.infer<typeof tokenError>): PlatformFailure {
-  const details = error.error_description === undefined ? error.error : `${error.error}: ${error.error_description}`;
+function refusal(request: TokenRequest, status: number, answer: z.infer<typeof tokenError>): PlatformFailure {
+  const { error } = answer;
+  const graph = typeof error === 'object' ? error : undefined;
+  const name = typeof error === 'string' ? error : undefined;
+  const words = answer.error_description ?? answer.error_message ?? graph?.message ?? answer.message;
+  const details = [name, words].filter((part) => part !== undefined).join(': ') || `HTTP ${status}`;
+  // Meta: 1 and 2 are passing faults, 4 is a rate limit.
+  if (graph?.code === 1 || graph?.code === 2 || graph?.code === 4) return unreachable(request.network, { status, details });
   // Wrong app credentials are the operator's mistake: the channel is not to be blamed and its tokens stay good.
-  if (error.error === 'invalid_client' || error.error === 'unauthorized_client') {
+  if (name === 'invalid_client' || name === 'unauthorized_client' || name === 'bad_client_secret' || graph?.code === 101) {
     return new PlatformFailure('rejected', `${request.network} doesn't accept the app's client id or secret. Ask the operator of this Signpost to check them.`, {
       code: ErrorCode.platformRejected, status, details,
     });

@@ -1,5 +1,6 @@
 /** The contract of a platform adapter: facts as data, a few functions, typed failures. Adapters see nothing of Signpost but this. */
 import type { AxiosInstance } from 'axios';
+import type { ZodType } from 'zod';
 import type { Logger } from '../lib/logger.js';
 
 /** What an adapter may use. `baseUrls` are the network's addresses, the simulator's ones for a simulated channel. */
@@ -60,6 +61,16 @@ export interface MediaItem {
   url: string;
   kind: MediaKind;
   altText?: string;
+  /** What is known of the file itself, once it was looked at. */
+  facts?: MediaFacts;
+}
+
+export interface MediaFacts {
+  contentType?: string;
+  bytes?: number;
+  width?: number;
+  height?: number;
+  durationMs?: number;
 }
 
 /** What is to be published on one channel. */
@@ -113,7 +124,7 @@ export class PlatformFailure extends Error {
 }
 
 /** How a platform counts text; `text-length.ts` implements each rule. */
-export type CountingRule = 'graphemes' | 'weighted' | 'characters' | 'utf16' | 'bytes';
+export type CountingRule = 'graphemes' | 'weighted' | 'characters' | 'utf16' | 'bytes' | 'mastodon' | 'threads';
 
 /** A platform's published limits; used by the page, the API and the publisher through `check-content.ts`. */
 export interface PlatformLimits {
@@ -128,7 +139,32 @@ export interface PlatformLimits {
     mixed: boolean;
     /** At least one of this kind is needed, e.g. tiktok: `video`. */
     requires?: MediaKind;
+    /** Checked as far as a file's facts are known. */
+    image?: ImageRule;
+    video?: VideoRule;
+    document?: FileRule;
   };
+  /** What the network takes from one account; respected before a call. */
+  publish?: { max: number; windowMs: number }[];
+}
+
+export interface FileRule {
+  maxBytes?: number;
+  /** MIME types; left out: any. */
+  types?: string[];
+}
+
+export interface ImageRule extends FileRule {
+  minWidth?: number;
+  maxWidth?: number;
+  /** Width divided by height. */
+  minAspect?: number;
+  maxAspect?: number;
+}
+
+export interface VideoRule extends FileRule {
+  minSeconds?: number;
+  maxSeconds?: number;
 }
 
 export interface OAuth {
@@ -169,6 +205,8 @@ export interface Platform {
   urls: PlatformUrls;
   /** Name of the option object in the API, e.g. `blueSkyOptions`; null when it has none. */
   optionsKey: string | null;
+  /** Reads the option object; unknown keys are left alone, as clients send more than we know. */
+  options?: ZodType;
   limits: PlatformLimits;
   /** Longest a publish call may take, in ms; leases outlast it. */
   publishTimeoutMs: number;
@@ -179,6 +217,8 @@ export interface Platform {
   lookUp?: LookUp;
   /** Takes a published post down at the network. Absent where the network can't. */
   remove?: { remove(remoteId: string, credentials: Credentials, io: PlatformIo): Promise<void> };
+  /** Adds to what was published, as the network's reply; the item's own idempotency key goes with it. */
+  thread?: { reply(content: PlatformContent, after: { rootId: string; parentId: string }, credentials: Credentials, io: PlatformIo): Promise<PublishResult> };
   comment?: { comment(remoteId: string, text: string, credentials: Credentials, io: PlatformIo): Promise<PublishResult> };
   metrics?: { metrics(remoteId: string, credentials: Credentials, io: PlatformIo): Promise<Record<string, number>> };
 }

@@ -22,6 +22,17 @@ const count: Record<CountingRule, (text: string) => number> = {
   },
   utf16: (text) => text.length,
   bytes: (text) => Buffer.byteLength(text),
+  // A link counts as 23, of @user@domain only @user: https://docs.joinmastodon.org/user/posting/
+  mastodon: (text) => {
+    const shortened = text.replace(/https?:\/\/\S+/g, 'x'.repeat(23)).replace(/@([\w.-]+)@[\w.-]+\w/g, '@$1');
+    return count.graphemes(shortened);
+  },
+  // Emoji count as their UTF-8 bytes: https://developers.facebook.com/docs/threads/posts
+  threads: (text) => {
+    let n = 0;
+    for (const { segment } of segmenter.segment(text)) n += /\p{Extended_Pictographic}|\p{Regional_Indicator}/u.test(segment) ? Buffer.byteLength(segment) : Array.from(segment).length;
+    return n;
+  },
 };
 
 /** @returns the length in the rule's own unit. */
@@ -36,4 +47,6 @@ export const unitName: Record<CountingRule, string> = {
   characters: 'characters',
   utf16: 'characters',
   bytes: 'bytes',
+  mastodon: 'characters (links count as 23)',
+  threads: 'characters (emoji count as up to 4 and more)',
 };

@@ -1,4 +1,4 @@
 /** The shared contract on bluesky. */
 import { testPlatform } from './contract.js';
 
-testPlatform('bluesky');
+testPlatform('bluesky', { handle: 'ada.bsky.social' });

@@ -110,10 +110,10 @@ export async function connect(platform: Platform, io: PlatformIo, handle: string
 let made = 0;
 
 /** Content that the platform takes. */
-export function contentFor(platform: Platform, text = `Hello number ${++made}`): PlatformContent {
+export function contentFor(platform: Platform, text = `Hello number ${++made}`, options: Record<string, unknown> = {}): PlatformContent {
   const { requires, min, kinds } = platform.limits.media;
   const kind = requires ?? kinds[0] ?? 'image';
   const url = `https://media.example.com/${kind === 'video' ? 'clip.mp4' : 'photo.jpg'}`;
   const media = requires !== undefined || min > 0 ? Array.from({ length: Math.max(min, 1) }, () => ({ url, kind })) : [];
-  return { text, media, options: {}, idempotencyKey: randomBytes(8).toString('hex'), scheduledAt: new Date() };
+  return { text, media, options, idempotencyKey: randomBytes(8).toString('hex'), scheduledAt: new Date() };
 }

@@ -21,7 +21,7 @@ const ruleSchema = z.object({
   options: z.record(z.string(), z.coerce.string()).default({}),
   network: z.string().nullable().default(null),
   handle: z.string().nullable().default(null),
-  act: z.enum(['publish', 'poll', 'look-up', 'refresh', 'remove', 'upload', 'read']).default('publish'),
+  act: z.enum(['prepare', 'publish', 'poll', 'look-up', 'refresh', 'remove', 'upload', 'read']).default('publish'),
   times: z.int().positive().nullable().default(null),
   probability: z.number().min(0).max(1).default(1),
   seed: z.int().default(1),

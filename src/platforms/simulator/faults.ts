@@ -23,6 +23,7 @@ export const faultKinds = {
   localized: "refuses the post with a message in another language",
   stuck: 'accepts it and processes for ever',
   'processing-fails': 'accepts it, then its processing fails',
+  expires: 'accepts it; what was prepared expires before it is published, on networks that prepare first',
   late: 'accepts it; it becomes public `ms` later (default 120000)',
 } as const;
 
@@ -71,8 +72,9 @@ export function createFaults(world: World): Faults {
 
   function fromMarkers(request: FaultRequest): Fault | null {
     for (const fault of markersIn(request.text)) {
-      if ((fault.options['on'] ?? 'publish') !== request.act) continue;
-      const key = `marker ${request.network} ${request.accountId} ${digest(`${request.text} ${fault.kind} ${request.act}`)}`;
+      const acts = fault.options['on'] === undefined ? defaultActs(fault.kind) : [fault.options['on']];
+      if (!acts.includes(request.act)) continue;
+      const key = `marker ${request.network} ${request.accountId} ${digest(`${request.text} ${fault.kind}`)}`;
       const times = fault.options['times'] === 'always' ? Infinity : Number(fault.options['times'] ?? 1);
       if (world.fired(key) >= times) continue;
       world.fire(key);
@@ -124,6 +126,11 @@ export function markersIn(text: string): Fault[] {
     const options = Object.fromEntries([...match[2]!.matchAll(/([a-z]+)=([\w.-]+)/gi)].map((pair) => [pair[1]!.toLowerCase(), pair[2]!]));
     return [{ kind, options }];
   });
+}
+
+/** Where a marker strikes when it doesn't say: what happens while processing begins with the preparation, on networks that have one. */
+function defaultActs(kind: FaultKind): string[] {
+  return kind === 'stuck' || kind === 'processing-fails' || kind === 'late' || kind === 'expires' ? ['prepare', 'publish'] : ['publish'];
 }
 
 export function isFaultKind(kind: string): kind is FaultKind {

@@ -12,6 +12,7 @@ interface Deps {
   now(): number;
   faults: Faults;
   log: Logger;
+  publicUrl(): string;
 }
 
 const NOBODY: SimulatedAccount = { network: '', id: '', handle: '', displayName: '', createdAt: 0 };
@@ -30,7 +31,7 @@ export function networkApi(network: SimulatedNetwork, deps: Deps): Router {
 
 function serve(network: SimulatedNetwork, route: SimulatedRoute, meter: Meter, deps: Deps): RequestHandler {
   return async (req, res) => {
-    const call = readCall(req, deps);
+    const call = readCall(network, req, deps);
     if (call === null) return send(res, network.refusals.refused('The body is not valid JSON.'));
     const account = route.open === true ? accountOfGrant(network, route, call) : accountOfToken(network, call);
     if (account === null) return send(res, network.refusals.signedOut());
@@ -52,7 +53,7 @@ async function answer(network: SimulatedNetwork, route: SimulatedRoute, call: Si
     const tooMany = network.refusals.tooMany(Math.ceil((usage.resetAt - call.now) / 1000), call.now);
     return send(res, { ...tooMany, headers: { ...usage.headers, ...tooMany.headers } });
   }
-  if (fault?.kind === 'stuck' || fault?.kind === 'processing-fails' || fault?.kind === 'late') call.effect = fault.kind;
+  if (fault?.kind === 'stuck' || fault?.kind === 'processing-fails' || fault?.kind === 'late' || fault?.kind === 'expires') call.effect = fault.kind;
   if (call.effect === 'late') call.settings = { ...call.settings, processingMs: Number(fault?.options['ms'] ?? 120_000) };
   const answered = route.handle(call);
   const accepted = answered.status < 400;
@@ -91,12 +92,15 @@ function refusalOf(network: SimulatedNetwork, fault: Fault, call: SimulatedCall)
 const HTML_ERROR = '<!doctype html><html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1><p>simulated</p></body></html>';
 
 /** @returns null when the body is not what its content type says */
-function readCall(req: Request, { world, settings, now }: Deps): SimulatedCall | null {
+function readCall(network: SimulatedNetwork, req: Request, { world, settings, now, publicUrl }: Deps): SimulatedCall | null {
   const raw = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
   const body = parseBody(raw, req.get('content-type') ?? '');
   if (body === null) return null;
   const strings = (from: object): Record<string, string> => Object.fromEntries(Object.entries(from).flatMap(([key, value]) => (typeof value === 'string' ? [[key, value]] : [])));
-  return { params: strings(req.params), query: strings(req.query), body, raw, headers: strings(req.headers), account: NOBODY, world, now: now(), settings, effect: null };
+  return {
+    params: strings(req.params), query: strings(req.query), body, raw, headers: strings(req.headers), account: NOBODY, world, now: now(), settings, effect: null,
+    apiUrl: `${req.protocol}://${req.get('host') ?? ''}/${network.id}/api`, webUrl: `${publicUrl()}/${network.id}/web`,
+  };
 }
 
 function parseBody(raw: Buffer, contentType: string): Record<string, unknown> | null {
@@ -124,8 +128,8 @@ function accountOfGrant(network: SimulatedNetwork, route: SimulatedRoute, call: 
 }
 
 function bearerOf(call: SimulatedCall): string {
-  const [scheme, token] = (call.headers['authorization'] ?? '').split(' ');
-  return scheme === 'Bearer' || scheme === 'DPoP' ? (token ?? '') : '';
+  const [scheme = '', token = ''] = (call.headers['authorization'] ?? '').split(' ');
+  return /^bearer$/i.test(scheme) ? token : '';
 }
 
 function send(res: Response, { status, body, headers }: SimulatedAnswer): void {

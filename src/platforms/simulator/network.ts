@@ -2,7 +2,7 @@
 import type { SimulatedAccount, SimulatedGrant, SimulatedPost, World } from './world.js';
 
 /** What a route is about; faults are aimed at one of these. */
-export type Act = 'publish' | 'poll' | 'look-up' | 'refresh' | 'remove' | 'upload' | 'read';
+export type Act = 'prepare' | 'publish' | 'poll' | 'look-up' | 'refresh' | 'remove' | 'upload' | 'read';
 
 export interface SimulatedAnswer {
   status: number;
@@ -24,7 +24,11 @@ export interface SimulatedCall {
   now: number;
   settings: SimulatorSettings;
   /** A fault that changes what happens after acceptance. */
-  effect: 'stuck' | 'processing-fails' | 'late' | null;
+  effect: 'stuck' | 'processing-fails' | 'late' | 'expires' | null;
+  /** Address of this network's API as the caller wrote it, for answers that contain further addresses. */
+  apiUrl: string;
+  /** Address of this network's public pages, as browsers reach it. */
+  webUrl: string;
 }
 
 export interface SimulatedRoute {
@@ -65,6 +69,8 @@ export interface SimulatedNetwork {
   permissions: string[];
   /** Paths below `/<network>/web`, with `:handle` and `:id`. */
   pages: { profile: string; post: string };
+  /** Life of its access tokens; left out: as the settings say. */
+  accessTokenMs?: number;
   /** The same handle always gets the same id. */
   accountId(handle: string): string;
   token: {

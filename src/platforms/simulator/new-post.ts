@@ -18,11 +18,11 @@ interface Fields {
 /** Journals the post and returns it. */
 export function acceptPost({ world, account, now, settings, effect }: SimulatedCall, fields: Fields): SimulatedPost {
   const doneAt = now + (fields.handle === undefined && effect !== 'late' ? 0 : settings.processingMs);
-  const isDoomed = effect === 'stuck' || effect === 'processing-fails';
+  const isDoomed = fields.handle !== undefined && (effect === 'stuck' || effect === 'processing-fails');
   const post: SimulatedPost = {
     network: fields.network, id: fields.id, accountId: account.id, text: fields.text, media: fields.media, acceptedAt: now,
-    publicAt: isDoomed ? null : doneAt, failsAt: effect === 'processing-fails' ? doneAt : null,
-    failReason: effect === 'processing-fails' ? (fields.failReason ?? 'internal') : null,
+    publicAt: isDoomed ? null : doneAt, failsAt: isDoomed && effect === 'processing-fails' ? doneAt : null,
+    failReason: isDoomed && effect === 'processing-fails' ? (fields.failReason ?? 'internal') : null,
     deletedAt: null, handle: fields.handle ?? null, parentId: fields.parentId ?? null, extra: fields.extra ?? {},
   };
   world.put('post', post);

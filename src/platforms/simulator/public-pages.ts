@@ -15,9 +15,10 @@ export function publicPages(network: SimulatedNetwork, { world, now }: Deps): Ro
   const router = Router();
   router.get('/', (_req, res) => sendPage(res, 'network', { title: `${network.name} (simulated)`, network, accounts: world.accounts(network.id), profileUrl: (account: SimulatedAccount) => profileUrl(network, account) }));
   router.get(network.pages.post, (req, res) => {
-    const account = world.accountByHandle(network.id, String(req.params['handle']));
     const post = world.find('post', network.id, String(req.params['id']));
-    if (account === undefined || post === undefined || post.accountId !== account.id || !isPublic(post, now())) return missing(network, res, 'post');
+    const account = post === undefined ? undefined : world.find('account', network.id, post.accountId);
+    const named = (req.params as { handle?: string }).handle;
+    if (account === undefined || post === undefined || (named !== undefined && named !== account.handle) || !isPublic(post, now())) return missing(network, res, 'post');
     sendPage(res, 'post', { title: `${account.displayName} at ${network.name}`, network, account, post, view: viewOf(network, account, post), profileUrl: profileUrl(network, account) });
   });
   router.get(network.pages.profile, (req, res) => {

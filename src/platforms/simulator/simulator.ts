@@ -59,7 +59,7 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   app.use((_req, res) => sendPage(res, 'problem', { title: 'Nothing here', message: 'This simulated page does not exist.' }, { status: 404 }));
 
   function mountNetwork(to: Express, network: SimulatedNetwork): void {
-    const deps = { world, settings, now, faults, log: options.log };
+    const deps = { world, settings, now, faults, log: options.log, publicUrl: () => publicUrl };
     const form = express.urlencoded({ extended: false, limit: '20kb' });
     to.get(`/${network.id}/web${network.consent.path}`, (req, res) => showConsent(network, deps, req, res));
     to.post(`/${network.id}/web${network.consent.path}`, form, (req, res) => decideConsent(network, deps, req, res));

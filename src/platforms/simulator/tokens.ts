@@ -4,6 +4,13 @@ import type { SimulatedAnswer, SimulatedCall, SimulatedNetwork } from './network
 import { textField } from './network.js';
 import type { SimulatedCode, SimulatedGrant } from './world.js';
 
+/** New tokens for a grant, in place of its old ones. */
+export function renewGrant(network: SimulatedNetwork, call: SimulatedCall, grant: SimulatedGrant): SimulatedGrant {
+  const next = newGrant(network.id, grant.accountId, grant.id, call.now + lifeOf(network, call));
+  call.world.put('grant', next);
+  return next;
+}
+
 /** Answers `grant_type=authorization_code` and `refresh_token` (RFC 6749, RFC 7636). */
 export function answerTokenRequest(network: SimulatedNetwork, call: SimulatedCall): SimulatedAnswer {
   const type = textField(call.body, 'grant_type');
@@ -25,7 +32,7 @@ function exchange(network: SimulatedNetwork, call: SimulatedCall): SimulatedAnsw
   }
   const fault = codeProblem(network, code, call);
   if (fault !== null) return network.token.error('invalid_grant', fault);
-  const grant = newGrant(network.id, code.accountId, randomBytes(9).toString('base64url'), now + call.settings.accessTokenMs);
+  const grant = newGrant(network.id, code.accountId, randomBytes(9).toString('base64url'), now + lifeOf(network, call));
   world.put('code', { ...code, grantId: grant.id });
   world.put('grant', grant);
   return network.token.answer(grant, world.find('account', network.id, grant.accountId)!, now);
@@ -40,12 +47,16 @@ function codeProblem(network: SimulatedNetwork, code: SimulatedCode, { body, now
   return challenge === code.codeChallenge ? null : "The code_verifier doesn't match the code_challenge.";
 }
 
-function refresh(network: SimulatedNetwork, { world, body, now, settings }: SimulatedCall): SimulatedAnswer {
+function refresh(network: SimulatedNetwork, call: SimulatedCall): SimulatedAnswer {
+  const { world, body, now } = call;
   const grant = world.grantByRefreshToken(network.id, textField(body, 'refresh_token'));
   if (grant === undefined || grant.isRevoked) return network.token.error('invalid_grant', 'The refresh token is not known, was used before, or was revoked.');
-  const next = newGrant(network.id, grant.accountId, grant.id, now + settings.accessTokenMs);
-  world.put('grant', next);
+  const next = renewGrant(network, call, grant);
   return network.token.answer(next, world.find('account', network.id, next.accountId)!, now);
+}
+
+function lifeOf(network: SimulatedNetwork, { settings }: SimulatedCall): number {
+  return network.accessTokenMs ?? settings.accessTokenMs;
 }
 
 function newGrant(network: string, accountId: string, id: string, accessExpiresAt: number): SimulatedGrant {

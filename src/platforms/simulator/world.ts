@@ -63,6 +63,8 @@ export interface SimulatedUpload {
   source: string;
   contentType: string;
   bytes: number;
+  /** The network's own further fields. */
+  extra?: Record<string, unknown>;
 }
 
 interface Kinds {

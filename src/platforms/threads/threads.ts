@@ -1,0 +1,130 @@
+/** Threads: 500 characters (emoji by their bytes), text alone or with media, prepared in containers like Instagram. */
+import { z } from 'zod';
+import { ask } from '../network-call.js';
+import { createContainer, findByText, preparing, publishWhenReady, type ContainerApi } from '../meta-graph/containers.js';
+import { graphFailure } from '../meta-graph/graph-failures.js';
+import { requestTokens } from '../oauth-tokens.js';
+import type { CredentialGrant, Credentials, MediaItem, Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
+
+const NAME = 'Threads';
+const VERSION = 'v1.0';
+const TIMEOUT_MS = 30_000;
+
+const credentialsSchema = z.object({ accessToken: z.string(), userId: z.string(), username: z.string() });
+const me = z.object({ id: z.string(), username: z.string(), name: z.string().optional(), threads_profile_picture_url: z.string().optional() });
+
+/** `threadsOptions` as clients send them. */
+const threadsOptions = z.object({
+  thread: z.boolean().optional(),
+  threadNumber: z.boolean().optional(),
+  mediaUrls: z.array(z.string().nullable()).optional(),
+  allowCountries: z.array(z.string().length(2, 'Use two-letter country codes.')).optional(),
+}).loose();
+
+export const threads = {
+  id: 'threads',
+  name: NAME,
+  icon: 'threads',
+  urls: { api: 'https://graph.threads.net', auth: 'https://graph.threads.net', consent: 'https://threads.net', web: 'https://www.threads.net' },
+  optionsKey: 'threadsOptions',
+  options: threadsOptions,
+  limits: {
+    text: { max: 500, counting: 'threads', required: false },
+    media: {
+      min: 0, max: 20, kinds: ['image', 'video'], maxVideos: 20, mixed: true,
+      image: { maxBytes: 8_000_000, types: ['image/jpeg', 'image/png'], minWidth: 320, minAspect: 0.1, maxAspect: 10 },
+      video: { maxBytes: 1_000_000_000, types: ['video/mp4', 'video/quicktime'], maxSeconds: 300 },
+    },
+    publish: [{ max: 250, windowMs: 24 * 3600_000 }],
+  },
+  publishTimeoutMs: 60_000,
+
+  async verify(credentials, io) {
+    const user = await readMe(io, credentialsSchema.parse(credentials).accessToken);
+    return { remoteId: user.id, username: user.username, displayName: user.name ?? user.username, profileUrl: `${io.baseUrls.web}/@${user.username}`, avatarUrl: user.threads_profile_picture_url ?? null };
+  },
+
+  publish: (content, credentials, io) => prepare(content, {}, credentials, io),
+
+  processing: {
+    poll: (handle, credentials, io) => publishWhenReady(apiFor(credentials, io), handle, io),
+    giveUpAfterMs: 24 * 3600_000,
+    announces: 'published',
+  },
+
+  thread: {
+    reply: (content, { parentId }, credentials, io) => prepare(content, { reply_to_id: parentId }, credentials, io),
+  },
+
+  oauth: {
+    authorizeUrl({ state, redirectUri }, io) {
+      const query = new URLSearchParams({ client_id: io.app.clientId, redirect_uri: redirectUri, scope: 'threads_basic,threads_content_publish,threads_delete', response_type: 'code', state });
+      return `${io.baseUrls.consent}/oauth/authorize?${query.toString()}`;
+    },
+    async exchange({ code, redirectUri }, io) {
+      const short = await requestTokens(io, {
+        network: NAME, url: `${io.baseUrls.auth}/oauth/access_token`,
+        form: { client_id: io.app.clientId, client_secret: io.app.clientSecret, grant_type: 'authorization_code', redirect_uri: redirectUri, code },
+      });
+      const long = await requestTokens(io, {
+        network: NAME, method: 'GET', url: `${io.baseUrls.auth}/access_token`, form: { grant_type: 'th_exchange_token', client_secret: io.app.clientSecret, access_token: short.accessToken },
+      });
+      const user = await readMe(io, long.accessToken);
+      return grant(long.accessToken, long.expiresAt, { userId: user.id, username: user.username });
+    },
+    async refresh(credentials, io) {
+      const mine = credentialsSchema.parse(credentials);
+      const tokens = await requestTokens(io, { network: NAME, method: 'GET', url: `${io.baseUrls.auth}/refresh_access_token`, form: { grant_type: 'th_refresh_token', access_token: mine.accessToken } });
+      return grant(tokens.accessToken, tokens.expiresAt, mine);
+    },
+  },
+
+  lookUp: {
+    find: (content, since, credentials, io) => findByText(apiFor(credentials, io), content.text, since, io),
+  },
+
+  remove: {
+    async remove(remoteId, credentials, io) {
+      const { accessToken } = credentialsSchema.parse(credentials);
+      await ask(io, {
+        network: NAME, effect: 'read', method: 'DELETE', url: `${io.baseUrls.api}/${VERSION}/${encodeURIComponent(remoteId)}`, timeoutMs: TIMEOUT_MS, token: accessToken,
+      }, z.unknown(), graphFailure(NAME, 'read'));
+    },
+  },
+} satisfies Platform;
+
+async function prepare(content: PlatformContent, more: Record<string, string>, credentials: Credentials, io: PlatformIo): Promise<PublishResult> {
+  const api = apiFor(credentials, io);
+  const { allowCountries } = threadsOptions.parse(content.options);
+  const common = { text: content.text, ...more, ...(allowCountries === undefined ? {} : { allowlisted_country_codes: allowCountries.join(',') }) };
+  const [first, ...others] = content.media;
+  let container: string;
+  if (first === undefined) container = await createContainer(api, { media_type: 'TEXT', ...common }, io);
+  else if (others.length === 0) container = await createContainer(api, { ...mediaFields(first), ...common }, io);
+  else {
+    const children: string[] = [];
+    for (const item of content.media) children.push(await createContainer(api, { ...mediaFields(item), is_carousel_item: 'true' }, io));
+    container = await createContainer(api, { media_type: 'CAROUSEL', children: children.join(','), ...common }, io);
+  }
+  return preparing(container, content.text, content.media.some((item) => item.kind === 'video'), io);
+}
+
+function mediaFields(item: MediaItem): Record<string, string> {
+  const altText: Record<string, string> = item.altText === undefined ? {} : { alt_text: item.altText };
+  return item.kind === 'video' ? { media_type: 'VIDEO', video_url: item.url, ...altText } : { media_type: 'IMAGE', image_url: item.url, ...altText };
+}
+
+function apiFor(credentials: Credentials, io: PlatformIo): ContainerApi {
+  const { userId, accessToken } = credentialsSchema.parse(credentials);
+  return { network: NAME, root: `${io.baseUrls.api}/${VERSION}`, userId, accessToken, createPath: 'threads', publishPath: 'threads_publish', statusField: 'status', textField: 'text' };
+}
+
+async function readMe(io: PlatformIo, token: string): Promise<z.infer<typeof me>> {
+  return ask(io, {
+    network: NAME, effect: 'read', method: 'GET', url: `${io.baseUrls.api}/${VERSION}/me`, query: { fields: 'id,username,name,threads_profile_picture_url' }, timeoutMs: TIMEOUT_MS, token,
+  }, me, graphFailure(NAME, 'read'));
+}
+
+function grant(accessToken: string, expiresAt: Date | null, { userId, username }: { userId: string; username: string }): CredentialGrant {
+  return { credentials: { accessToken, userId, username }, expiresAt };
+}

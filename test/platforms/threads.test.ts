@@ -1,0 +1,4 @@
+/** The shared contract on threads. */
+import { testPlatform } from './contract.js';
+
+testPlatform('threads', { prepares: true, keepsRetryTimeToItself: true });
