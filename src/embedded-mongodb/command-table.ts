@@ -8,6 +8,7 @@ import { count, distinct, explain, find, getMore, killCursors } from './commands
 import { collMod, create, createIndexes, drop, dropDatabase, dropIndexes, listCollections, listDatabases, listIndexes, renameCollection } from './commands-schema.js';
 import { buildInfo, cmdLineOpts, collStats, connectionStatus, dbStats, getLog, getParameter, hello, hostInfo, ok, serverStatus, startSession, whatsMyUri } from './commands-server.js';
 import { findAndModify, insert, remove, update } from './commands-write.js';
+import { isWritingStage } from './pipeline-output.js';
 import { validate } from './validate.js';
 import { wholeNumber } from './match-leaf.js';
 import type { Message } from './wire.js';
@@ -45,10 +46,16 @@ export async function runCommand(engine: Engine, message: Message, connectionId:
     checkEnvelope(body, db);
     const context: CommandContext = { ...engine, db, name, command: body, sequences, connectionId, deadline: deadlineOf(body) };
     if (entry.mode === 'at-once') return await entry.handler(context);
-    return await engine.executor.submit(entry.mode === 'write', true, () => entry.handler(context));
+    return await engine.executor.submit(entry.mode === 'write' || writesOutput(body), true, () => entry.handler(context));
   } catch (error) {
     return errorReply(error);
   }
+}
+
+/** An aggregation that ends in `$out` or `$merge` writes. */
+function writesOutput(body: Doc): boolean {
+  const last = Array.isArray(body['pipeline']) ? (body['pipeline'] as unknown[]).at(-1) : undefined;
+  return isObject(last) && isWritingStage(last);
 }
 
 function errorReply(error: unknown): Doc {

@@ -9,7 +9,8 @@ import { countMatches, firstBatch } from './commands-read.js';
 import { createRunner, type FindRunner, type Query } from './find-runner.js';
 import { compileFilter } from './match.js';
 import { wholeNumber } from './match-leaf.js';
-import { runPipeline } from './pipeline.js';
+import { compilePipeline, type PipelineScope } from './pipeline.js';
+import { isWritingStage, writeOutput } from './pipeline-output.js';
 import { choosePlan } from './plan.js';
 import { parseSort } from './sort.js';
 
@@ -107,9 +108,14 @@ function runStages(context: CommandContext, collection: Collection | undefined, 
     return found ? found.bytes : found;
   }, batchSize, false);
   const input: Doc[] = [];
+  const scope: PipelineScope = { variables: { NOW: new Date(), ...matching.variables }, read: (name) => readAll(context, name) };
+  const last = split.rest.at(-1);
+  const writing = last && isWritingStage(last) ? split.rest.pop()! : null;
+  const run = compilePipeline(split.rest, scope);
   const finish = (): Doc | Promise<Doc> => {
-    const output = runPipeline(input, split.rest, { variables: matching.variables ?? {}, read: (name) => readAll(context, name) });
+    const output = run(input);
     let at = 0;
+    if (writing) return writeOutput(context, writing, output, ns);
     return firstBatch(context, ns, () => (at < output.length ? encode(output[at++]!) : null), batchSize, false);
   };
   const collected = context.executor.sliced(false, () => collectInput(context, runner, input));

@@ -10,7 +10,7 @@ import { compileExpression } from './expression.js';
 import { createRunner, projectBytes, type Found, type FindRunner } from './find-runner.js';
 import { compileFilter, truthy, type Matcher } from './match.js';
 import { wholeNumber } from './match-leaf.js';
-import { runPipeline } from './pipeline.js';
+import { compilePipeline } from './pipeline.js';
 import { choosePlan } from './plan.js';
 import { compileProjection } from './project.js';
 import { copyBytes, deleteRecord, insertRecord, readRecord, replaceRecord } from './records.js';
@@ -128,7 +128,8 @@ export function updatePipeline(stages: Doc[], variables: Doc): (doc: Doc) => Doc
     const name = Object.keys(stage)[0] ?? '';
     if (!UPDATE_STAGES.has(name)) throw new CommandError(72, `${name} is not allowed to be used within an update`);
   }
-  return (doc) => runPipeline([doc], stages, { variables, read: () => [] })[0] ?? {};
+  const run = compilePipeline(stages, { variables: { NOW: new Date(), ...variables }, read: () => [] });
+  return (doc) => run([doc])[0] ?? {};
 }
 
 export function update(context: CommandContext): Doc | Promise<Doc> {

@@ -1,45 +1,96 @@
-/** Aggregation expressions, evaluated by mingo on values that it knows. */
-import { Decimal128, Double } from 'bson';
-import { evalExpr } from 'mingo/core';
-import { Context } from 'mingo/core';
-import * as accumulators from 'mingo/operators/accumulator';
-import * as expressions from 'mingo/operators/expression';
-import * as stages from 'mingo/operators/pipeline';
-import * as queries from 'mingo/operators/query';
-import * as projections from 'mingo/operators/projection';
-import * as windows from 'mingo/operators/window';
+/** Compiles aggregation expressions: paths, variables, literals and operators; values keep their BSON types. */
 import type { Doc } from './bson-decode.js';
 import { isObject } from './bson-order.js';
 import { CommandError } from './command-error.js';
+import { SCOPED_OPERATORS } from './expression-scoped.js';
+import { mingoOperator } from './expression-mingo.js';
+import { VALUE_OPERATORS } from './expression-values.js';
 import { truthy } from './match.js';
+import { readExpressionPath } from './path-walk.js';
 
-export const MINGO_CONTEXT = Context.init({ accumulator: accumulators, expression: expressions, pipeline: stages, query: queries, projection: projections, window: windows } as never);
-
-/** A value in the form mingo computes with. */
-export function toMingo(value: unknown): unknown {
-  if (typeof value === 'bigint') return Number(value);
-  if (value === null || typeof value !== 'object') return value;
-  if (value instanceof Double) return value.value;
-  if (value instanceof Decimal128) return Number(value.toString());
-  if (Array.isArray(value)) return value.map(toMingo);
-  if (!isObject(value)) return value;
-  const copy: Doc = {};
-  for (const name in value) copy[name] = toMingo(value[name]);
-  return copy;
+/** What an expression is evaluated on: the document and the variables in sight. */
+export interface Frame {
+  root: unknown;
+  variables: Doc;
 }
 
-export function compileExpression(expression: unknown, variables: Doc = {}): (doc: Doc) => unknown {
-  const plain = toMingo(expression);
-  const options = { context: MINGO_CONTEXT, variables: toMingo(variables) as Doc } as never;
-  return (doc) => {
-    try {
-      return evalExpr(toMingo(doc) as never, plain as never, options) as unknown;
-    } catch (error) {
-      throw new CommandError(2, (error as Error).message);
+export type Evaluate = (frame: Frame) => unknown;
+export type Compile = (expression: unknown) => Evaluate;
+
+/** Compiles an expression. @throws CommandError when it is not valid */
+export const compile: Compile = (expression) => {
+  if (typeof expression === 'string' && expression.startsWith('$')) return compilePath(expression);
+  if (Array.isArray(expression)) {
+    const items = expression.map(compile);
+    return (frame) => items.map((item) => item(frame) ?? null);
+  }
+  if (!isObject(expression)) return () => expression;
+  const names = Object.keys(expression);
+  if (!names.some((name) => name.startsWith('$'))) return compileObject(expression);
+  if (names.length > 1) throw new CommandError(15983, 'an object representing an expression must have exactly one field');
+  return compileOperator(names[0]!, expression[names[0]!]);
+};
+
+function compileObject(expression: Doc): Evaluate {
+  const fields = Object.entries(expression).map(([name, value]) => {
+    if (name.includes('.')) throw new CommandError(16412, `FieldPath field names may not contain '.'. Consider using $getField or $setField.`);
+    return [name, compile(value)] as const;
+  });
+  return (frame) => {
+    const doc: Doc = {};
+    for (const [name, evaluate] of fields) {
+      const value = evaluate(frame);
+      if (value !== undefined) doc[name] = value;
     }
+    return doc;
   };
 }
 
+function compilePath(text: string): Evaluate {
+  if (!text.startsWith('$$')) {
+    const parts = pathParts(text.slice(1));
+    return (frame) => readExpressionPath(frame.root, parts);
+  }
+  const [name, ...rest] = text.slice(2).split('.') as [string, ...string[]];
+  if (rest.includes('')) throw new CommandError(15998, 'FieldPath field names may not be empty strings.');
+  if (name === 'ROOT' || name === 'CURRENT') return (frame) => readExpressionPath(name === 'ROOT' ? (frame.variables['ROOT'] ?? frame.root) : frame.root, rest);
+  if (name === 'REMOVE') return () => undefined;
+  if (name === 'NOW') return (frame) => frame.variables['NOW'] ?? new Date();
+  if (/^[A-Z]/.test(name) && !['DESCEND', 'PRUNE', 'KEEP'].includes(name)) throw new CommandError(17276, `Use of undefined variable: ${name}`);
+  if (['DESCEND', 'PRUNE', 'KEEP'].includes(name)) return () => name;
+  return (frame) => {
+    if (!(name in frame.variables)) throw new CommandError(17276, `Use of undefined variable: ${name}`);
+    return readExpressionPath(frame.variables[name], rest);
+  };
+}
+
+function pathParts(path: string): string[] {
+  const parts = path.split('.');
+  if (parts.includes('')) throw new CommandError(parts.length === 1 ? 16872 : 15998, parts.length === 1 ? "'$' by itself is not a valid FieldPath" : 'FieldPath field names may not be empty strings.');
+  return parts;
+}
+
+function compileOperator(name: string, operand: unknown): Evaluate {
+  const scoped = SCOPED_OPERATORS[name];
+  if (scoped) return scoped(operand, compile);
+  const onValues = VALUE_OPERATORS[name];
+  if (onValues) {
+    const { min, max, run } = onValues;
+    const list = (Array.isArray(operand) ? operand : [operand]) as unknown[];
+    if (list.length < min || list.length > max) throw new CommandError(16020, `Expression ${name} takes ${min === max ? `exactly ${min}` : `at least ${min}`} arguments. ${list.length} were passed in.`);
+    const args = list.map(compile);
+    return (frame) => run(args.map((arg) => arg(frame)), name);
+  }
+  return mingoOperator(name, operand, compile);
+}
+
+/** An expression as a function of the document alone. */
+export function compileExpression(expression: unknown, variables: Doc = {}): (doc: Doc) => unknown {
+  const evaluate = compile(expression);
+  return (doc) => evaluate({ root: doc, variables: { ...variables, ROOT: doc } });
+}
+
+/** The operand of `$expr`. */
 export function compileCondition(expression: unknown, variables: Doc): (doc: Doc) => boolean {
   const value = compileExpression(expression, variables);
   return (doc) => truthy(value(doc));

@@ -24,13 +24,13 @@ interface Node {
 const newNode = (): Node => ({ children: new Map(), action: null });
 
 /** @throws CommandError when inclusion and exclusion are mixed or paths collide; null when everything is kept. */
-export function compileProjection(spec: Doc, expression: ExpressionValue, context: MatchContext = {}): Projection | null {
+export function compileProjection(spec: Doc, expression: ExpressionValue, context: MatchContext = {}, aggregation = false): Projection | null {
   const root = newNode();
   let including: boolean | null = null;
   let idAction: Action | null = null;
   let neutral = true;
   for (const [path, value] of leaves(spec)) {
-    const action = toAction(path, value, expression, context);
+    const action = toAction(path, value, expression, context, aggregation);
     if (path === '_id' && (action.kind === 'include' || action.kind === 'exclude')) {
       idAction = action;
       continue;
@@ -67,9 +67,9 @@ function* leaves(spec: Doc, prefix = ''): Generator<[string, unknown]> {
   }
 }
 
-function toAction(path: string, value: unknown, expression: ExpressionValue, context: MatchContext): Action {
+function toAction(path: string, value: unknown, expression: ExpressionValue, context: MatchContext, aggregation: boolean): Action {
   if (path === '' || path.split('.').includes('')) throw new CommandError(40353, 'FieldPath must not end with a \'.\' or be empty.');
-  if (path.endsWith('.$')) {
+  if (path.endsWith('.$') && !aggregation) {
     if (!truthy(value)) throw new CommandError(31395, 'positional projection cannot be used with exclusion');
     return { kind: 'positional' };
   }
@@ -77,6 +77,7 @@ function toAction(path: string, value: unknown, expression: ExpressionValue, con
   if (typeof value === 'boolean' || typeRank(value) === RANK.number) return { kind: truthy(value) ? 'include' : 'exclude' };
   if (isObject(value)) {
     if (Object.keys(value).length === 0) throw new CommandError(51270, `An empty sub-projection is not a valid value. Found empty object at path`);
+    if (aggregation) return { kind: 'compute', value: expression(value) };
     if ('$slice' in value && !isExpressionSlice(value['$slice'])) return sliceAction(value['$slice']);
     if ('$elemMatch' in value) return { kind: 'elemMatch', test: elemMatchTest([value['$elemMatch']][0], context) };
     if ('$meta' in value) throw new CommandError(238, '$meta projections are not supported by this server');
