@@ -41,6 +41,10 @@ export interface WebhooksDeps {
   /** Signpost's address as this process reaches it: the address that was bound. */
   localUrl(): string;
   loopbackOnly: boolean;
+  /** Ranges besides public addresses that may be called. */
+  allowCidrs?: readonly string[];
+  /** False: https only. */
+  allowHttp?: boolean;
   /** The profile's refId, for answers of the API. */
   refId(actor: Actor): Promise<string>;
   /** Smaller ones, for tests. */
@@ -70,7 +74,7 @@ const TIMEOUT_MS = 15_000;
 
 export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const { db, seal, clock, log, notifier, publicUrl } = deps;
-  const guard = createAddressGuard({ allowLoopback: deps.loopbackOnly });
+  const guard = createAddressGuard({ allowLoopback: deps.loopbackOnly, allowCidrs: deps.allowCidrs ?? [] });
   const http = createHttpClient({ guard, userAgent: deps.userAgent });
   // The inbox may live on an address that users must not call: it is called by this client, and nothing else is.
   const ownHttp = createHttpClient({ userAgent: deps.userAgent });
@@ -90,7 +94,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const events = createEventService({ events: createEventStore(db), endpoints: endpointStore, deliveries: deliveryStore, worker, clock, notifier, log });
   const endpoints = createEndpointService({
     endpoints: endpointStore, deliveries: deliveryStore, events, targets, seal, clock, notifier,
-    urls: { guard, loopbackOnly: deps.loopbackOnly, allowHttp: true, publicUrl },
+    urls: { guard, loopbackOnly: deps.loopbackOnly, allowHttp: deps.allowHttp ?? true, publicUrl },
   });
   const deliveries = createDeliveryService({ deliveries: deliveryStore, worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock });
   const inbox = createInboxService({ inboxes: createInboxStore(db), endpoints, publicUrl, notifier, clock });

@@ -120,7 +120,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
 
   // Webhooks
   const webhooks = composeWebhooks({
-    db, seal, clock, log, jobs, notifier, publicUrl, userAgent: USER_AGENT, loopbackOnly: config.loopbackOnly,
+    db, seal, clock, log, jobs, notifier, publicUrl, userAgent: USER_AGENT, loopbackOnly: config.loopbackOnly, allowCidrs: config.webhookAllowCidrs, allowHttp: config.webhookAllowHttp,
     localUrl: () => `http://${localHost(config.host)}:${boundPort(server) ?? config.port}`,
     refId: async (actor) => (await profiles.get(actor.profileId)).refId,
   });

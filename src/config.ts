@@ -17,6 +17,10 @@ const schema = z.object({
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be trace, debug, info, warn, error, fatal or silent').default('info'),
   SIMULATOR_PORT: port.optional(),
   SIMULATOR_PUBLIC_URL: httpUrl.optional(),
+  WEBHOOK_ALLOW_CIDRS: z.string().default('').transform((list) => list.split(',').map((part) => part.trim()).filter((part) => part !== '')).superRefine((cidrs, context) => {
+    for (const cidr of cidrs.filter((part) => !isCidr(part))) context.addIssue({ code: 'custom', message: `${cidr} is not a range such as 192.168.3.0/24` });
+  }),
+  WEBHOOK_ALLOW_HTTP: z.enum(['true', 'false'], 'must be true or false').default('true'),
   TRUST_PROXY: z.coerce.number('must be the number of proxies in front of Signpost').int().min(0).max(10).default(0),
 });
 
@@ -37,6 +41,10 @@ export interface Config {
   /** Null: the port after `port`, or any free one. */
   simulatorPort: number | null;
   simulatorPublicUrl: string | null;
+  /** Ranges, e.g. `192.168.3.0/24`, that webhooks may be sent to although they are not public. */
+  webhookAllowCidrs: string[];
+  /** False: webhooks go to https addresses only (and to loopback, where that is allowed). */
+  webhookAllowHttp: boolean;
   /** How many reverse proxies stand in front: their X-Forwarded-For entries are believed. */
   trustProxy: number;
   /** True while Signpost can be reached from this machine alone: sign-up is open, loopback webhooks are allowed. */
@@ -72,6 +80,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     logLevel: s.LOG_LEVEL,
     simulatorPort: s.SIMULATOR_PORT ?? null,
     simulatorPublicUrl: s.SIMULATOR_PUBLIC_URL ?? null,
+    webhookAllowCidrs: s.WEBHOOK_ALLOW_CIDRS,
+    webhookAllowHttp: s.WEBHOOK_ALLOW_HTTP === 'true',
     trustProxy: s.TRUST_PROXY,
     loopbackOnly: isLoopback(s.HOST) && (s.PUBLIC_URL === undefined || isLoopback(new URL(s.PUBLIC_URL).hostname)) && s.TRUST_PROXY === 0,
   };
@@ -80,4 +90,11 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
 function isLoopback(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, '');
   return bare === 'localhost' || bare === '::1' || (isIP(bare) === 4 && bare.startsWith('127.'));
+}
+
+/** Is this `address/bits`? What lies behind it is judged by the address guard. */
+function isCidr(text: string): boolean {
+  const [address = '', bits = '', ...rest] = text.split('/');
+  const family = isIP(address);
+  return family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128);
 }

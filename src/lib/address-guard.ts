@@ -102,14 +102,11 @@ export function createAddressGuard(options: AddressGuardOptions): AddressGuard {
   return { refusal, resolve, lookup, allowsNames: (options.allowCidrs ?? []).length > 0 };
 }
 
-/** @throws Error in plain words when this is not `address/bits` */
-export function assertCidr(cidr: string): void {
-  const [address, bits] = cidr.split('/');
+/** Is this `address/bits`? */
+function isCidr(cidr: string): boolean {
+  const [address, bits, ...rest] = cidr.split('/');
   const family = isIP(address ?? '');
-  const max = family === 4 ? 32 : 128;
-  if (family === 0 || bits === undefined || !/^\d{1,3}$/.test(bits) || Number(bits) > max) {
-    throw new Error(`${cidr} is not a range such as 192.168.3.0/24 or fd12:3456::/48`);
-  }
+  return family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(bits ?? '') && Number(bits) <= (family === 4 ? 32 : 128);
 }
 
 async function addressesOf(name: string, resolver: Resolver): Promise<{ address: string; family: 4 | 6 }[]> {
@@ -144,7 +141,7 @@ function familyOf(cidr: string): 4 | 6 {
 function listOf(cidrs: readonly string[]): BlockList {
   const list = new BlockList();
   for (const cidr of cidrs) {
-    assertCidr(cidr);
+    if (!isCidr(cidr)) throw new Error(`${cidr} is not a range such as 192.168.3.0/24 or fd12:3456::/48`);
     const [address, bits] = cidr.split('/');
     list.addSubnet(address!, Number(bits), familyOf(cidr) === 4 ? 'ipv4' : 'ipv6');
   }

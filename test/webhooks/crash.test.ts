@@ -83,6 +83,7 @@ describe('after a crash', () => {
       await rig.collection('webhook_deliveries').updateMany({}, { $set: { state: 'waiting', dueFor: endpointId, dueAt: rig.now() }, ...(i < 4 ? { $unset: { lease: '' } } : {}) });
     }
     await rig.collection('webhook_deliveries').updateMany({}, { $set: { state: 'sending' }, $unset: { dueFor: '', dueAt: '' } });
+    await rig.another();
     rig.advance(61_000);
     await rig.sweep();
     const [after] = await rig.all();
