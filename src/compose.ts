@@ -38,7 +38,7 @@ import { createNotifier } from './lib/notifier.js';
 import { createSeal } from './lib/seal.js';
 import { startProblem } from './lib/start-problem.js';
 import { deriveKey, keyFingerprint, loadSecretKey } from './lib/secret-key.js';
-import { simulatedNetworks } from './platforms/registry.js';
+import { findPlatform, simulatedNetworks } from './platforms/registry.js';
 import type { SimulatorSettings } from './platforms/simulator/network.js';
 import { startSimulator } from './platforms/simulator/simulator.js';
 import { postApi } from './posts/post-api.js';
@@ -184,6 +184,10 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
         hasEndpoint: webhooks.hasEndpoint,
         hasApiKey: async (actor) => (await apiKeys.list(actor)).length > 0,
         countPosts: (actor) => posts.count(actor),
+        upcoming: async (actor, limit) => (await posts.list(actor, { statuses: ['scheduled'], order: 'soonest', limit })).map((post) => ({
+          id: post.id, text: post.text, at: post.scheduledAt, platforms: post.publications.map(({ platform }) => findPlatform(platform)?.name ?? platform),
+        })),
+        signedOutChannels: async (actor) => (await channels.list(actor)).filter(({ state }) => state === 'signed-out').map(({ platform, username }) => `${findPlatform(platform)?.name ?? platform} @${username}`),
       }),
       accountPages({ accounts, authenticator }),
       apiKeyPages({ apiKeys, publicUrl }),

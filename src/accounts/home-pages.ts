@@ -12,16 +12,31 @@ export interface HomePagesDeps {
   hasApiKey(actor: Actor): Promise<boolean>;
   /** How many posts there are, by status; statuses without posts may be missing. */
   countPosts(actor: Actor): Promise<Record<string, number>>;
+  /** The scheduled posts that are due soonest, at most `limit`. */
+  upcoming(actor: Actor, limit: number): Promise<UpcomingPost[]>;
+  /** Names of channels that hold posts back until their owner connects them again. */
+  signedOutChannels(actor: Actor): Promise<string[]>;
 }
+
+export interface UpcomingPost {
+  id: string;
+  text: string;
+  at: Date;
+  /** Names of its platforms. */
+  platforms: string[];
+}
+
+const UPCOMING = 5;
 
 export function homePages(deps: HomePagesDeps): Router {
   const router = Router();
   router.get('/', async (req, res) => {
     const actor = actorOf(req);
-    const [hasChannel, hasPost, hasEndpoint, hasApiKey, counts] = await Promise.all([
-      deps.hasChannel(actor), deps.hasPost(actor), deps.hasEndpoint(actor), deps.hasApiKey(actor), deps.countPosts(actor),
+    const [hasChannel, hasPost, hasEndpoint, hasApiKey, counts, upcoming, signedOut] = await Promise.all([
+      deps.hasChannel(actor), deps.hasPost(actor), deps.hasEndpoint(actor), deps.hasApiKey(actor),
+      deps.countPosts(actor), deps.upcoming(actor, UPCOMING), deps.signedOutChannels(actor),
     ]);
-    render(res, 'home/home', { steps: checklist({ hasChannel, hasPost, hasEndpoint, hasApiKey }), counts, hasPost });
+    render(res, 'home/home', { steps: checklist({ hasChannel, hasPost, hasEndpoint, hasApiKey }), counts, hasPost, upcoming, signedOut });
   });
   return router;
 }

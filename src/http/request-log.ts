@@ -24,7 +24,8 @@ export function requestLog(log: Logger): RequestHandler {
 }
 
 function summary(req: IncomingMessage, res: ServerResponse): object {
-  return { method: req.method, path: pathOf(req), status: res.statusCode };
+  const { user } = req as IncomingMessage & { user?: { actor: { accountId: string } } };
+  return { method: req.method, path: pathOf(req), status: res.statusCode, accountId: user?.actor.accountId };
 }
 
 function pathOf(req: IncomingMessage): string {

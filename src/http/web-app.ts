@@ -6,7 +6,7 @@ import type { Authenticator } from 'passport';
 import { AppError } from '../lib/app-error.js';
 import type { Logger } from '../lib/logger.js';
 import { requireApiKey, requireUser } from './actor.js';
-import { assetFiles } from './assets.js';
+import { asset, assetFiles } from './assets.js';
 import { csrfTokens, refuseCrossSite, refuseForged } from './csrf.js';
 import { errorHandler } from './errors.js';
 import { health } from './health.js';
@@ -57,6 +57,7 @@ export function createWebApp(deps: WebAppDeps): Express {
   app.use(health(deps.ready));
   app.use(vendorFiles());
   app.use('/assets', assetFiles());
+  app.get('/favicon.ico', (_req, res) => res.redirect(301, asset('favicon.svg')));
   app.use(requestLog(deps.log));
   app.use(...deps.rawRouters, passThrough);
   app.use('/api', api(deps));

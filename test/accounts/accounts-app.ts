@@ -58,7 +58,7 @@ export async function startAccounts(options: { signup?: SignUpMode; loopbackOnly
     apiRouters: [Router().get('/who', (req, res) => void res.json(actorOf(req)))],
     publicPages: [visitorPages({ accounts, authenticator })],
     pages: [
-      homePages({ hasChannel: no, hasPost: no, hasEndpoint: no, hasApiKey: (actor) => apiKeys.hasAny(actor), countPosts: async () => ({}) }),
+      homePages({ hasChannel: no, hasPost: no, hasEndpoint: no, hasApiKey: (actor) => apiKeys.hasAny(actor), countPosts: async () => ({}), upcoming: async () => [], signedOutChannels: async () => [] }),
       accountPages({ accounts, authenticator }),
       apiKeyPages({ apiKeys, publicUrl: () => 'http://127.0.0.1:3000' }),
     ],
