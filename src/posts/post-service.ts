@@ -76,11 +76,13 @@ export interface PostService {
 
 /** Tries of one change against others who write the same post. */
 const CAS_TRIES = 8;
+const KEPT_REF_IDS = 10_000;
 
 type Step = { after: Post; requests: EventRequest[] } | null;
 
 export function createPostService(deps: PostServiceDeps): PostService {
   const { store, clock } = deps;
+  const refIds = new Map<string, string>();
 
   async function find(actor: Actor, id: string): Promise<Post | null> {
     const post = await store.find(id);
@@ -91,6 +93,16 @@ export function createPostService(deps: PostServiceDeps): PostService {
     const post = await find(actor, id);
     if (post === null) throw new AppError('not-found', ErrorCode.notFound, 'There is no such post. Its id may be mistyped, or it belongs to another account.');
     return post;
+  }
+
+  /** A profile's refId never changes, and every post needs it. */
+  async function refIdOf(profileId: string): Promise<string> {
+    const known = refIds.get(profileId);
+    if (known !== undefined) return known;
+    const { refId } = await deps.profiles.get(profileId);
+    if (refIds.size >= KEPT_REF_IDS) refIds.clear();
+    refIds.set(profileId, refId);
+    return refId;
   }
 
   /** After a write: whoever watches and whoever has to act learns of it. What fails here is made up for by the sweeps. */
@@ -136,14 +148,13 @@ export function createPostService(deps: PostServiceDeps): PostService {
 
     async create(actor, input) {
       const now = clock.now();
-      const digest = digestOf(input);
       if (input.idempotencyKey !== null) {
         const earlier = await store.findByIdempotencyKey(actor.profileId, input.idempotencyKey);
-        if (earlier !== null) return replay(earlier, digest);
+        if (earlier !== null) return replay(earlier, digestOf(input));
       }
-      const [channels, profile] = await Promise.all([deps.channels.list(actor), deps.profiles.get(actor.profileId)]);
-      const plan = withRefId(profile.refId, () => planPost(input, channels, now));
-      const owner = { accountId: actor.accountId, profileId: actor.profileId, refId: profile.refId, timeZone: actor.timeZone };
+      const [channels, refId] = await Promise.all([deps.channels.list(actor), refIdOf(actor.profileId)]);
+      const plan = withRefId(refId, () => planPost(input, channels, now));
+      const owner = { accountId: actor.accountId, profileId: actor.profileId, refId, timeZone: actor.timeZone };
       const draft = newPost(owner, input, plan, now);
       const { post, events } = withEvents(draft, draft.type === 'scheduled' ? [{ type: 'post.scheduled' }] : [], now);
       if (await store.insert(post, events)) {
@@ -152,7 +163,7 @@ export function createPostService(deps: PostServiceDeps): PostService {
       }
       const winner = await store.findByIdempotencyKey(actor.profileId, input.idempotencyKey ?? '');
       if (winner === null) throw keyConflict('This idempotencyKey is being used by another request right now. Try again in a moment.');
-      return replay(winner, digest);
+      return replay(winner, digestOf(input));
     },
 
     async check(actor, input) {
