@@ -32,12 +32,11 @@ import { createWebApp } from './http/web-app.js';
 import { createAgendaJobs, wakeupIndexes } from './jobs/agenda-jobs.js';
 import { systemClock, type Clock } from './lib/clock.js';
 import { createHttpClient } from './lib/http-client.js';
-import { newToken } from './lib/ids.js';
 import type { Logger } from './lib/logger.js';
 import { createNotifier } from './lib/notifier.js';
 import { createSeal } from './lib/seal.js';
 import { startProblem } from './lib/start-problem.js';
-import { deriveKey, keyFingerprint, loadSecretKey } from './lib/secret-key.js';
+import { dataDirId, deriveKey, keyFingerprint, loadSecretKey } from './lib/secret-key.js';
 import { findPlatform, simulatedNetworks } from './platforms/registry.js';
 import type { SimulatorSettings } from './platforms/simulator/network.js';
 import { startSimulator } from './platforms/simulator/simulator.js';
@@ -127,6 +126,9 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
 
   // Posts and publishing
   const postStore = createPostStore(db);
+  // We hold the lock of the data directory, so whoever leased posts under its name is dead.
+  const owner = dataDirId(config.dataDir);
+  await postStore.expireLeases(owner);
   const outbox = createPostOutbox({ store: postStore, record: (events) => webhooks.record(events), log });
   const tellAbout = (post: Post): void => {
     notifier.notify(`post:${post.id}`);
@@ -134,7 +136,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   };
   const publisher = createPublisher({
     posts: postStore,
-    owner: `${hostname()}:${process.pid}:${newToken(4)}`,
+    owner,
     session: (channelId) => channels.session(channelId),
     markSignedOut: (channelId, problem) => channels.markSignedOut(channelId, problem),
     policy: { ...defaultRetryPolicy, ...options.retryPolicy },

@@ -14,14 +14,7 @@ const FILE = 'secret.key';
 export function loadSecretKey(secretKey: string | null, dataDir: string): Buffer {
   if (secretKey !== null) return createHash('sha256').update(secretKey).digest();
   const file = path.join(dataDir, FILE);
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  try {
-    // `wx` fails when the file is there, so two starts at once end up with one key.
-    writeFileSync(file, `${randomBytes(48).toString('base64')}\n`, { mode: 0o600, flag: 'wx', flush: true });
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
-  }
-  const text = readFileSync(file, 'utf8').trim();
+  const text = readOrMake(file, () => randomBytes(48).toString('base64'));
   if (text.length < 32) throw startProblem(`${file} is not a key of Signpost's: restore it from a backup, or set SECRET_KEY.`);
   return createHash('sha256').update(text).digest();
 }
@@ -34,4 +27,20 @@ export function keyFingerprint(key: Buffer): string {
 /** A key for one purpose, so that no two purposes share bytes. @returns 64 hex digits */
 export function deriveKey(key: Buffer, purpose: string): string {
   return Buffer.from(hkdfSync('sha256', key, 'signpost', purpose, 32)).toString('hex');
+}
+
+/** A name for whoever works on this data directory, the same at every start. */
+export function dataDirId(dataDir: string): string {
+  return readOrMake(path.join(dataDir, 'instance.id'), () => randomBytes(12).toString('hex'));
+}
+
+function readOrMake(file: string, make: () => string): string {
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  try {
+    // `wx` fails when the file is there, so two starts at once end up with one content.
+    writeFileSync(file, `${make()}\n`, { mode: 0o600, flag: 'wx', flush: true });
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+  }
+  return readFileSync(file, 'utf8').trim();
 }

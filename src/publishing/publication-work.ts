@@ -110,7 +110,7 @@ async function settleWithoutSession(held: HeldPost, publication: Publication, fa
   const now = deps.now();
   const { id, state } = publication;
   if (state === 'sending') {
-    const step = afterLookUp({ answer: 'cant-tell', ...lookUpCounts(publication, false), tries: publication.tries, now, random: deps.random() }, deps.policy);
+    const step = afterLookUp({ answer: 'cant-tell', ...lookUpCounts(publication, false, now, deps.policy), tries: publication.tries, now, random: deps.random() }, deps.policy);
     await held.settle((post) => recordLookUp(post, id, now, failureOf(failure ?? DISCONNECTED), step, now));
   } else if (state === 'held' && failure !== null) {
     await held.settle((post) => recordStillHeld(post, id, recheckAt(now, deps)));
@@ -183,7 +183,8 @@ async function lookUp(held: HeldPost, publication: Publication, session: Channel
     return;
   }
   if (answer?.kind === 'signed-out') await deps.markSignedOut(publication.channelId, answer.message);
-  const facts = { answer: answer === null ? 'not-found' as const : 'cant-tell' as const, ...lookUpCounts(publication, answer === null), tries: publication.tries, now: deps.now(), random: deps.random() };
+  const counts = lookUpCounts(publication, answer === null, startedAt, deps.policy);
+  const facts = { answer: answer === null ? 'not-found' as const : 'cant-tell' as const, ...counts, tries: publication.tries, now: deps.now(), random: deps.random() };
   await held.settle((post) => recordLookUp(post, publication.id, startedAt, answer === null ? null : failureOf(answer), afterLookUp(facts, deps.policy), deps.now()));
 }
 
@@ -202,10 +203,12 @@ function contentFor(post: Post, publication: Publication): PlatformContent {
   return { text: post.text, media: post.media, options, idempotencyKey: `${post.id}.${publication.id}`, scheduledAt: post.scheduledAt };
 }
 
-function lookUpCounts(publication: Publication, foundNothing: boolean): { notFound: number; lookUps: number } {
-  const from = publication.attempts.findLastIndex((attempt) => attempt.kind === 'publish') + 1;
-  const lookUps = publication.attempts.slice(from).filter((attempt) => attempt.kind === 'lookup');
-  return { lookUps: lookUps.length + 1, notFound: lookUps.filter((attempt) => attempt.outcome === 'not-found').length + (foundNothing ? 1 : 0) };
+function lookUpCounts(publication: Publication, foundNothing: boolean, now: Date, policy: RetryPolicy): { notFound: number; lookUps: number } {
+  const sent = publication.attempts.findLastIndex((attempt) => attempt.kind === 'publish');
+  const settledAt = (publication.attempts[sent]?.startedAt.getTime() ?? 0) + policy.settleMs;
+  const lookUps = publication.attempts.slice(sent + 1).filter((attempt) => attempt.kind === 'lookup');
+  const rulingOut = lookUps.filter((attempt) => attempt.outcome === 'not-found' && attempt.startedAt.getTime() >= settledAt).length;
+  return { lookUps: lookUps.length + 1, notFound: rulingOut + (foundNothing && now.getTime() >= settledAt ? 1 : 0) };
 }
 
 function neverAnswered(): PlatformFailure {

@@ -10,7 +10,9 @@ export interface RetryPolicy {
   jitter: number;
   /** Wait before look-up 1, 2, ... after an unknown outcome: a slow network may still be working on the request. */
   lookUpDelaysMs: readonly number[];
-  /** That many look-ups must find nothing before it is sent again. */
+  /** How long after an attempt began a network may still make it public: a look-up before that can find it, but not rule it out. */
+  settleMs: number;
+  /** That many look-ups after `settleMs` must find nothing before it is sent again. */
   lookUpsBeforeResend: number;
   /** After that many look-ups that couldn't tell, a person decides. */
   maxLookUps: number;
@@ -23,9 +25,10 @@ export const defaultRetryPolicy: RetryPolicy = {
   maxTries: 5,
   retryDelaysMs: [30_000, 120_000, 600_000, 2_700_000],
   jitter: 0.2,
-  lookUpDelaysMs: [3_000, 15_000, 60_000, 300_000],
+  lookUpDelaysMs: [3_000, 15_000, 50_000, 15_000, 60_000, 300_000],
+  settleMs: 60_000,
   lookUpsBeforeResend: 2,
-  maxLookUps: 6,
+  maxLookUps: 8,
   latenessLimitMs: 24 * 3_600_000,
 };
 
@@ -67,7 +70,7 @@ export function nextStep(facts: FailureFacts, policy: RetryPolicy): NextStep {
 export interface LookUpFacts {
   /** not-found: certainly not there. cant-tell: the network could not be asked. */
   answer: 'not-found' | 'cant-tell';
-  /** Look-ups since the last publish attempt that found nothing, this one included. */
+  /** Look-ups, `settleMs` or more after the last publish attempt began, that found nothing, this one included. */
   notFound: number;
   /** All look-ups since the last publish attempt, this one included. */
   lookUps: number;

@@ -44,7 +44,7 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
   const store = createPostStore(db);
   const signedOut: string[] = [];
   const publishers: Publisher[] = [];
-  const fast: RetryPolicy = { ...defaultRetryPolicy, retryDelaysMs: [20], lookUpDelaysMs: [20], jitter: 0, ...policy };
+  const fast: RetryPolicy = { ...defaultRetryPolicy, retryDelaysMs: [20], lookUpDelaysMs: [20], settleMs: 0, jitter: 0, ...policy };
 
   function worker(of: Network): Publisher {
     const publisher = createPublisher({

@@ -84,6 +84,21 @@ describe('the publishing engine', () => {
     assert.deepEqual(calls, ['publish', 'find', 'find', 'publish']);
   });
 
+  it('rules nothing out while the network may still be working on the request', async () => {
+    let finds = 0;
+    const { post, until, store } = await start({
+      publish: async () => { throw new PlatformFailure('unknown', 'Reset.'); },
+      find: async () => {
+        finds += 1;
+        return finds < 4 ? null : published('late');
+      },
+    }, { settleMs: 60_000 });
+    const { id } = await post();
+    const done = await until(id, (p) => p.status === 'success');
+    assert.equal(done.publications[0]!.tries, 1);
+    assert.equal((await store.find(id))!.publications[0]!.remoteId, 'late');
+  });
+
   it('leaves it to a person where the network can\'t be asked', async () => {
     let calls = 0;
     const { post, until, outbox } = await start({ publish: async () => { calls += 1; throw new Error('socket hang up'); } });
