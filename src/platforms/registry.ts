@@ -7,6 +7,18 @@ import { instagram } from './instagram/instagram.js';
 import { simulatedInstagram } from './instagram/simulated-instagram.js';
 import { threads } from './threads/threads.js';
 import { simulatedThreads } from './threads/simulated-threads.js';
+import { discord } from './discord/discord.js';
+import { simulatedDiscord } from './discord/simulated-discord.js';
+import { mastodon } from './mastodon/mastodon.js';
+import { simulatedMastodon } from './mastodon/simulated-mastodon.js';
+import { slack } from './slack/slack.js';
+import { simulatedSlack } from './slack/simulated-slack.js';
+import { linkedin } from './linkedin/linkedin.js';
+import { simulatedLinkedin } from './linkedin/simulated-linkedin.js';
+import { pinterest } from './pinterest/pinterest.js';
+import { simulatedPinterest } from './pinterest/simulated-pinterest.js';
+import { reddit } from './reddit/reddit.js';
+import { simulatedReddit } from './reddit/simulated-reddit.js';
 import type { Platform } from './platform.js';
 import type { SimulatedNetwork } from './simulator/network.js';
 import { simulatedTiktok } from './tiktok/simulated-tiktok.js';
@@ -16,8 +28,14 @@ import { twitter } from './twitter/twitter.js';
 
 const entries: readonly { platform: Platform; simulated: SimulatedNetwork }[] = [
   { platform: bluesky, simulated: simulatedBluesky },
+  { platform: discord, simulated: simulatedDiscord },
   { platform: facebook, simulated: simulatedFacebook },
   { platform: instagram, simulated: simulatedInstagram },
+  { platform: linkedin, simulated: simulatedLinkedin },
+  { platform: mastodon, simulated: simulatedMastodon },
+  { platform: pinterest, simulated: simulatedPinterest },
+  { platform: reddit, simulated: simulatedReddit },
+  { platform: slack, simulated: simulatedSlack },
   { platform: threads, simulated: simulatedThreads },
   { platform: tiktok, simulated: simulatedTiktok },
   { platform: twitter, simulated: simulatedTwitter },

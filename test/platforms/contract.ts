@@ -49,7 +49,7 @@ export function testPlatform(id: string, { options = {}, handle = 'ada', prepare
         const me = await platform!.verify(connected.grant.credentials, io);
         assert.equal(me.username, handle);
         assert.notEqual(me.remoteId, '');
-        assert.ok(me.profileUrl?.startsWith(io.baseUrls.web));
+        assert.ok(me.profileUrl === null || me.profileUrl.startsWith(io.baseUrls.web));
       });
 
       it('gets the state back, and no code, when the person says no', async () => {

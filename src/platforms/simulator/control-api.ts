@@ -3,6 +3,7 @@ import express, { type Response, Router } from 'express';
 import { z } from 'zod';
 import { faultKinds, isFaultKind, type Faults } from './faults.js';
 import type { SimulatedNetwork, SimulatorSettings } from './network.js';
+import { postPath } from './public-pages.js';
 import type { Outage } from './simulator.js';
 import { isPublic, type SimulatedPost, type World } from './world.js';
 
@@ -92,11 +93,12 @@ function read<T>(schema: z.ZodType<T>, body: unknown, res: Response): T | null {
 
 function listPost(post: SimulatedPost, { world, networks, now, publicUrl }: Deps): ListedPost {
   const network = networks.find((candidate) => candidate.id === post.network)!;
-  const handle = world.find('account', post.network, post.accountId)?.handle ?? '';
+  const account = world.find('account', post.network, post.accountId)!;
+  const { handle } = account;
   const at = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
   return {
     network: post.network, handle, id: post.id, remoteId: network.remoteId(post), text: post.text, media: post.media, acceptedAt: at(post.acceptedAt)!,
     publicAt: at(post.publicAt), isPublic: isPublic(post, now()), deletedAt: at(post.deletedAt),
-    url: `${publicUrl()}/${post.network}/web${network.pages.post.replace(':handle', handle).replace(':id', post.id)}`,
+    url: `${publicUrl()}${postPath(network, account, post)}`,
   };
 }

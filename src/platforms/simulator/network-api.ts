@@ -76,7 +76,7 @@ function refusalOf(network: SimulatedNetwork, fault: Fault, call: SimulatedCall)
     case 'html-error': return { status: 502, body: HTML_ERROR };
     case 'signed-out': return refusals.signedOut();
     case 'revoked': {
-      const grant = call.world.grantByAccessToken(network.id, bearerOf(call));
+      const grant = call.world.grantByAccessToken(network.id, tokenOf(network, call));
       if (grant !== undefined) call.world.put('grant', { ...grant, isRevoked: true });
       return refusals.signedOut();
     }
@@ -115,7 +115,7 @@ function parseBody(raw: Buffer, contentType: string): Record<string, unknown> | 
 }
 
 function accountOfToken(network: SimulatedNetwork, call: SimulatedCall): SimulatedAccount | null {
-  const grant = call.world.grantByAccessToken(network.id, bearerOf(call));
+  const grant = call.world.grantByAccessToken(network.id, tokenOf(network, call));
   if (grant === undefined || grant.isRevoked || grant.accessExpiresAt <= call.now) return null;
   return call.world.find('account', network.id, grant.accountId) ?? null;
 }
@@ -127,7 +127,8 @@ function accountOfGrant(network: SimulatedNetwork, route: SimulatedRoute, call: 
   return (grant === undefined ? undefined : call.world.find('account', network.id, grant.accountId)) ?? NOBODY;
 }
 
-function bearerOf(call: SimulatedCall): string {
+function tokenOf(network: SimulatedNetwork, call: SimulatedCall): string {
+  if (network.tokenOf !== undefined) return network.tokenOf(call);
   const [scheme = '', token = ''] = (call.headers['authorization'] ?? '').split(' ');
   return /^bearer$/i.test(scheme) ? token : '';
 }

@@ -67,8 +67,10 @@ export interface SimulatedNetwork {
   consent: { path: string; clientParam: string };
   /** What the app asks for, in the network's words. */
   permissions: string[];
-  /** Paths below `/<network>/web`, with `:handle` and `:id`. */
+  /** Paths below `/<network>/web`, with `:handle` and `:id`; other names are filled in by `pageParams`. */
   pages: { profile: string; post: string };
+  /** Further parts of a post's address, e.g. a Discord server's id. */
+  pageParams?(account: SimulatedAccount, post: SimulatedPost): Record<string, string>;
   /** Life of its access tokens; left out: as the settings say. */
   accessTokenMs?: number;
   /** The same handle always gets the same id. */
@@ -83,6 +85,8 @@ export interface SimulatedNetwork {
   rate: { limit: number; windowMs: number; headers(limit: number, remaining: number, resetAt: number): Record<string, string> };
   /** The id that the API gives a post. */
   remoteId(post: SimulatedPost): string;
+  /** Where a request carries its access token; left out: `Authorization: Bearer`. */
+  tokenOf?(call: SimulatedCall): string;
   routes: SimulatedRoute[];
 }
 

@@ -31,6 +31,12 @@ export function publicPages(network: SimulatedNetwork, { world, now }: Deps): Ro
   return router;
 }
 
+/** Path of a post's public page. */
+export function postPath(network: SimulatedNetwork, account: SimulatedAccount, post: SimulatedPost): string {
+  const parts: Record<string, string> = { handle: account.handle, id: post.id, ...network.pageParams?.(account, post) };
+  return `/${network.id}/web${network.pages.post.replace(/:(\w+)/g, (_whole, name: string) => parts[name] ?? '')}`;
+}
+
 function missing(network: SimulatedNetwork, res: Response, what: string): void {
   sendPage(res, 'problem', { title: 'Not found', message: `There is no such ${what} at the simulated ${network.name}, or it isn't public.` }, { status: 404 });
 }
@@ -42,6 +48,6 @@ function profileUrl(network: SimulatedNetwork, account: SimulatedAccount): strin
 function viewOf(network: SimulatedNetwork, account: SimulatedAccount, post: SimulatedPost): { id: string; text: string; media: string[]; at: string; url: string } {
   return {
     id: post.id, text: post.text, media: post.media.filter((url) => /^https?:/.test(url)), at: new Date(post.publicAt ?? post.acceptedAt).toISOString(),
-    url: `/${network.id}/web${network.pages.post.replace(':handle', account.handle).replace(':id', post.id)}`,
+    url: postPath(network, account, post),
   };
 }

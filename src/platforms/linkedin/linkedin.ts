@@ -1,0 +1,145 @@
+/** LinkedIn: member posts of 3,000 characters with images, one video or one document, through the versioned Posts API. */
+import { z } from 'zod';
+import { ask, callNetwork, type NetworkCall } from '../network-call.js';
+import { requestTokens, type Tokens } from '../oauth-tokens.js';
+import type { CredentialGrant, Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
+import { linkedinFailure } from './linkedin-failures.js';
+import { littleText } from './little-text.js';
+import { uploadAll, uploadHeaders } from './linkedin-media.js';
+
+const NAME = 'LinkedIn';
+const TIMEOUT_MS = 30_000;
+
+const credentialsSchema = z.object({ accessToken: z.string(), refreshToken: z.string().nullable(), personId: z.string(), displayName: z.string() });
+type LinkedinCredentials = z.infer<typeof credentialsSchema>;
+
+const userinfo = z.object({ sub: z.string(), name: z.string().optional(), picture: z.string().optional() });
+const posts = z.object({ elements: z.array(z.object({ id: z.string(), commentary: z.string().optional(), createdAt: z.number().optional() })) });
+
+const linkedinOptions = z.object({
+  altText: z.array(z.string().max(4086)).optional(),
+  titles: z.array(z.string().max(400)).optional(),
+  title: z.string().max(400, 'The title must have at most 400 characters.').optional(),
+  visibility: z.enum(['public', 'connections', 'loggedin']).optional(),
+  disableShare: z.boolean().optional(),
+}).loose();
+
+export const linkedin = {
+  id: 'linkedin',
+  name: NAME,
+  icon: 'linkedin',
+  urls: { api: 'https://api.linkedin.com', auth: 'https://www.linkedin.com', consent: 'https://www.linkedin.com', web: 'https://www.linkedin.com' },
+  optionsKey: 'linkedInOptions',
+  options: linkedinOptions,
+  limits: {
+    text: { max: 3000, counting: 'utf16', required: false },
+    media: {
+      min: 0, max: 9, kinds: ['image', 'video', 'document'], maxVideos: 1, mixed: false,
+      image: { maxBytes: 5_000_000, types: ['image/jpeg', 'image/png', 'image/gif'] },
+      video: { maxBytes: 500_000_000, types: ['video/mp4'], minSeconds: 3, maxSeconds: 1800 },
+      document: { maxBytes: 100_000_000 },
+    },
+    publish: [{ max: 150, windowMs: 24 * 3600_000 }],
+  },
+  publishTimeoutMs: 180_000,
+
+  async verify(credentials, io) {
+    const me = await readMe(io, credentialsSchema.parse(credentials).accessToken);
+    return { remoteId: `urn:li:person:${me.sub}`, username: me.name ?? me.sub, displayName: me.name ?? me.sub, profileUrl: null, avatarUrl: me.picture ?? null };
+  },
+
+  async publish(content, credentials, io) {
+    const mine = credentialsSchema.parse(credentials);
+    const options = linkedinOptions.parse(content.options);
+    const author = authorOf(mine);
+    const media = await uploadAll(content, { author, accessToken: mine.accessToken, altText: options.altText, titles: options.titles ?? (options.title === undefined ? undefined : [options.title]) }, io);
+    const call: NetworkCall = {
+      ...base(mine), effect: 'create', method: 'POST', url: `${io.baseUrls.api}/rest/posts`,
+      body: {
+        author, commentary: littleText(content.text), visibility: VISIBILITY[options.visibility ?? 'public'], lifecycleState: 'PUBLISHED', isReshareDisabledByAuthor: options.disableShare ?? false,
+        distribution: { feedDistribution: 'MAIN_FEED', targetEntities: [], thirdPartyDistributionChannels: [] }, ...(media === null ? {} : { content: media }),
+      },
+    };
+    const answer = await callNetwork(io, call);
+    if (answer.status >= 400) throw linkedinFailure(answer, io);
+    // The id comes in a header, the body is empty: https://learn.microsoft.com/linkedin/marketing/community-management/shares/posts-api
+    const id = answer.headers['x-restli-id'] ?? answer.headers['x-linkedin-id'];
+    if (id === undefined) return (await findPost(content, new Date(io.now().getTime() - 60_000), mine, io)) ?? { state: 'published', remoteId: '', url: null };
+    return published(id, io);
+  },
+
+  oauth: {
+    authorizeUrl({ state, redirectUri }, io) {
+      const query = new URLSearchParams({ response_type: 'code', client_id: io.app.clientId, redirect_uri: redirectUri, state, scope: 'openid profile w_member_social' });
+      return `${io.baseUrls.consent}/oauth/v2/authorization?${query.toString()}`;
+    },
+    async exchange({ code, redirectUri }, io) {
+      const tokens = await askForTokens(io, { grant_type: 'authorization_code', code, redirect_uri: redirectUri });
+      const me = await readMe(io, tokens.accessToken);
+      return grant(tokens, { personId: me.sub, displayName: me.name ?? me.sub, refreshToken: null });
+    },
+    // Approved apps get refresh tokens; for others the 60 days of the access token are all.
+    async refresh(credentials, io) {
+      const mine = credentialsSchema.parse(credentials);
+      return grant(await askForTokens(io, { grant_type: 'refresh_token', refresh_token: mine.refreshToken ?? '' }), mine);
+    },
+  },
+
+  lookUp: {
+    find: (content, since, credentials, io) => findPost(content, since, credentialsSchema.parse(credentials), io),
+  },
+
+  remove: {
+    async remove(remoteId, credentials, io) {
+      const mine = credentialsSchema.parse(credentials);
+      await ask(io, { ...base(mine), effect: 'read', method: 'DELETE', url: `${io.baseUrls.api}/rest/posts/${encodeURIComponent(remoteId)}` }, z.unknown(), linkedinFailure);
+    },
+  },
+
+  comment: {
+    async comment(remoteId, text, credentials, io) {
+      const mine = credentialsSchema.parse(credentials);
+      const { id } = await ask(io, {
+        ...base(mine), effect: 'create', method: 'POST', url: `${io.baseUrls.api}/rest/socialActions/${encodeURIComponent(remoteId)}/comments`,
+        body: { actor: authorOf(mine), object: remoteId, message: { text } },
+      }, z.object({ id: z.union([z.string(), z.number()]) }), linkedinFailure);
+      return { state: 'published', remoteId: String(id), url: `${io.baseUrls.web}/feed/update/${remoteId}` };
+    },
+  },
+} satisfies Platform;
+
+const VISIBILITY = { public: 'PUBLIC', connections: 'CONNECTIONS', loggedin: 'LOGGED_IN' } as const;
+
+async function findPost(content: PlatformContent, since: Date, mine: LinkedinCredentials, io: PlatformIo): Promise<PublishResult | null> {
+  const { elements } = await ask(io, {
+    ...base(mine), effect: 'read', method: 'GET', url: `${io.baseUrls.api}/rest/posts`, query: { q: 'author', author: authorOf(mine), count: '50', sortBy: 'CREATED' },
+  }, posts, linkedinFailure);
+  const wanted = littleText(content.text).trim();
+  const found = elements.find((post) => (post.commentary ?? '').trim() === wanted && (post.createdAt ?? Infinity) >= since.getTime() - 5000);
+  return found === undefined ? null : published(found.id, io);
+}
+
+function published(urn: string, io: PlatformIo): PublishResult {
+  return { state: 'published', remoteId: urn, url: `${io.baseUrls.web}/feed/update/${urn}` };
+}
+
+function readMe(io: PlatformIo, token: string): Promise<z.infer<typeof userinfo>> {
+  return ask(io, { network: NAME, effect: 'read', method: 'GET', url: `${io.baseUrls.api}/v2/userinfo`, timeoutMs: TIMEOUT_MS, token }, userinfo, linkedinFailure);
+}
+
+function authorOf({ personId }: LinkedinCredentials): string {
+  return `urn:li:person:${personId}`;
+}
+
+function base({ accessToken }: LinkedinCredentials): Pick<NetworkCall, 'network' | 'timeoutMs' | 'token' | 'headers'> {
+  return { network: NAME, timeoutMs: TIMEOUT_MS, token: accessToken, headers: uploadHeaders };
+}
+
+function askForTokens(io: PlatformIo, form: Record<string, string>): Promise<Tokens> {
+  return requestTokens(io, { network: NAME, url: `${io.baseUrls.auth}/oauth/v2/accessToken`, form: { client_id: io.app.clientId, client_secret: io.app.clientSecret, ...form } });
+}
+
+function grant(tokens: Tokens, { personId, displayName, refreshToken }: Pick<LinkedinCredentials, 'personId' | 'displayName' | 'refreshToken'>): CredentialGrant {
+  const credentials: LinkedinCredentials = { accessToken: tokens.accessToken, refreshToken: tokens.refreshToken ?? refreshToken, personId, displayName };
+  return { credentials, expiresAt: tokens.expiresAt };
+}

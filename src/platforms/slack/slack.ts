@@ -1,0 +1,149 @@
+/** Slack: messages to one channel of a workspace with a bot's token; refusals come with status 200. */
+import { z } from 'zod';
+import { rateLimited, rejected, signedOut } from '../failures.js';
+import { callNetwork, readAnswer, type NetworkAnswer, type NetworkCall } from '../network-call.js';
+import { requestTokens } from '../oauth-tokens.js';
+import type { Platform, PlatformContent, PlatformFailure, PlatformIo, PublishResult } from '../platform.js';
+
+const NAME = 'Slack';
+const TIMEOUT_MS = 30_000;
+
+const credentialsSchema = z.object({ accessToken: z.string(), channelId: z.string(), channelName: z.string(), teamId: z.string() });
+
+const given = z.object({ team: z.object({ id: z.string(), name: z.string().optional() }), incoming_webhook: z.object({ channel: z.string(), channel_id: z.string() }) });
+const authTest = z.object({ team: z.string(), team_id: z.string(), url: z.string().optional() });
+const sent = z.object({ channel: z.string(), ts: z.string() });
+const history = z.object({ messages: z.array(z.object({ ts: z.string(), text: z.string().default(''), bot_id: z.string().optional() })) });
+
+export const slack = {
+  id: 'slack',
+  name: NAME,
+  icon: 'slack',
+  urls: { api: 'https://slack.com/api', auth: 'https://slack.com/api', consent: 'https://slack.com', web: 'https://slack.com' },
+  optionsKey: 'slackOptions',
+  limits: {
+    // Longer texts are cut by Slack from 40,000 on; beyond 4,000 it advises against: https://api.slack.com/methods/chat.postMessage
+    text: { max: 4000, counting: 'characters', required: false },
+    media: { min: 0, max: 10, kinds: ['image'], maxVideos: 0, mixed: false },
+    publish: [{ max: 1, windowMs: 1000 }],
+  },
+  publishTimeoutMs: TIMEOUT_MS,
+
+  async verify(credentials, io) {
+    const mine = credentialsSchema.parse(credentials);
+    const shown = await slackCall(io, { method: 'POST', name: 'auth.test', token: mine.accessToken, effect: 'read', body: {} }, authTest);
+    return { remoteId: `${mine.teamId}/${mine.channelId}`, username: mine.channelName.replace(/^#/, ''), displayName: `${mine.channelName} in ${shown.team}`, profileUrl: `${io.baseUrls.web}/archives/${mine.channelId}`, avatarUrl: null };
+  },
+
+  async publish(content, credentials, io) {
+    const mine = credentialsSchema.parse(credentials);
+    const message = await slackCall(io, { method: 'POST', name: 'chat.postMessage', token: mine.accessToken, effect: 'create', body: { channel: mine.channelId, ...bodyOf(content) } }, sent);
+    return published(message.ts, mine.channelId, io);
+  },
+
+  thread: {
+    async reply(content, { rootId }, credentials, io) {
+      const mine = credentialsSchema.parse(credentials);
+      const message = await slackCall(io, { method: 'POST', name: 'chat.postMessage', token: mine.accessToken, effect: 'create', body: { channel: mine.channelId, thread_ts: rootId, ...bodyOf(content) } }, sent);
+      return published(message.ts, mine.channelId, io);
+    },
+  },
+
+  oauth: {
+    authorizeUrl({ state, redirectUri }, io) {
+      const query = new URLSearchParams({ client_id: io.app.clientId, scope: 'chat:write,incoming-webhook,channels:history', redirect_uri: redirectUri, state, response_type: 'code' });
+      return `${io.baseUrls.consent}/oauth/v2/authorize?${query.toString()}`;
+    },
+    async exchange({ code, redirectUri }, io) {
+      const tokens = await requestTokens(io, {
+        network: NAME, url: `${io.baseUrls.auth}/oauth.v2.access`,
+        form: { client_id: io.app.clientId, client_secret: io.app.clientSecret, grant_type: 'authorization_code', code, redirect_uri: redirectUri },
+      });
+      const where = given.safeParse(tokens.rest).data;
+      if (where === undefined) throw rejected('Slack named no channel. Choose one on its page and try again.');
+      return {
+        credentials: { accessToken: tokens.accessToken, channelId: where.incoming_webhook.channel_id, channelName: where.incoming_webhook.channel, teamId: where.team.id },
+        expiresAt: null,
+      };
+    },
+  },
+
+  lookUp: {
+    async find(content, since, credentials, io) {
+      const mine = credentialsSchema.parse(credentials);
+      const { messages } = await slackCall(io, {
+        method: 'GET', name: 'conversations.history', token: mine.accessToken, effect: 'read', query: { channel: mine.channelId, oldest: String((since.getTime() - 5000) / 1000), limit: '100' },
+      }, history);
+      const wanted = escaped(content.text).trim();
+      const found = messages.find((message) => withoutLinkMarks(message.text).trim() === wanted);
+      return found === undefined ? null : published(found.ts, mine.channelId, io);
+    },
+  },
+
+  remove: {
+    async remove(remoteId, credentials, io) {
+      const mine = credentialsSchema.parse(credentials);
+      await slackCall(io, { method: 'POST', name: 'chat.delete', token: mine.accessToken, effect: 'read', body: { channel: mine.channelId, ts: remoteId } }, z.unknown());
+    },
+  },
+} satisfies Platform;
+
+interface SlackCall extends Pick<NetworkCall, 'method' | 'effect' | 'body' | 'query'> {
+  name: string;
+  token: string;
+}
+
+async function slackCall<T>(io: PlatformIo, { name, ...rest }: SlackCall, schema: z.ZodType<T>): Promise<T> {
+  const call: NetworkCall = { network: NAME, url: `${io.baseUrls.api}/${name}`, timeoutMs: TIMEOUT_MS, ...rest };
+  const answer = await callNetwork(io, call);
+  const verdict = z.object({ ok: z.boolean(), error: z.string().optional() }).safeParse(answer.body).data;
+  if (answer.status >= 400 || verdict?.ok === false) throw slackFailure(answer, verdict?.error ?? `HTTP ${answer.status}`, io);
+  return readAnswer(call, schema, answer);
+}
+
+/** Images are shown as blocks; the text stays for notifications. */
+function bodyOf({ text, media }: PlatformContent): Record<string, unknown> {
+  const written = escaped(text);
+  if (media.length === 0) return { text: written };
+  const images = media.map((item) => ({ type: 'image', image_url: item.url, alt_text: item.altText ?? 'Image' }));
+  return { text: written, blocks: [...sectionsOf(written), ...images] };
+}
+
+/** A section holds 3,000 characters. */
+function sectionsOf(written: string): unknown[] {
+  const parts = written.trim() === '' ? [] : (written.match(/[\s\S]{1,3000}/g) ?? []);
+  return parts.map((part) => ({ type: 'section', text: { type: 'mrkdwn', text: part } }));
+}
+
+/** https://api.slack.com/reference/surfaces/formatting#escaping */
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}
+
+/** Slack marks links it finds as `<https://...>`, with or without a label. */
+function withoutLinkMarks(text: string): string {
+  return text.replace(/<(https?:[^|>]+)(?:\|[^>]*)?>/g, '$1');
+}
+
+function published(ts: string, channelId: string, io: PlatformIo): PublishResult {
+  return { state: 'published', remoteId: ts, url: `${io.baseUrls.web}/archives/${channelId}/p${ts.replace('.', '')}` };
+}
+
+const SIGNED_OUT = new Set(['invalid_auth', 'not_authed', 'token_revoked', 'token_expired', 'account_inactive']);
+
+const REFUSALS: Record<string, string> = {
+  channel_not_found: "The channel doesn't exist any more, or the app was removed from it. Connect it again.",
+  not_in_channel: 'The app is not in the channel. Invite it there: /invite @Signpost.',
+  is_archived: 'The channel is archived. Connect another one.',
+  msg_too_long: 'The text is too long for Slack. Shorten it.',
+  no_text: 'Slack needs a text.',
+  team_access_not_granted: 'The workspace has not allowed the app.',
+  org_login_required: 'The workspace is being moved. Try again later.',
+};
+
+function slackFailure(answer: NetworkAnswer, code: string, io: PlatformIo): PlatformFailure {
+  const options = { status: answer.status, details: code };
+  if (answer.status === 429 || code === 'ratelimited' || code === 'rate_limited') return rateLimited(NAME, io, answer, options);
+  if (answer.status === 401 || SIGNED_OUT.has(code)) return signedOut(NAME, options);
+  return rejected(REFUSALS[code] ?? `Slack refused the message (${code}). Change it and send it again.`, options);
+}

@@ -1,0 +1,4 @@
+/** The shared contract on discord. */
+import { testPlatform } from './contract.js';
+
+testPlatform('discord');

@@ -1,0 +1,4 @@
+/** The shared contract on linkedin. */
+import { testPlatform } from './contract.js';
+
+testPlatform('linkedin', { keepsRetryTimeToItself: true });

@@ -1,0 +1,4 @@
+/** The shared contract on mastodon. */
+import { testPlatform } from './contract.js';
+
+testPlatform('mastodon');

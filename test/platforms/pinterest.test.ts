@@ -1,0 +1,4 @@
+/** The shared contract on pinterest. */
+import { testPlatform } from './contract.js';
+
+testPlatform('pinterest');

@@ -1,0 +1,4 @@
+/** The shared contract on slack. */
+import { testPlatform } from './contract.js';
+
+testPlatform('slack');
