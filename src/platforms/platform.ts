@@ -208,6 +208,11 @@ export interface Platform {
   /** Reads the option object; unknown keys are left alone, as clients send more than we know. */
   options?: ZodType;
   limits: PlatformLimits;
+  /**
+   * True when publishing the same `idempotencyKey` again can't make a second post (the network honours keys, or ids are ours to choose):
+   * then a look-up that finds nothing needs no waiting before it is sent again.
+   */
+  isIdempotent?: boolean;
   /** Longest a publish call may take, in ms; leases outlast it. */
   publishTimeoutMs: number;
   verify(credentials: Credentials, io: PlatformIo): Promise<ChannelIdentity>;

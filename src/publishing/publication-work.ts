@@ -110,7 +110,7 @@ async function settleWithoutSession(held: HeldPost, publication: Publication, fa
   const now = deps.now();
   const { id, state } = publication;
   if (state === 'sending') {
-    const step = afterLookUp({ answer: 'cant-tell', ...lookUpCounts(publication, false, now, deps.policy), tries: publication.tries, now, random: deps.random() }, deps.policy);
+    const step = afterLookUp({ answer: 'cant-tell', ...lookUpCounts(publication, false, now, deps.policy), tries: publication.tries, isIdempotent: false, now, random: deps.random() }, deps.policy);
     await held.settle((post) => recordLookUp(post, id, now, failureOf(failure ?? DISCONNECTED), step, now));
   } else if (state === 'held' && failure !== null) {
     await held.settle((post) => recordStillHeld(post, id, recheckAt(now, deps)));
@@ -184,7 +184,7 @@ async function lookUp(held: HeldPost, publication: Publication, session: Channel
   }
   if (answer?.kind === 'signed-out') await deps.markSignedOut(publication.channelId, answer.message);
   const counts = lookUpCounts(publication, answer === null, startedAt, deps.policy);
-  const facts = { answer: answer === null ? 'not-found' as const : 'cant-tell' as const, ...counts, tries: publication.tries, now: deps.now(), random: deps.random() };
+  const facts = { answer: answer === null ? 'not-found' as const : 'cant-tell' as const, ...counts, tries: publication.tries, isIdempotent: platform.isIdempotent === true, now: deps.now(), random: deps.random() };
   await held.settle((post) => recordLookUp(post, publication.id, startedAt, answer === null ? null : failureOf(answer), afterLookUp(facts, deps.policy), deps.now()));
 }
 

@@ -25,8 +25,8 @@ export const defaultRetryPolicy: RetryPolicy = {
   maxTries: 5,
   retryDelaysMs: [30_000, 120_000, 600_000, 2_700_000],
   jitter: 0.2,
-  lookUpDelaysMs: [3_000, 15_000, 50_000, 15_000, 60_000, 300_000],
-  settleMs: 60_000,
+  lookUpDelaysMs: [2_000, 10_000, 20_000, 10_000, 60_000, 300_000],
+  settleMs: 30_000,
   lookUpsBeforeResend: 2,
   maxLookUps: 8,
   latenessLimitMs: 24 * 3_600_000,
@@ -75,13 +75,16 @@ export interface LookUpFacts {
   /** All look-ups since the last publish attempt, this one included. */
   lookUps: number;
   tries: number;
+  /** The platform's `isIdempotent`. */
+  isIdempotent: boolean;
   now: Date;
   random: number;
 }
 
 /** After a look-up that did not find the post: ask again, send again, or leave it to a person. */
 export function afterLookUp(facts: LookUpFacts, policy: RetryPolicy): NextStep {
-  if (facts.answer === 'not-found' && facts.notFound >= policy.lookUpsBeforeResend) {
+  const isRuledOut = facts.answer === 'not-found' && (facts.isIdempotent || facts.notFound >= policy.lookUpsBeforeResend);
+  if (isRuledOut) {
     return facts.tries >= policy.maxTries ? { do: 'fail' } : { do: 'retry', at: facts.now };
   }
   if (facts.lookUps >= policy.maxLookUps) return { do: 'unconfirm' };

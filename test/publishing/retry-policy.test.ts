@@ -56,14 +56,18 @@ describe('what follows a failed attempt', () => {
 
 describe('what follows a look-up that did not find the post', () => {
   it('sends again only after two look-ups that found nothing', () => {
-    assert.equal(afterLookUp({ answer: 'not-found', notFound: 1, lookUps: 1, tries: 1, now, random: 0 }, policy).do, 'reconcile');
-    assert.deepEqual(afterLookUp({ answer: 'not-found', notFound: 2, lookUps: 2, tries: 1, now, random: 0 }, policy), { do: 'retry', at: now });
-    assert.deepEqual(afterLookUp({ answer: 'not-found', notFound: 2, lookUps: 2, tries: 5, now, random: 0 }, policy), { do: 'fail' });
+    assert.equal(afterLookUp({ answer: 'not-found', notFound: 1, lookUps: 1, tries: 1, isIdempotent: false, now, random: 0 }, policy).do, 'reconcile');
+    assert.deepEqual(afterLookUp({ answer: 'not-found', notFound: 2, lookUps: 2, tries: 1, isIdempotent: false, now, random: 0 }, policy), { do: 'retry', at: now });
+    assert.deepEqual(afterLookUp({ answer: 'not-found', notFound: 2, lookUps: 2, tries: 5, isIdempotent: false, now, random: 0 }, policy), { do: 'fail' });
+  });
+
+  it('sends again at once where a second post is impossible', () => {
+    assert.deepEqual(afterLookUp({ answer: 'not-found', notFound: 0, lookUps: 1, tries: 1, isIdempotent: true, now, random: 0 }, policy), { do: 'retry', at: now });
   });
 
   it('never sends again when the network could not be asked, and leaves it to a person in the end', () => {
     fc.assert(fc.property(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max: 20 }), fc.integer({ min: 0, max: 1 }), (lookUps, tries, notFound) => {
-      const step = afterLookUp({ answer: 'cant-tell', notFound, lookUps, tries, now, random: 0 }, policy);
+      const step = afterLookUp({ answer: 'cant-tell', notFound, lookUps, tries, isIdempotent: true, now, random: 0 }, policy);
       return step.do === (lookUps >= policy.maxLookUps ? 'unconfirm' : 'reconcile');
     }));
   });

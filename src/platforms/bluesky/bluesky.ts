@@ -30,6 +30,8 @@ export const bluesky = {
     // Four images or one video: the lexicons app.bsky.embed.images and app.bsky.embed.video
     media: { min: 0, max: 4, kinds: ['image', 'video'], maxVideos: 1, mixed: false },
   },
+  // The record's key is ours, made from the idempotency key.
+  isIdempotent: true,
   publishTimeoutMs: TIMEOUT_MS,
 
   async verify(credentials, io) {
