@@ -68,19 +68,22 @@ function answerJson(req: Request, res: Response, error: AppError, status: number
 function answerPage(req: Request, res: Response, error: AppError, status: number): void {
   if (error.kind === 'unauthenticated') return askToSignIn(req, res);
   res.status(status);
-  if (isHtmx(req)) return render(res, 'errors/alert', { message: error.message });
+  if (isHtmx(req)) {
+    // htmx swaps error answers too: to the top of the page, so that what the user works on stays.
+    res.set({ 'HX-Retarget': '#alerts', 'HX-Reswap': 'innerHTML' });
+    return render(res, 'errors/alert', { message: error.message });
+  }
   render(res, 'errors/error', { status, message: error.message, reason: error.details['reason'] ?? null, typed: readableForm(req) });
 }
 
 /** Reading goes through sign-in and back; what was about to be sent is shown, so that nobody loses what they wrote. */
 function askToSignIn(req: Request, res: Response): void {
-  // A live stream that outlived its session: a status that makes the browser try again slowly, and nothing to swap in.
-  if (req.get('accept')?.includes('text/event-stream') === true) return void res.status(401).set('HX-Reswap', 'none').end();
   const reading = req.method === 'GET' || req.method === 'HEAD';
   const here = reading ? req.originalUrl : localPart(req.get('hx-current-url') ?? req.get('referer'));
   const signIn = here === '/' ? '/sign-in' : `/sign-in?next=${encodeURIComponent(here)}`;
   if (isHtmx(req)) {
-    if (reading) return void res.set('HX-Redirect', `/sign-in?next=${encodeURIComponent(localPart(req.get('hx-current-url')))}`).status(204).end();
+    // Not 204: a live stream that outlived its session takes every 2xx for a stream and would ask again twice a second.
+    if (reading) return void res.status(401).set('HX-Redirect', `/sign-in?next=${encodeURIComponent(localPart(req.get('hx-current-url')))}`).end();
     res.set({ 'HX-Retarget': '#alerts', 'HX-Reswap': 'innerHTML' });
     return render(res.status(401), 'errors/signed-out-alert', { signIn });
   }

@@ -189,6 +189,7 @@ test('a page without sign-in leads to sign-in and names where to return', async 
   assert.equal(response.status, 302);
   assert.equal(response.headers.get('location'), '/sign-in?next=%2Fnotes%3Fpage%3D2');
   const htmx = await fetch(`${shell.base}/notes`, { headers: { 'hx-request': 'true', 'hx-current-url': `${shell.base}/notes?x=1` }, redirect: 'manual' });
+  assert.equal(htmx.status, 401, 'a live stream that connects again must not take it for a stream');
   assert.equal(htmx.headers.get('hx-redirect'), '/sign-in?next=%2Fnotes%3Fx%3D1');
 });
 
@@ -201,7 +202,7 @@ test('a form sent after the session ended says so and shows what was typed, with
   assert.match(page, /You are signed out/);
   assert.match(page, /A long &lt;b&gt;thought&lt;\/b&gt;/);
   assert.doesNotMatch(page, /hidden-from-view/);
-  const htmx = await fetch(`${shell.base}/notes`, { method: 'POST', headers: { 'hx-request': 'true' }, body: new URLSearchParams({ text: 'a' }) });
+  const htmx = await fetch(`${shell.base}/notes`, { method: 'POST', headers: { 'hx-request': 'true', accept: 'text/html, text/event-stream' }, body: new URLSearchParams({ text: 'a' }) });
   assert.equal(htmx.status, 401);
   assert.equal(htmx.headers.get('hx-retarget'), '#alerts');
   assert.match(await htmx.text(), /still on this page/);
