@@ -7,8 +7,10 @@ interface Command {
 }
 
 const commands: Command[] = [
-  { name: 'start', summary: 'run Signpost (the same as npm start)', load: () => Promise.reject(new Error('the launcher starts Signpost itself')) },
   { name: 'demo', summary: 'play the whole story with a throw-away instance and print each step', load: async () => (await import('./demo.js')).demo },
+  { name: 'backup', summary: 'FILE: copy the embedded database to a file, also while Signpost runs', load: async () => (await import('./copies.js')).backupCommand },
+  { name: 'restore', summary: 'FILE: put such a copy in place of the embedded database', load: async () => (await import('./copies.js')).restoreCommand },
+  { name: 'migrate', summary: '--to MONGODB_URI: copy the embedded database to a MongoDB', load: async () => (await import('./copies.js')).migrateCommand },
 ];
 
 /**
@@ -26,10 +28,17 @@ export async function runCommand(name: string, args: string[]): Promise<number> 
     return 2;
   }
   const run = await command.load();
-  return run(args);
+  try {
+    return await run(args);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    return 1;
+  }
 }
 
 function usage(): string {
-  const width = Math.max(...commands.map(({ name }) => name.length));
-  return ['Usage: npx signpost COMMAND', '', ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)].join('\n');
+  // The launcher does `start` itself, in its own process.
+  const all = [{ name: 'start', summary: 'run Signpost; the same as npm start' }, ...commands];
+  const width = Math.max(...all.map(({ name }) => name.length));
+  return ['Usage: npx signpost COMMAND', '', ...all.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)].join('\n');
 }
