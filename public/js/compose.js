@@ -57,7 +57,8 @@ function show({ counters, problems, time }) {
     element.classList.toggle('counter-over', counter.over > 0);
   }
   for (const list of form.querySelectorAll('[data-problems-for]')) {
-    const messages = problems.filter(({ field }) => field === list.dataset.problemsFor).map(({ message }) => message);
+    const said = list.parentElement.querySelector('.invalid-feedback')?.textContent ?? '';
+    const messages = problems.filter(({ field, message }) => field === list.dataset.problemsFor && !said.includes(message)).map(({ message }) => message);
     if (messages.join('\n') === [...list.children].map((item) => item.textContent).join('\n')) continue;
     list.replaceChildren(...messages.map((message) => Object.assign(document.createElement('li'), { textContent: message })));
   }
