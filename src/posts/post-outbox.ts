@@ -30,7 +30,7 @@ export function createPostOutbox({ store, record, log }: OutboxDeps): PostOutbox
       const waiting = await store.readOutbox(BATCH);
       if (waiting.length === 0) return;
       await record(waiting.flatMap((entry) => entry.events));
-      await store.clearOutbox(waiting.map(({ postId, events }) => ({ postId, eventIds: events.map((event) => event.id) })));
+      await store.clearOutbox(waiting);
       if (waiting.length < BATCH) return;
     }
   }

@@ -62,6 +62,14 @@ export interface PostListFilter {
   limit: number;
 }
 
+/** A post's outbox as it was read. */
+export interface WaitingEvents {
+  postId: string;
+  events: PostEvent[];
+  /** The post's sequence at that moment. */
+  sequence: number;
+}
+
 export interface PostStore {
   /** @returns false when the profile already has a post with this idempotency key. */
   insert(post: Post, events: PostEvent[]): Promise<boolean>;
@@ -89,9 +97,9 @@ export interface PostStore {
   listByChannel(channelId: string, state: string, limit: number): Promise<Post[]>;
   countWaitingByChannel(channelId: string): Promise<number>;
   /** Events not yet relayed: oldest first, or those of the given posts. */
-  readOutbox(limit: number, postIds?: string[]): Promise<{ postId: string; events: PostEvent[] }[]>;
-  /** Removes relayed events. */
-  clearOutbox(relayed: { postId: string; eventIds: string[] }[]): Promise<void>;
+  readOutbox(limit: number, postIds?: string[]): Promise<WaitingEvents[]>;
+  /** Empties the outboxes that were relayed, where nothing was added since they were read. */
+  clearOutbox(relayed: WaitingEvents[]): Promise<void>;
 }
 
 export function createPostStore(db: Db): PostStore {
@@ -210,17 +218,17 @@ export function createPostStore(db: Db): PostStore {
 
     async readOutbox(limit, postIds) {
       const filter: Filter<PostDoc> = postIds === undefined ? { outboxAt: { $gt: new Date(0) } } : { _id: { $in: postIds } };
-      const docs = await posts.find(filter, { projection: { outbox: 1 }, sort: postIds === undefined ? { outboxAt: 1 } : {}, limit }).toArray();
-      return docs.filter((doc) => doc.outbox.length > 0).map((doc) => ({ postId: doc._id, events: doc.outbox }));
+      const docs = await posts.find(filter, { projection: { outbox: 1, sequence: 1 }, sort: postIds === undefined ? { outboxAt: 1 } : {}, limit }).toArray();
+      return docs.filter((doc) => doc.outbox.length > 0).map((doc) => ({ postId: doc._id, events: doc.outbox, sequence: doc.sequence }));
     },
 
     async clearOutbox(relayed) {
       if (relayed.length === 0) return;
-      // The flag goes in a second step, and only where the outbox is empty: an event written in between keeps it.
-      await posts.bulkWrite(relayed.flatMap(({ postId, eventIds }): AnyBulkWriteOperation<PostDoc>[] => [
-        { updateOne: { filter: { _id: postId }, update: { $pull: { outbox: { id: { $in: eventIds } } } } } },
-        { updateOne: { filter: { _id: postId, outbox: { $size: 0 } }, update: { $unset: { outboxAt: '' } } } },
-      ]), { ordered: true });
+      // A post's sequence rises with each event, so the outbox is emptied only where nothing was added since it was read; what was added makes
+      // the whole outbox come again, and recording is idempotent.
+      await posts.bulkWrite(relayed.map(({ postId, sequence }): AnyBulkWriteOperation<PostDoc> => ({
+        updateOne: { filter: { _id: postId, sequence }, update: { $set: { outbox: [] }, $unset: { outboxAt: '' } } },
+      })), { ordered: false });
     },
   };
 }

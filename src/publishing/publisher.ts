@@ -49,6 +49,7 @@ const BATCH = 200;
 const CLAIM_AHEAD_MS = 1_000;
 /** Outlasts the longest platform call (time-outs are at most 60 s) and is renewed three times within. */
 const LEASE_MS = 90_000;
+/** Wake-ups are made for the posts of this time from now; the sweep runs every few seconds. */
 const WAKE_AHEAD_MS = 60_000;
 
 export function createPublisher(deps: PublisherDeps): Publisher {
@@ -113,8 +114,10 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   }
 
   async function wake(at: Date): Promise<void> {
-    if (at.getTime() <= deps.now().getTime() + CLAIM_AHEAD_MS) nudge();
-    else await deps.wakeAt(at);
+    const inMs = at.getTime() - deps.now().getTime();
+    if (inMs <= CLAIM_AHEAD_MS) nudge();
+    else if (inMs <= WAKE_AHEAD_MS) await deps.wakeAt(at);
+    // Later ones get their wake-up from the sweep when they come near: a million posts for next month cost no job.
   }
 
   async function claimAll(): Promise<void> {
