@@ -60,13 +60,13 @@ async function update(deps: PostApiDeps, req: Request, res: Response): Promise<v
   });
 }
 
-/** Sends again what failed. Repeating the request while that is under way changes nothing, since clients repeat it by themselves. */
+/** Sends again what failed. Repeating the request changes nothing while that is under way or done, since clients repeat it by themselves. */
 async function retry({ posts, publishing }: PostApiDeps, req: Request, res: Response): Promise<void> {
   const actor = actorOf(req);
   const { id } = readBody(req, retryPostSchema);
   const post = await posts.get(actor, id);
-  const isUnderWay = post.status === 'scheduled' || post.status === 'publishing';
-  const after = isUnderWay ? post : await publishing.retry(actor, id, null);
+  const needsNothing = post.status === 'scheduled' || post.status === 'publishing' || post.status === 'success';
+  const after = needsNothing ? post : await publishing.retry(actor, id, null);
   res.json({ status: 'success', id: after.id, refId: after.refId, postStatus: statusWord(after) });
 }
 

@@ -175,6 +175,45 @@ describe('validation without posting', () => {
   });
 });
 
+describe('a post that a network refused', () => {
+  test('is answered with HTTP 400, the network\'s words and no ids, and can be sent again by request', async () => {
+    const { status, body } = await user.call('POST', '/api/post', { post: 'Try me twice [[fault: refused]]', platforms: ['bluesky', 'twitter'] });
+    assert.deepEqual([status, body['status'], body['postIds']], [400, 'error', []]);
+    const rows = body['errors'] as Row[];
+    assert.deepEqual(rows.map((row) => [row['action'], row['status'], row['platform'], typeof row['code']]), [['post', 'error', 'bluesky', 'number'], ['post', 'error', 'twitter', 'number']]);
+    assert.ok(rows.every((row) => String(row['message']).length > 10));
+    const { id } = body;
+    assert.ok(typeof id === 'string');
+    assert.equal((await user.api.get(`/api/post/${id}`)).body['status'], 'error');
+    for (let i = 0; i < 3; i++) {
+      const again = await user.call('PUT', '/api/post/retry', { id, source: 'npm' });
+      assert.deepEqual([again.status, again.body['status'], again.body['id']], [200, 'success', id], 'a client may repeat itself');
+    }
+    const done = await waitUntil('both to be published', async () => {
+      const { body: now } = await user.api.get(`/api/post/${id}`);
+      return now['status'] === 'success' ? now : null;
+    });
+    assert.deepEqual((done['postIds'] as Row[]).map((row) => row['platform']), ['bluesky', 'twitter']);
+    assert.deepEqual(done['errors'], []);
+  });
+
+  test('is deleted here, since nothing of it is public', async () => {
+    const { body } = await user.call('POST', '/api/post', { post: 'Nobody saw this [[fault: refused]]', platforms: ['bluesky'] });
+    const gone = await user.call('DELETE', '/api/post', { id: body['id'] });
+    assert.deepEqual([gone.status, gone.body['status']], [200, 'success']);
+  });
+
+  test('for now only is no error, and repeating the request finds the same post', async () => {
+    const { status, body } = await user.call('POST', '/api/post', { post: `Half of it ${'x'.repeat(20)} [[fault: rate-limited after=3600]]`, platforms: ['bluesky', 'twitter'], idempotencyKey: 'half' });
+    assert.equal(status, 200, 'what waits for a retry is no error');
+    assert.equal(body['status'], 'processing');
+    const { id } = body;
+    assert.equal((await user.call('DELETE', '/api/post', { id })).status, 409, 'it is on its way');
+    const repeated = await user.call('POST', '/api/post', { post: `Half of it ${'x'.repeat(20)} [[fault: rate-limited after=3600]]`, platforms: ['bluesky', 'twitter'], idempotencyKey: 'half' });
+    assert.deepEqual([repeated.status, repeated.body['id']], [200, id]);
+  });
+});
+
 describe('bad input', () => {
   const valid = { post: 'Hello', platforms: ['bluesky'] };
   const cases: [name: string, method: string, path: string, body: unknown, status: number, code: number, field: string | null][] = [

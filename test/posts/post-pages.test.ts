@@ -1,8 +1,11 @@
 /** Posts through the pages, as a browser without JavaScript uses them. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { connectDatabase } from '../../src/db/database.js';
+import { createPostStore } from '../../src/posts/post-store.js';
 import type { HttpSession, Page } from '../support/http-session.js';
 import { formIn } from '../support/http-session.js';
+import { uriOfDatabase } from '../support/temporary-database.js';
 import { waitUntil } from '../support/wait-until.js';
 import { startPostsApp } from './posts-app.js';
 
@@ -186,6 +189,44 @@ describe('a post\'s page', () => {
     assert.match(page.text, /Worth repeating<\/textarea>/);
     assert.match(page.text, /value="bluesky"[^>]*checked/);
     assert.notEqual(formIn(page.text, '/posts').fields['formKey'], '');
+  });
+
+  test('lets its writer send again what a network refused', async () => {
+    const id = idOf(await compose(session, { ...valid, post: 'Once more [[fault: refused]]', when: 'now', scheduleDate: '' }));
+    await waitUntil('the refusal', async () => (await api.get(`/api/post/${id}`)).body['status'] === 'error');
+    const failed = await session.get(`/posts/${id}`);
+    assert.match(failed.text, /Failed[\s\S]*Try again/);
+    const { action, fields } = formIn(failed.text, '/retry');
+    await session.post(action, fields);
+    await waitUntil('the post to be published', async () => (await api.get(`/api/post/${id}`)).body['status'] === 'success');
+    const again = await session.post(action, fields);
+    assert.equal(again.status, 409);
+  });
+
+  test('lets its writer say what became of a publication that nobody could tell about', async () => {
+    const database = await connectDatabase(uriOfDatabase(app.databaseName), app.databaseName);
+    try {
+      const store = createPostStore(database.db);
+      for (const [verdict, url, word] of [['published', 'https://bsky.app/profile/ada/post/1', 'success'], ['not-published', '', 'error']] as const) {
+        const id = idOf(await compose(session, { ...valid, post: `In doubt ${verdict}` }));
+        const before = (await store.find(id))!;
+        const failure = { kind: 'unknown' as const, code: 914, message: 'Nobody can tell.' };
+        const publications = before.publications.map((p) => ({ ...p, state: 'unconfirmed' as const, tries: 1, dueAt: null, failure }));
+        assert.equal(await store.save({ before, after: { ...before, status: 'error', publications }, events: [] }), true);
+        const page = await session.get(`/posts/${id}`);
+        const { action, fields } = formIn(page.text, '/confirm');
+        const wrong = await session.post(action, { ...fields, verdict, url: 'javascript:alert(1)' });
+        assert.equal(wrong.status, 422);
+        assert.match(wrong.text, /must be an http\(s\) address/);
+        await session.post(action, { ...fields, verdict, url });
+        const { body } = await api.get(`/api/post/${id}`);
+        assert.equal(body['status'], word);
+        if (verdict === 'published') assert.equal((body['postIds'] as Record<string, unknown>[])[0]?.['postUrl'], url);
+        assert.equal((await session.post(action, { ...fields, verdict, url })).status, 409);
+      }
+    } finally {
+      await database.close();
+    }
   });
 
   test('sends its state again when that changes', async () => {
