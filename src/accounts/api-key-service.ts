@@ -1,5 +1,6 @@
 /** API keys: made, listed, revoked, and turned into the actor that a program acts as. */
 import { AppError, ErrorCode } from '../lib/app-error.js';
+import { createSharedLookUp } from '../lib/batcher.js';
 import type { Clock } from '../lib/clock.js';
 import { newId } from '../lib/ids.js';
 import type { Actor } from './actor.js';
@@ -22,6 +23,8 @@ const ZONE_AGE_MS = 10_000;
 export type ApiKeyService = ReturnType<typeof createApiKeyService>;
 
 export function createApiKeyService({ store, clock, timeZoneOf }: ApiKeyServiceDeps) {
+  // A busy program sends the same key many times at once.
+  const findWorking = createSharedLookUp((hash) => store.findWorking(hash));
   const zones = new Map<string, { zone: string; until: number }>();
 
   async function zoneOf(accountId: string): Promise<string> {
@@ -65,7 +68,7 @@ export function createApiKeyService({ store, clock, timeZoneOf }: ApiKeyServiceD
     /** @returns null when no working key has this text */
     async authenticate(text: string): Promise<Actor | null> {
       if (text.length > 200) return null;
-      const key = await store.findWorking(hashApiKey(text.trim()));
+      const key = await findWorking(hashApiKey(text.trim()));
       if (key === null) return null;
       const now = clock.now();
       if (key.lastUsedAt === null || now.getTime() - key.lastUsedAt.getTime() >= LAST_USED_STEP_MS) await store.setLastUsed(key, now);

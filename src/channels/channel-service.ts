@@ -1,5 +1,6 @@
 /** Channels of a profile: listed, connected, disconnected, and opened for whoever publishes through them. */
 import type { Actor } from '../lib/actor.js';
+import { createSharedLookUp } from '../lib/batcher.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import { signedOut } from '../platforms/failures.js';
 import type { Credentials, Platform, PlatformIo } from '../platforms/platform.js';
@@ -26,6 +27,7 @@ export type ChannelService = ReturnType<typeof createChannelService>;
 
 export function createChannelService(deps: ChannelServiceDeps) {
   const { store, clock, log } = deps;
+  const listInUse = createSharedLookUp((profileId) => store.list(profileId));
   const credentials = createChannelCredentials(deps);
   const flow = createConnectFlow({ ...deps, credentials });
 
@@ -43,7 +45,7 @@ export function createChannelService(deps: ChannelServiceDeps) {
 
     /** Those in use (connected or signed out), in order of platform. */
     list(actor: Actor): Promise<Channel[]> {
-      return store.list(actor.profileId);
+      return listInUse(actor.profileId);
     },
 
     /** Those in use on these platforms. */

@@ -1,6 +1,7 @@
 /** Posts in MongoDB: every move is a compare-and-swap on the version that was read, and carries its events in the same write. */
-import { MongoServerError, type AnyBulkWriteOperation, type Collection, type Db, type Filter, type UpdateFilter } from 'mongodb';
+import { MongoBulkWriteError, type AnyBulkWriteOperation, type Collection, type Db, type Filter, type UpdateFilter } from 'mongodb';
 import type { CollectionIndexes } from '../db/database.js';
+import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
 import { earliestDue, type Change, type Lease, type Post, type PostEvent, type PostStatus } from './post.js';
 
@@ -17,6 +18,8 @@ export interface PostDoc extends Omit<Post, 'id' | 'dueAt' | 'lease'> {
   /** Token of the last write, so that a bulk write can tell which of its parts won. */
   writer: string;
 }
+
+const DUPLICATE_KEY = 11000;
 
 export const postIndexes: CollectionIndexes[] = [
   {
@@ -105,6 +108,24 @@ export interface PostStore {
 export function createPostStore(db: Db): PostStore {
   const posts: Collection<PostDoc> = db.collection<PostDoc>('posts');
 
+  /** False for a post whose idempotency key is taken. */
+  async function insertAll(docs: PostDoc[]): Promise<(boolean | Error)[]> {
+    try {
+      await posts.insertMany(docs, { ordered: false });
+      return docs.map(() => true);
+    } catch (error) {
+      if (!(error instanceof MongoBulkWriteError)) throw error;
+      const failures = new Map([error.writeErrors].flat().map((failure) => [failure.index, failure]));
+      return docs.map((doc, i) => {
+        const failure = failures.get(i);
+        if (failure === undefined) return true;
+        return failure.code === DUPLICATE_KEY && doc.idempotencyKey !== null ? false : new Error(failure.errmsg ?? 'the post could not be stored', { cause: error });
+      });
+    }
+  }
+
+  const insertSoon = createBatcher<PostDoc, boolean>(insertAll, { max: 100, concurrent: 2 });
+
   /** Three round trips for a whole batch: find, mark, and see which marks are ours. */
   async function claim(filter: Filter<PostDoc>, sort: Record<string, 1>, lease: Lease, limit: number): Promise<Post[]> {
     const found = await posts.find(filter, { sort, limit }).toArray();
@@ -124,13 +145,7 @@ export function createPostStore(db: Db): PostStore {
 
   return {
     async insert(post, events) {
-      try {
-        await posts.insertOne(toDoc(post, events));
-        return true;
-      } catch (error) {
-        if (error instanceof MongoServerError && error.code === 11000 && post.idempotencyKey !== null) return false;
-        throw error;
-      }
+      return insertSoon(toDoc(post, events));
     },
 
     async find(id) {

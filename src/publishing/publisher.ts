@@ -1,10 +1,10 @@
 /** Claims due posts in batches, starts each at its moment, and gives them back; documents decide, this only works them off. */
+import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
 import { earliestDue, type Change, type Lease, type Post, type PostEvent } from '../posts/post.js';
 import { holdPost, type HeldPost } from './held-post.js';
 import { workOnPost, type WorkDeps } from './publication-work.js';
 import { createTurns } from './turns.js';
-import { createWriteCollector } from './write-collector.js';
 
 /** What publishing asks of the posts; `posts/post-store.ts` keeps it. */
 export interface DuePosts {
@@ -45,6 +45,7 @@ const SLOTS = 500;
 /** Posts leased at once: most wait for their moment or their channel's turn, which costs only memory. */
 const MAX_HELD = 5_000;
 const BATCH = 200;
+const WRITES = { max: 500, concurrent: 3 };
 /** Claimed this much ahead, so that a post starts on its millisecond. */
 const CLAIM_AHEAD_MS = 1_000;
 /** Outlasts the longest platform call (time-outs are at most 60 s) and is renewed three times within. */
@@ -53,7 +54,7 @@ const LEASE_MS = 90_000;
 const WAKE_AHEAD_MS = 60_000;
 
 export function createPublisher(deps: PublisherDeps): Publisher {
-  const collector = createWriteCollector((changes) => deps.posts.saveMany(changes));
+  const save = createBatcher<Change, boolean>((changes) => deps.posts.saveMany(changes), WRITES);
   const turns = createTurns(SLOTS);
   const workDeps: WorkDeps = { ...deps, turns };
   const working = new Map<string, { work: Promise<void>; token: string }>();
@@ -96,7 +97,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   }
 
   function begin(post: Post): void {
-    const held = holdPost(post, { save: (change) => collector.save(change), find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log });
+    const held = holdPost(post, { save, find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log });
     const work = workAndRelease(held).catch((error: unknown) => {
       deps.log.error({ err: error, postId: post.id }, 'a post could not be worked on; its lease will run out and it is taken up again');
     }).finally(() => {

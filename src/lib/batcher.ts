@@ -1,0 +1,73 @@
+/** Natural batching: while a round trip is under way, what is asked for meanwhile gathers and travels together. */
+
+export interface BatcherOptions {
+  /** Most items of one round trip. */
+  max: number;
+  /** Round trips under way at once: more than one gives the other side work while we prepare the next, few keep batches large. */
+  concurrent: number;
+}
+
+/**
+ * @param run answers a batch, one answer for each item in order; an answer that is an Error rejects that item alone
+ * @returns a function that adds one item; an idle batcher runs it at once
+ */
+export function createBatcher<T, R>(run: (items: T[]) => Promise<(R | Error)[]>, { max, concurrent }: BatcherOptions): (item: T) => Promise<R> {
+  let waiting: { item: T; resolve: (answer: R) => void; reject: (error: unknown) => void }[] = [];
+  let running = 0;
+
+  async function work(): Promise<void> {
+    while (waiting.length > 0) {
+      const batch = waiting.slice(0, max);
+      waiting = waiting.slice(max);
+      try {
+        const answers = await run(batch.map(({ item }) => item));
+        batch.forEach(({ resolve, reject }, i) => {
+          const answer = answers[i];
+          if (answer instanceof Error) reject(answer);
+          else resolve(answer as R);
+        });
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    running -= 1;
+  }
+
+  return (item) => new Promise((resolve, reject) => {
+    waiting.push({ item, resolve, reject });
+    if (running === concurrent) return;
+    running += 1;
+    setImmediate(() => void work());
+  });
+}
+
+/**
+ * Lets callers that ask for the same thing at the same time share one answer. A caller never gets an answer whose question was asked before it
+ * came, so what was written before a call is always seen by it.
+ */
+export function createSharedLookUp<V>(load: (key: string) => Promise<V>): (key: string) => Promise<V> {
+  const underWay = new Map<string, Promise<V>>();
+  const next = new Map<string, Promise<V>>();
+
+  function begin(key: string): Promise<V> {
+    const answer = load(key).finally(() => {
+      if (underWay.get(key) === answer) underWay.delete(key);
+    });
+    underWay.set(key, answer);
+    return answer;
+  }
+
+  return (key) => {
+    const current = underWay.get(key);
+    if (current === undefined) return begin(key);
+    let shared = next.get(key);
+    if (shared === undefined) {
+      shared = current.catch(() => undefined).then(() => {
+        next.delete(key);
+        return begin(key);
+      });
+      next.set(key, shared);
+    }
+    return shared;
+  };
+}
