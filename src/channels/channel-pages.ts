@@ -2,8 +2,8 @@
 import { Router, type Request, type Response } from 'express';
 import { z } from 'zod';
 import { actorOf } from '../http/actor.js';
-import { goTo } from '../http/forms.js';
-import { readParams, readQuery } from '../http/input.js';
+import { form, goTo, type FormProblems } from '../http/forms.js';
+import { readBody, readParams, readQuery } from '../http/input.js';
 import { flash, render } from '../http/render.js';
 import { platforms } from '../platforms/registry.js';
 import type { Channel } from './channel.js';
@@ -18,6 +18,8 @@ export interface ChannelPagesDeps {
 const id = z.string().max(100);
 const platformParams = z.object({ platform: id });
 const channelParams = z.object({ id });
+/** Fields that are not text are as good as missing. */
+const typedBody = z.record(z.string(), z.unknown()).transform((body) => Object.fromEntries(Object.entries(body).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value.slice(0, 4000)]] : []))));
 const single = z.string().max(4000).catch('');
 const returnQuery = z.object({ state: single, code: single, error: single });
 
@@ -31,8 +33,22 @@ export function channelPages({ channels, countScheduledPosts }: ChannelPagesDeps
 
   router.post('/channels/connect/:platform', async (req, res) => {
     const { platform } = readParams(req, platformParams);
-    goTo(req, res, await channels.begin(actorOf(req), platform));
+    const isTyped = platforms.some(({ id: known, connectFields }) => known === platform && connectFields !== undefined);
+    goTo(req, res, isTyped ? `/channels/connect/${platform}` : await channels.begin(actorOf(req), platform));
   });
+
+  const showFields = (req: Request, res: Response, again: Partial<FormProblems>): void => {
+    const { platform, connectFields, sourceUrl } = channels.typedFields(readParams(req, platformParams).platform);
+    render(res, 'channels/connect', { platform, connectFields, sourceUrl, input: {}, problems: {}, message: '', ...again });
+  };
+
+  router.get('/channels/connect/:platform', (req, res) => showFields(req, res, {}));
+
+  router.post('/channels/connect/:platform/fields', form(async (req, res) => {
+    const channel = await channels.connectTyped(actorOf(req), readParams(req, platformParams).platform, readBody(req, typedBody));
+    flash(req, 'success', `${describe(channel).platformName} is connected as @${channel.username}.`);
+    goTo(req, res, '/channels');
+  }, showFields));
 
   router.get('/channels/callback', async (req, res) => {
     const { state, code, error } = readQuery(req, returnQuery);

@@ -42,6 +42,8 @@ export function createChannelService(deps: ChannelServiceDeps) {
   return {
     begin: flow.begin,
     finish: flow.finish,
+    typedFields: flow.typedFields,
+    connectTyped: flow.connectTyped,
 
     /** Those in use (connected or signed out), in order of platform. */
     list(actor: Actor): Promise<Channel[]> {

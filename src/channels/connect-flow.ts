@@ -1,10 +1,10 @@
 /** Connecting a channel: the browser goes to the network with a single-use state and PKCE, and comes back with a code. */
 import { createHash } from 'node:crypto';
 import type { Actor } from '../lib/actor.js';
-import { AppError, ErrorCode } from '../lib/app-error.js';
+import { AppError, ErrorCode, type FieldProblem } from '../lib/app-error.js';
 import { newToken } from '../lib/ids.js';
 import type { Seal } from '../lib/seal.js';
-import { PlatformFailure, type OAuth, type Platform } from '../platforms/platform.js';
+import { PlatformFailure, type ConnectFields, type CredentialGrant, type OAuth, type Platform } from '../platforms/platform.js';
 import { findPlatform } from '../platforms/registry.js';
 import type { Channel } from './channel.js';
 import type { ChannelCredentials } from './channel-credentials.js';
@@ -40,12 +40,15 @@ export function createConnectFlow(deps: ConnectFlowDeps) {
   const { store, attempts, credentials, seal, clock, log } = deps;
 
   async function exchange(attempt: ConnectAttempt, code: string): Promise<ConnectOutcome> {
-    const { platform, oauth } = connectable(attempt.platform);
-    const io = simulatedIo(platform, deps);
+    const { platform, oauth } = byConsent(attempt.platform);
     const codeVerifier = seal.unseal(attempt.sealedVerifier, contextOf(attempt.userId));
-    const grant = await oauth.exchange({ code, redirectUri: attempt.redirectUri, codeVerifier }, io);
-    const identity = await platform.verify(grant.credentials, io);
-    const { accountId, profileId } = attempt;
+    const grant = await oauth.exchange({ code, redirectUri: attempt.redirectUri, codeVerifier }, simulatedIo(platform, deps));
+    return keep(attempt, platform, grant);
+  }
+
+  /** Asks whose account it is, and stores the channel. */
+  async function keep({ accountId, profileId }: Pick<Actor, 'accountId' | 'profileId'>, platform: Platform, grant: CredentialGrant): Promise<ConnectOutcome> {
+    const identity = await platform.verify(grant.credentials, simulatedIo(platform, deps));
     const channel = await store.connect({
       accountId, profileId, platform: platform.id, simulated: true, identity, expiresAt: grant.expiresAt, now: clock.now(),
       seal: (channelId) => credentials.sealFor(channelId, grant.credentials),
@@ -54,6 +57,16 @@ export function createConnectFlow(deps: ConnectFlowDeps) {
     log.info({ channelId: channel.id, platform: platform.id }, 'channel connected');
     await deps.onConnected(channel);
     return { channel, problem: null };
+  }
+
+  async function grantTyped(actor: Actor, platform: Platform, connectFields: ConnectFields, values: Record<string, string>): Promise<ConnectOutcome> {
+    try {
+      return await keep(actor, platform, await connectFields.grant(values, simulatedIo(platform, deps)));
+    } catch (error) {
+      if (!(error instanceof PlatformFailure)) throw error;
+      const message = error.kind === 'signed-out' ? `${platform.name} doesn't accept this. Check it and try again.` : explain(error, platform.name);
+      throw new AppError('invalid', ErrorCode.badRequest, message, { fields: [{ field: connectFields.fields[0]!.name, message }] });
+    }
   }
 
   async function alreadyConnected(platform: Platform, profileId: string): Promise<ConnectOutcome> {
@@ -68,7 +81,7 @@ export function createConnectFlow(deps: ConnectFlowDeps) {
      * @throws AppError `not-found` for an unknown platform, `unavailable` when it can't be reached
      */
     async begin(actor: Actor, platformId: string): Promise<string> {
-      const { platform, oauth } = connectable(platformId);
+      const { platform, oauth } = byConsent(platformId);
       const userId = personOf(actor);
       const state = newToken();
       const codeVerifier = newToken();
@@ -81,11 +94,28 @@ export function createConnectFlow(deps: ConnectFlowDeps) {
       return oauth.authorizeUrl({ state, redirectUri, codeChallenge }, simulatedIo(platform, deps));
     },
 
+    /** What is typed to connect a platform without a consent page, and where the simulated network gives it. @throws AppError `not-found` */
+    typedFields(platformId: string): { platform: Platform; connectFields: ConnectFields; sourceUrl: string } {
+      const { platform, connectFields } = byTyping(platformId);
+      return { platform, connectFields, sourceUrl: `${simulatedIo(platform, deps).baseUrls.web}${connectFields.simulatedSource}` };
+    },
+
+    /** Connects with what was typed. @throws AppError `invalid` when the network doesn't take it, `conflict` when another account is connected */
+    async connectTyped(actor: Actor, platformId: string, values: Record<string, string>): Promise<Channel> {
+      const { platform, connectFields } = byTyping(platformId);
+      personOf(actor);
+      const missing = missingFields(connectFields, values);
+      if (missing.length > 0) throw new AppError('invalid', ErrorCode.badRequest, 'Something is missing.', { fields: missing });
+      const outcome = await grantTyped(actor, platform, connectFields, values);
+      if (outcome.channel === null) throw new AppError('conflict', ErrorCode.conflict, outcome.problem);
+      return outcome.channel;
+    },
+
     /** Takes what came back from the network; a refusal, an old or a foreign return is an outcome, not an error. */
     async finish(actor: Actor, back: Return): Promise<ConnectOutcome> {
       const attempt = await attempts.take(back.state, personOf(actor), actor.profileId, clock.now());
       if (attempt === null) return { channel: null, problem: UNKNOWN_ATTEMPT };
-      const { name } = connectable(attempt.platform).platform;
+      const { name } = known(attempt.platform);
       if (back.error === 'access_denied') return { channel: null, problem: `Nothing was connected: ${name} was not allowed to give access. You can try again any time.` };
       if (back.error !== null || back.code === null) return { channel: null, problem: `${name} sent you back without access${back.error === null ? '' : ` (${back.error.slice(0, 100)})`}. Try again.` };
       try {
@@ -107,10 +137,26 @@ function explain(failure: PlatformFailure, name: string): string {
   return `${name} can't be reached right now, so nothing was connected. Try again in a minute.`;
 }
 
-function connectable(platformId: string): { platform: Platform; oauth: OAuth } {
+function known(platformId: string): Platform {
   const platform = findPlatform(platformId);
-  if (platform?.oauth === undefined) throw new AppError('not-found', ErrorCode.notFound, 'There is no such platform to connect.');
+  if (platform === undefined) throw new AppError('not-found', ErrorCode.notFound, 'There is no such platform to connect.');
+  return platform;
+}
+
+function byConsent(platformId: string): { platform: Platform; oauth: OAuth } {
+  const platform = known(platformId);
+  if (platform.oauth === undefined) throw new AppError('not-found', ErrorCode.notFound, `${platform.name} has no consent page.`);
   return { platform, oauth: platform.oauth };
+}
+
+function byTyping(platformId: string): { platform: Platform; connectFields: ConnectFields } {
+  const platform = known(platformId);
+  if (platform.connectFields === undefined) throw new AppError('not-found', ErrorCode.notFound, `${platform.name} is connected on its consent page.`);
+  return { platform, connectFields: platform.connectFields };
+}
+
+function missingFields({ fields }: ConnectFields, values: Record<string, string>): FieldProblem[] {
+  return fields.filter(({ name }) => (values[name] ?? '').trim() === '').map(({ name }) => ({ field: name, message: 'This is required.' }));
 }
 
 function personOf(actor: Actor): string {

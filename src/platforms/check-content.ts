@@ -15,9 +15,9 @@ export interface TextCount {
 }
 
 /** Length and limit as the composer's counter shows them. */
-export function countText(platform: Platform, text: string): TextCount {
-  const { max, counting, maxBytes } = platform.limits.text;
-  const counted = { length: textLength(counting, text), max };
+export function countText(platform: Platform, text: string, hasMedia = false): TextCount {
+  const { max, counting, maxBytes, maxWithMedia } = platform.limits.text;
+  const counted = { length: textLength(counting, text), max: hasMedia ? (maxWithMedia ?? max) : max };
   return maxBytes === undefined ? counted : { ...counted, bytes: { length: textLength('bytes', text), max: maxBytes } };
 }
 
@@ -83,7 +83,9 @@ function megabytes(bytes: number): string {
 function textProblems(platform: Platform, { text, media }: CheckableContent): string[] {
   const { limits, name } = platform;
   if (text.trim() === '' && (limits.text.required || media.length === 0)) return [`${name} needs a text. Write something to publish.`];
-  const { length, max, bytes } = countText(platform, text);
+  const { forbidden = '' } = limits.text;
+  if (Array.from(forbidden).some((character) => text.includes(character))) return [`${name} doesn't take ${Array.from(forbidden).join(' and ')} in the text. Remove them.`];
+  const { length, max, bytes } = countText(platform, text, media.length > 0);
   if (length > max) {
     return [`The text is too long for ${name}: ${number(length)} ${unitName[limits.text.counting]}, at most ${number(max)}. Shorten it by ${number(length - max)}.`];
   }

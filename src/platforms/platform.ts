@@ -128,7 +128,16 @@ export type CountingRule = 'graphemes' | 'weighted' | 'characters' | 'utf16' | '
 
 /** A platform's published limits; used by the page, the API and the publisher through `check-content.ts`. */
 export interface PlatformLimits {
-  text: { max: number; counting: CountingRule; maxBytes?: number; required: boolean };
+  text: {
+    max: number;
+    counting: CountingRule;
+    maxBytes?: number;
+    required: boolean;
+    /** Shorter when media goes along, e.g. telegram's captions. */
+    maxWithMedia?: number;
+    /** Characters that the network refuses, e.g. youtube: `<>`. */
+    forbidden?: string;
+  };
   media: {
     min: number;
     max: number;
@@ -175,6 +184,17 @@ export interface OAuth {
   refresh?(credentials: Credentials, io: PlatformIo): Promise<CredentialGrant>;
 }
 
+/** Connecting by typing what the network gave, where there is no consent page, e.g. a telegram bot's token. */
+export interface ConnectFields {
+  /** Where the person finds the values, one or two sentences. */
+  help: string;
+  /** Path below `baseUrls.web` where the simulated network gives them. */
+  simulatedSource: string;
+  fields: { name: string; label: string; help: string; isSecret: boolean }[];
+  /** @throws PlatformFailure `rejected` or `signed-out` when the values are wrong */
+  grant(values: Record<string, string>, io: PlatformIo): Promise<CredentialGrant>;
+}
+
 export interface Processing {
   /** Still `processing`, `published`, or throws a PlatformFailure (`rejected`: processing failed for good). */
   poll(handle: string, credentials: Credentials, io: PlatformIo): Promise<PublishResult>;
@@ -217,7 +237,9 @@ export interface Platform {
   publishTimeoutMs: number;
   verify(credentials: Credentials, io: PlatformIo): Promise<ChannelIdentity>;
   publish(content: PlatformContent, credentials: Credentials, io: PlatformIo): Promise<PublishResult>;
+  /** One of `oauth` and `connectFields` is there. */
   oauth?: OAuth;
+  connectFields?: ConnectFields;
   processing?: Processing;
   lookUp?: LookUp;
   /** Takes a published post down at the network. Absent where the network can't. */

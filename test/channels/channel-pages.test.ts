@@ -30,7 +30,7 @@ describe('the page of channels', () => {
   it('says what to do next while nothing is connected', async () => {
     const session = await signedUp('empty@example.com');
     const page = await session.get('/channels');
-    assert.match(textOf(page), /No channel connected yet.*Connect Bluesky.*Connect TikTok.*Connect X/);
+    assert.match(textOf(page), /No channel connected yet.*Connect Bluesky.*Connect TikTok.*Connect X.*Connect YouTube/);
   });
 
   it('connects a channel through the consent page and shows it', async () => {
@@ -73,6 +73,25 @@ describe('the page of channels', () => {
     assert.equal((await stranger.post(path, {}, { from: '/channels' })).status, 404);
     assert.match(textOf(await session.post(path, {}, { from: path })), /is disconnected\. Signpost has forgotten its sign-in/);
     assert.equal((await session.get(path)).status, 404);
+  });
+
+  it('connects Telegram with a bot token, and says beside the field what is wrong with one', async () => {
+    const session = await signedUp('hedy@example.com');
+    await session.get('/channels');
+    const page = await session.post('/channels/connect/telegram', {});
+    assert.match(textOf(page), /Talk to @BotFather.*Bot token.*Channel/);
+    const given = await fetch(`${app.simulatorUrl}/telegram/web/botfather`, { method: 'POST', body: new URLSearchParams({ newHandle: 'hedy_news' }) });
+    const [botToken, chatId] = [...(await given.text()).matchAll(/<dd><code>([^<]*)/g)].map((match) => match[1]!);
+    const fields = '/channels/connect/telegram/fields';
+    for (const [input, problem] of [[{ botToken: '', chatId: '' }, /This is required/], [{ botToken: 'x', chatId: '@a' }, /This is not a bot token/], [{ botToken: '1:aaaaaaaaaaaaaaa', chatId: '@a' }, /doesn't accept this/], [{ botToken: botToken!, chatId: '@nobody' }, /Telegram doesn't know the channel/]] as const) {
+      const refused = await session.post(fields, input, { from: '/channels/connect/telegram' });
+      assert.equal(refused.status, 422);
+      assert.match(textOf(refused), problem);
+      assert.ok(botToken === '' || !refused.text.includes(botToken!), 'a token must not come back in the page');
+    }
+    const done = await session.post(fields, { botToken: botToken!, chatId: chatId! }, { from: '/channels/connect/telegram' });
+    assert.match(textOf(done), /Telegram is connected as @hedy_news/);
+    assert.equal((await session.get('/channels/connect/twitter')).status, 404);
   });
 
   it('lists the channels in GET /api/user', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { checkContent } from '../../src/platforms/check-content.js';
-import { PlatformFailure, type FailureKind, type Platform, type PlatformContent, type PlatformIo, type PublishResult } from '../../src/platforms/platform.js';
+import { PlatformFailure, type FailureKind, type MediaKind, type Platform, type PlatformContent, type PlatformIo, type PublishResult } from '../../src/platforms/platform.js';
 import { findPlatform } from '../../src/platforms/registry.js';
 import { waitUntil } from '../support/wait-until.js';
 import { connect, consent, contentFor, ioFor, openSimulator, redirectUri, type Connected, type TestSimulator } from './simulated.js';
@@ -15,12 +15,18 @@ export interface ContractOptions {
   handle?: string;
   /** It prepares a post first, and only a second step makes it public: then a lost answer is asked for again, never in doubt. */
   prepares?: true;
+  /** Google's refresh tokens stay. */
+  keepsRefreshToken?: true;
+  /** It takes no `<` and `>`. */
+  refusesMarkup?: true;
+  mediaKind?: MediaKind;
   /** Its 429 doesn't say when to come back. */
   keepsRetryTimeToItself?: true;
 }
 
 /** @param id of a platform in the registry */
-export function testPlatform(id: string, { options = {}, handle = 'ada', prepares, keepsRetryTimeToItself }: ContractOptions = {}): void {
+export function testPlatform(id: string, contract: ContractOptions = {}): void {
+  const { options = {}, handle = 'ada', prepares, keepsRetryTimeToItself, keepsRefreshToken, refusesMarkup, mediaKind } = contract;
   describe(`the ${id} adapter`, () => {
     const platform = findPlatform(id);
     assert.ok(platform, `${id} is not in the registry`);
@@ -35,7 +41,7 @@ export function testPlatform(id: string, { options = {}, handle = 'ada', prepare
     });
     after(() => sim.close());
 
-    const newContent = (text?: string): PlatformContent => contentFor(platform, text, options);
+    const newContent = (text?: string): PlatformContent => contentFor(platform, text, { options, ...(mediaKind === undefined ? {} : { mediaKind }) });
     const publish = (content: PlatformContent): Promise<PublishResult> => platform.publish(content, connected.grant.credentials, io);
     const settled = (result: PublishResult): Promise<PublishResult> => untilPublic(platform, result, connected, io);
     const failure = (work: () => Promise<unknown>): Promise<PlatformFailure> => failureOf(work);
@@ -53,7 +59,8 @@ export function testPlatform(id: string, { options = {}, handle = 'ada', prepare
       });
 
       it('gets the state back, and no code, when the person says no', async () => {
-        const url = platform!.oauth!.authorizeUrl({ state: 'st@te/1', redirectUri, codeChallenge: 'x'.repeat(43) }, io);
+        if (platform!.oauth === undefined) return;
+        const url = platform!.oauth.authorizeUrl({ state: 'st@te/1', redirectUri, codeChallenge: 'x'.repeat(43) }, io);
         const back = await consent(url, handle, 'deny');
         assert.equal(back.searchParams.get('state'), 'st@te/1');
         assert.equal(back.searchParams.get('error'), 'access_denied');
@@ -61,17 +68,18 @@ export function testPlatform(id: string, { options = {}, handle = 'ada', prepare
       });
 
       it('refuses a code that was made up', async () => {
+        if (platform!.oauth === undefined) return;
         const { kind } = await failure(() => platform!.oauth!.exchange({ code: 'made-up', redirectUri, codeVerifier: 'v' }, io));
         assert.equal(kind, 'signed-out');
       });
 
       it('refreshes tokens; the old refresh token then works no more', async () => {
-        const { refresh } = platform!.oauth!;
+        const refresh = platform!.oauth?.refresh;
         if (refresh === undefined) return;
         const other = await connect(platform!, io, handle);
         const renewed = await refresh(other.grant.credentials, io);
         assert.equal((await platform!.verify(renewed.credentials, io)).username, handle);
-        assert.equal((await failure(() => refresh(other.grant.credentials, io))).kind, 'signed-out');
+        if (!keepsRefreshToken) assert.equal((await failure(() => refresh(other.grant.credentials, io))).kind, 'signed-out');
       });
     }
 
@@ -89,7 +97,7 @@ export function testPlatform(id: string, { options = {}, handle = 'ada', prepare
       });
 
       it('keeps text as it was written: links, tags, accents, emoji, markup', async () => {
-        const text = 'Déjà vu 👩‍👩‍👧‍👦 <b>&amp;</b> #tag https://example.com/a?b=c&d=e';
+        const text = `Déjà vu 👩‍👩‍👧‍👦 ${refusesMarkup ? '' : '<b>'}&amp; #tag https://example.com/a?b=c&d=e`;
         await settled(await publish(newContent(text)));
         assert.equal((await sim.posts({ network: id })).filter((post) => post.text === text).length, 1);
       });
@@ -149,7 +157,7 @@ export function testPlatform(id: string, { options = {}, handle = 'ada', prepare
       it('finds out after an unknown outcome whether it is there', async () => {
         if (platform!.lookUp === undefined) return;
         const since = new Date();
-        const lost = newContent(`Lost <answer> & all https://example.com/x [[fault: timeout-after-accept]]`);
+        const lost = newContent(`Lost ${refusesMarkup ? '' : '<answer>'} & all https://example.com/x [[fault: timeout-after-accept]]`);
         await failure(async () => settled(await publish(lost)));
         const ask = (content: PlatformContent): Promise<PublishResult | PlatformFailure | null> => platform!.lookUp!.find(content, since, connected.grant.credentials, io)
           .catch((error: unknown) => (error instanceof PlatformFailure ? error : Promise.reject(error as Error)));
@@ -157,7 +165,7 @@ export function testPlatform(id: string, { options = {}, handle = 'ada', prepare
           const answer = await ask(lost);
           return answer instanceof PlatformFailure ? null : answer;
         });
-        assert.equal(found.state, 'published');
+        assert.equal((await settled(found)).state, 'published');
         const never = newContent('Never sent [[fault: reset-before-accept]]');
         await failure(async () => settled(await publish(never)));
         // A network that shows only what is public can't tell; it must say so.

@@ -7,7 +7,7 @@ import axios from 'axios';
 import { createHttpClient } from '../../src/lib/http-client.js';
 import { createLogger } from '../../src/lib/logger.js';
 import { placeholderMedia } from '../../src/platforms/placeholder-media.js';
-import type { CredentialGrant, Platform, PlatformContent, PlatformIo } from '../../src/platforms/platform.js';
+import type { CredentialGrant, MediaKind, Platform, PlatformContent, PlatformIo } from '../../src/platforms/platform.js';
 import { simulatedNetworks } from '../../src/platforms/registry.js';
 import { simulatedUrls } from '../../src/platforms/simulated-urls.js';
 import type { ListedPost } from '../../src/platforms/simulator/control-api.js';
@@ -100,6 +100,7 @@ export interface Connected {
 
 /** Goes through the whole consent with PKCE and returns the tokens. */
 export async function connect(platform: Platform, io: PlatformIo, handle: string): Promise<Connected> {
+  if (platform.connectFields !== undefined) return { grant: await platform.connectFields.grant(await valuesGiven(platform, io, handle), io), handle };
   const codeVerifier = randomBytes(32).toString('base64url');
   const codeChallenge = createHash('sha256').update(codeVerifier).digest('base64url');
   const back = await consent(platform.oauth!.authorizeUrl({ state: 'state-1', redirectUri, codeChallenge }, io), handle);
@@ -107,12 +108,20 @@ export async function connect(platform: Platform, io: PlatformIo, handle: string
   return { grant, handle };
 }
 
+/** Where there is no consent page: what the network's own page gives to be typed in. */
+export async function valuesGiven(platform: Platform, io: PlatformIo, handle: string): Promise<Record<string, string>> {
+  const { simulatedSource, fields } = platform.connectFields!;
+  const page = await axios.post<string>(`${io.baseUrls.web}${simulatedSource}`, new URLSearchParams({ newHandle: handle }).toString());
+  const values = [...page.data.matchAll(/<dd><code>([^<]*)<\/code><\/dd>/g)].map((match) => unescapeHtml(match[1]!));
+  return Object.fromEntries(fields.map((field, i) => [field.name, values[i] ?? '']));
+}
+
 let made = 0;
 
 /** Content that the platform takes. */
-export function contentFor(platform: Platform, text = `Hello number ${++made}`, options: Record<string, unknown> = {}): PlatformContent {
+export function contentFor(platform: Platform, text = `Hello number ${++made}`, { options = {}, mediaKind }: { options?: Record<string, unknown>; mediaKind?: MediaKind } = {}): PlatformContent {
   const { requires, min, kinds } = platform.limits.media;
-  const kind = requires ?? kinds[0] ?? 'image';
+  const kind = mediaKind ?? requires ?? kinds[0] ?? 'image';
   const url = `https://media.example.com/${kind === 'video' ? 'clip.mp4' : 'photo.jpg'}`;
   const media = requires !== undefined || min > 0 ? Array.from({ length: Math.max(min, 1) }, () => ({ url, kind })) : [];
   return { text, media, options, idempotencyKey: randomBytes(8).toString('hex'), scheduledAt: new Date() };

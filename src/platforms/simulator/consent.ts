@@ -4,6 +4,7 @@ import type { Request, Response } from 'express';
 import { z } from 'zod';
 import type { SimulatedNetwork, SimulatorSettings } from './network.js';
 import { sendPage } from './pages.js';
+import { newGrant } from './tokens.js';
 import type { SimulatedAccount, World } from './world.js';
 
 interface ConsentRequest {
@@ -39,6 +40,23 @@ export function decideConsent(network: SimulatedNetwork, deps: Deps, req: Reques
   const code = randomBytes(24).toString('base64url');
   deps.world.put('code', { network: network.id, id: code, accountId: account.id, ...asked, expiresAt: deps.now() + deps.settings.codeMs, grantId: null });
   redirect(res, asked, { code });
+}
+
+/** The page of networks that have no consent: makes an account and shows what is to be typed in to connect it. */
+export function showGives(network: SimulatedNetwork, deps: Deps, _req: Request, res: Response): void {
+  sendPage(res, 'gives', { title: network.gives!.title, network, accounts: deps.world.accounts(network.id), values: null, problem: null, newHandle: network.exampleHandle });
+}
+
+export function give(network: SimulatedNetwork, deps: Deps, req: Request, res: Response): void {
+  const typed = z.object({ newHandle: z.string() }).safeParse(req.body).data?.newHandle.trim().replace(/^@/, '') ?? '';
+  const page = { title: network.gives!.title, network, accounts: deps.world.accounts(network.id), newHandle: typed };
+  if (!network.handlePattern.test(typed)) {
+    return sendPage(res, 'gives', { ...page, values: null, problem: `That can't be a handle at ${network.name}. Use one like ${network.exampleHandle}.` }, { status: 422 });
+  }
+  const account = accountOf(network, typed, deps);
+  const grant = newGrant(network.id, account.id, randomBytes(9).toString('base64url'), deps.now() + (network.accessTokenMs ?? deps.settings.accessTokenMs));
+  deps.world.put('grant', grant);
+  sendPage(res, 'gives', { ...page, values: network.gives!.values(grant, account), problem: null });
 }
 
 function accountOf(network: SimulatedNetwork, handle: string, { world, now }: Deps): SimulatedAccount {

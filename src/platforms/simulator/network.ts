@@ -65,6 +65,10 @@ export interface SimulatedNetwork {
   handlePattern: RegExp;
   /** Path below `/<network>/web` where a browser consents, and the name of the app's parameter. */
   consent: { path: string; clientParam: string };
+  /** Instead of consent: a page that gives what is typed in to connect, as `BotFather` does. */
+  gives?: { path: string; title: string; lead: string; values(grant: SimulatedGrant, account: SimulatedAccount): { label: string; value: string }[] };
+  /** Refreshing keeps the refresh token, as Google does. */
+  keepsRefreshToken?: true;
   /** What the app asks for, in the network's words. */
   permissions: string[];
   /** Paths below `/<network>/web`, with `:handle` and `:id`; other names are filled in by `pageParams`. */

@@ -14,8 +14,11 @@ const SHOWN_AT_MOST = 100;
 export function publicPages(network: SimulatedNetwork, { world, now }: Deps): Router {
   const router = Router();
   router.get('/', (_req, res) => sendPage(res, 'network', { title: `${network.name} (simulated)`, network, accounts: world.accounts(network.id), profileUrl: (account: SimulatedAccount) => profileUrl(network, account) }));
-  router.get(network.pages.post, (req, res) => {
-    const post = world.find('post', network.id, String(req.params['id']));
+  // The id is a part of the path, or a parameter as in `/watch?v=:id`.
+  const [postPage = '', query = ''] = network.pages.post.split('?');
+  router.get(postPage, (req, res) => {
+    const id = query === '' ? (req.params as { id?: string }).id : req.query[query.split('=')[0]!];
+    const post = world.find('post', network.id, typeof id === 'string' ? id : '');
     const account = post === undefined ? undefined : world.find('account', network.id, post.accountId);
     const named = (req.params as { handle?: string }).handle;
     if (account === undefined || post === undefined || (named !== undefined && named !== account.handle) || !isPublic(post, now())) return missing(network, res, 'post');

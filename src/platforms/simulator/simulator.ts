@@ -6,7 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import express, { type Express } from 'express';
 import type { Logger } from '../../lib/logger.js';
-import { decideConsent, showConsent } from './consent.js';
+import { decideConsent, give, showConsent, showGives } from './consent.js';
 import { controlApi } from './control-api.js';
 import { createFaults } from './faults.js';
 import { defaultSettings, type SimulatedNetwork, type SimulatorSettings } from './network.js';
@@ -63,6 +63,10 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     const form = express.urlencoded({ extended: false, limit: '20kb' });
     to.get(`/${network.id}/web${network.consent.path}`, (req, res) => showConsent(network, deps, req, res));
     to.post(`/${network.id}/web${network.consent.path}`, form, (req, res) => decideConsent(network, deps, req, res));
+    if (network.gives !== undefined) {
+      to.get(`/${network.id}/web${network.gives.path}`, (req, res) => showGives(network, deps, req, res));
+      to.post(`/${network.id}/web${network.gives.path}`, form, (req, res) => give(network, deps, req, res));
+    }
     to.use(`/${network.id}/api`, networkApi(network, deps));
     to.use(`/${network.id}/web`, publicPages(network, deps));
   }

@@ -6,7 +6,8 @@ import type { SimulatedCode, SimulatedGrant } from './world.js';
 
 /** New tokens for a grant, in place of its old ones. */
 export function renewGrant(network: SimulatedNetwork, call: SimulatedCall, grant: SimulatedGrant): SimulatedGrant {
-  const next = newGrant(network.id, grant.accountId, grant.id, call.now + lifeOf(network, call));
+  const made = newGrant(network.id, grant.accountId, grant.id, call.now + lifeOf(network, call));
+  const next = network.keepsRefreshToken === true ? { ...made, refreshToken: grant.refreshToken } : made;
   call.world.put('grant', next);
   return next;
 }
@@ -59,7 +60,8 @@ function lifeOf(network: SimulatedNetwork, { settings }: SimulatedCall): number 
   return network.accessTokenMs ?? settings.accessTokenMs;
 }
 
-function newGrant(network: string, accountId: string, id: string, accessExpiresAt: number): SimulatedGrant {
+/** A fresh grant, not stored yet. */
+export function newGrant(network: string, accountId: string, id: string, accessExpiresAt: number): SimulatedGrant {
   return {
     network, id, accountId, accessExpiresAt, isRevoked: false,
     accessToken: `sim_at_${randomBytes(24).toString('base64url')}`, refreshToken: `sim_rt_${randomBytes(24).toString('base64url')}`,
