@@ -38,11 +38,12 @@ async function ask() {
       headers: { accept: 'application/json' },
       signal: controller.signal,
     });
-    if (!answer.ok || mine !== sequence) return;
+    if (mine !== sequence) return;
+    if (!answer.ok) throw new Error(`preview answered ${answer.status}`);
     const preview = await answer.json();
     if (mine === sequence) show(preview);
   } catch (error) {
-    // Offline or overtaken by the next question: the server checks again when the form is sent.
+    // Offline or signed out: the server checks again when the form is sent. Overtaken by the next question: that one will answer.
     if (error.name !== 'AbortError') form.dataset.counting = 'failed';
   }
 }

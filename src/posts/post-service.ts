@@ -6,11 +6,11 @@ import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { Notifier } from '../lib/notifier.js';
 import { newPostId } from '../lib/ids.js';
-import { mediaKindOf } from '../platforms/media-kind.js';
 import { isUntouched, type Post } from './post.js';
 import { withEvents, type EventRequest } from './post-events.js';
 import type { PostChanges, PostInput } from './post-input.js';
-import { digestOf, findProblems, newPost, newPublication, planPost, type Plan } from './post-plan.js';
+import { cancelAll, deleted, edited } from './post-edit.js';
+import { digestOf, findProblems, newPost, planPost, type Plan } from './post-plan.js';
 import type { PostListFilter, PostStore } from './post-store.js';
 
 export interface PostServiceDeps {
@@ -188,7 +188,8 @@ export function createPostService(deps: PostServiceDeps): PostService {
         // A worker that holds the post must find the version it knows, or it would lose what it learned at the network.
         if (onlyNotes && (post.lease === null || isUntouched(post))) return { after: { ...post, notes: changes.notes ?? null }, requests: [] };
         if (!isUntouched(post)) throw tooLate(post, 'changed');
-        return { after: edited(post, changes, channels, now), requests: [{ type: 'post.updated' }] };
+        const after = edited(post, changes, channels, now);
+        return after === null ? null : { after, requests: [{ type: 'post.updated' }] };
       });
     },
 
@@ -245,14 +246,6 @@ function ignoreConflict(error: unknown): 0 {
   throw error;
 }
 
-function cancelAll(post: Post): Post {
-  return { ...post, publications: post.publications.map((p) => ({ ...p, state: 'cancelled' as const, dueAt: null, failure: null })) };
-}
-
-function deleted(post: Post, now: Date, what: string): Post {
-  return { ...post, status: 'deleted', dueAt: null, deletedAt: now, history: [...post.history, { at: now, what }] };
-}
-
 function allRemoved(post: Post): Removal[] {
   return post.publications.map(({ platform }) => ({ platform, removed: true }));
 }
@@ -264,46 +257,4 @@ async function takeDown(deps: PostServiceDeps, post: Post): Promise<Removal[]> {
   return post.publications.map(({ platform, state }) => (state === 'published' || state === 'unconfirmed'
     ? { platform, removed: false, message: 'Signpost can\'t take down published posts yet. Delete it at the network, then send markManualDeleted.' }
     : { platform, removed: true }));
-}
-
-/** The post as it is after the changes; every rule is checked again on the whole. */
-function edited(post: Post, changes: PostChanges, channels: Channel[], now: Date): Post {
-  const mediaUrls = changes.mediaUrls ?? post.media.map((item) => item.url);
-  const asked = changes.scheduledAt === undefined ? post.scheduledAt : changes.scheduledAt;
-  const keepsTime = changes.scheduledAt === undefined;
-  const plan = planPost({
-    text: changes.text ?? post.text,
-    platforms: changes.platforms ?? post.publications.map((p) => p.platform),
-    mediaUrls,
-    isVideo: changes.isVideo ?? wasMarkedVideo(post),
-    options: Object.fromEntries(Object.entries(post.options).map(([id, value]) => [`${id}options`, value])),
-    scheduledAt: asked,
-    checkRules: true,
-  }, channels, now);
-  const scheduledAt = keepsTime ? post.scheduledAt : asked === null || asked < now ? now : asked;
-  const publications = plan.targets.map((target) => {
-    const kept = post.publications.find((p) => p.channelId === target.channel.id && p.state !== 'cancelled');
-    return kept === undefined ? newPublication(target, scheduledAt, now) : { ...kept, state: 'pending' as const, dueAt: scheduledAt, failure: null };
-  });
-  const timeMoved = scheduledAt.getTime() !== post.scheduledAt.getTime();
-  const contentMoved = changes.text !== undefined || changes.mediaUrls !== undefined || changes.platforms !== undefined;
-  return {
-    ...post,
-    text: changes.text ?? post.text,
-    media: plan.media,
-    options: plan.options,
-    notes: changes.notes === undefined ? post.notes : changes.notes,
-    timeZone: changes.timeZone ?? post.timeZone,
-    type: timeMoved ? 'scheduled' : post.type,
-    scheduledAt,
-    publications,
-    dueAt: scheduledAt,
-    status: 'scheduled',
-    history: [...post.history, { at: now, what: timeMoved && !contentMoved ? 'rescheduled' : 'edited', ...(timeMoved ? { detail: `now due ${scheduledAt.toISOString()}` } : {}) }],
-  };
-}
-
-/** True when the user said that addresses without a telling ending are videos. */
-export function wasMarkedVideo(post: Pick<Post, 'media'>): boolean {
-  return post.media.some((item) => item.kind === 'video' && mediaKindOf(item.url) !== 'video');
 }

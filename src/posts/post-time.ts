@@ -70,9 +70,10 @@ function toLocal(at: Temporal.ZonedDateTime): string {
   return at.toPlainDateTime().toString({ smallestUnit: 'minute' });
 }
 
-/** The moment as `<input type="datetime-local">` wants it, in this zone: `YYYY-MM-DDTHH:mm`. */
+/** The moment as `<input type="datetime-local">` wants it, in this zone: `YYYY-MM-DDTHH:mm`, and `:ss` where there are seconds. */
 export function formatLocal(at: Date, timeZone: string): string {
-  return toLocal(Temporal.Instant.fromEpochMilliseconds(at.getTime()).toZonedDateTimeISO(timeZone));
+  const local = Temporal.Instant.fromEpochMilliseconds(at.getTime()).toZonedDateTimeISO(timeZone).toPlainDateTime();
+  return local.toString({ smallestUnit: local.second === 0 ? 'minute' : 'second' });
 }
 
 /** Offset from UTC at this moment in this zone, e.g. `+02:00`. */

@@ -4,7 +4,7 @@ import type { FormProblems } from '../http/forms.js';
 import { findPlatform } from '../platforms/registry.js';
 import { isSettled, isUntouched, type Post, type PostStatus, type Publication } from './post.js';
 import { cursorOf, PAGE_SIZE, tabOf, TABS, type ListQuery } from './post-list-query.js';
-import { wasMarkedVideo } from './post-service.js';
+import { wasMarkedVideo } from './post-edit.js';
 import { formatLocal, isTimeZone, readLocalTime } from './post-time.js';
 
 function platformName(id: string): { name: string; icon: string } {

@@ -202,6 +202,18 @@ describe('a post that waits', () => {
     assert.equal(stored.history.at(-1)?.what, 'rescheduled');
   });
 
+  test('is not touched by a form that comes back as it was shown', async () => {
+    const actor = world.someone();
+    const at = new Date('2026-07-02T12:00:45.678Z');
+    const post = await world.service.create(actor, anInput({ scheduledAt: at }));
+    const { text, notes } = post;
+    const shown = { text, notes, platforms: ['bluesky'], mediaUrls: [], isVideo: false, scheduledAt: new Date('2026-07-02T12:00:45Z'), timeZone: 'Europe/Berlin' };
+    assert.equal((await world.service.edit(actor, post.id, shown)).version, post.version);
+    const { scheduledAt } = await world.service.edit(actor, post.id, { ...shown, text: 'New' });
+    assert.deepEqual(scheduledAt, at);
+    assert.deepEqual((await eventsOf(post)).map(({ type }) => type), ['post.scheduled', 'post.updated']);
+  });
+
   test('goes out at once when it is moved to the past or to now', async () => {
     const actor = world.someone();
     const post = await world.service.create(actor, anInput());

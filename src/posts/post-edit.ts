@@ -1,0 +1,67 @@
+/** The pure rules of changing a post: edited, cancelled, deleted. */
+import type { Channel } from '../channels/channel.js';
+import { mediaKindOf } from '../platforms/media-kind.js';
+import type { Post } from './post.js';
+import type { PostChanges } from './post-input.js';
+import { newPublication, planPost } from './post-plan.js';
+
+/** The post as it is after the changes, null when they change nothing; every rule is checked again on the whole. */
+export function edited(post: Post, changes: PostChanges, channels: Channel[], now: Date): Post | null {
+  const mediaUrls = changes.mediaUrls ?? post.media.map((item) => item.url);
+  const asked = changes.scheduledAt === undefined ? post.scheduledAt : changes.scheduledAt;
+  const keepsTime = changes.scheduledAt === undefined;
+  const plan = planPost({
+    text: changes.text ?? post.text,
+    platforms: changes.platforms ?? post.publications.map((p) => p.platform),
+    mediaUrls,
+    isVideo: changes.isVideo ?? wasMarkedVideo(post),
+    options: Object.fromEntries(Object.entries(post.options).map(([id, value]) => [`${id}options`, value])),
+    scheduledAt: asked,
+    checkRules: true,
+  }, channels, now);
+  const scheduledAt = keepsTime || isSameSecond(asked, post.scheduledAt) ? post.scheduledAt : asked === null || asked < now ? now : asked;
+  const publications = plan.targets.map((target) => {
+    const kept = post.publications.find((p) => p.channelId === target.channel.id && p.state !== 'cancelled');
+    return kept === undefined ? newPublication(target, scheduledAt, now) : { ...kept, state: 'pending' as const, dueAt: scheduledAt, failure: null };
+  });
+  const after: Post = {
+    ...post,
+    text: changes.text ?? post.text,
+    media: plan.media,
+    options: plan.options,
+    notes: changes.notes === undefined ? post.notes : changes.notes,
+    timeZone: changes.timeZone ?? post.timeZone,
+    scheduledAt,
+    publications,
+    dueAt: scheduledAt,
+    status: 'scheduled',
+  };
+  const timeMoved = scheduledAt.getTime() !== post.scheduledAt.getTime();
+  const contentMoved = contentOf(after) !== contentOf(post);
+  if (!timeMoved && !contentMoved) return null;
+  const entry = { at: now, what: timeMoved && !contentMoved ? 'rescheduled' : 'edited', ...(timeMoved ? { detail: `now due ${scheduledAt.toISOString()}` } : {}) };
+  return { ...after, type: timeMoved ? 'scheduled' : post.type, history: [...post.history, entry] };
+}
+
+/** Forms know seconds only: a time that comes back as it was shown is not a new one. */
+function isSameSecond(asked: Date | null, stored: Date): boolean {
+  return asked !== null && Math.floor(asked.getTime() / 1000) === Math.floor(stored.getTime() / 1000);
+}
+
+function contentOf(post: Post): string {
+  return JSON.stringify([post.text, post.media, post.notes, post.publications.map((p) => [p.channelId, p.state])]);
+}
+
+/** True when the user said that addresses without a telling ending are videos. */
+export function wasMarkedVideo(post: Pick<Post, 'media'>): boolean {
+  return post.media.some((item) => item.kind === 'video' && mediaKindOf(item.url) !== 'video');
+}
+
+/** Every publication cancelled: for a post of which nothing was sent. */
+export function cancelAll(post: Post): Post {
+  return { ...post, publications: post.publications.map((p) => ({ ...p, state: 'cancelled' as const, dueAt: null, failure: null })) };
+}
+
+export function deleted(post: Post, now: Date, what: string): Post {
+  return { ...post, status: 'deleted', dueAt: null, deletedAt: now, history: [...post.history, { at: now, what }] };
+}
