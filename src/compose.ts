@@ -86,7 +86,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   ]);
   await requireSameKey(db, keyFingerprint(key));
   // The embedded database refuses a second process on its files.
-  if (config.mongodbUri === null) await expireLeases(db, ['posts', 'webhook_deliveries'], clock.now());
+  if (config.mongodbUri === null) await expireLeases(db, ['webhook_deliveries'], clock.now());
 
   // Shells
   const seal = createSeal(key);

@@ -197,7 +197,7 @@ export function listDatabases(context: CommandContext): Doc {
   const sizes = new Map<string, number>();
   for (const collection of context.catalog.collections.values()) sizes.set(collection.db, (sizes.get(collection.db) ?? 0) + collection.bytes);
   const match = compileFilter(docArgument(context.command, 'filter'));
-  const databases = [...sizes].sort().map(([name, bytes]): Doc => ({ name, sizeOnDisk: bytes, empty: false })).filter(match);
+  const databases = [...sizes].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, bytes]): Doc => ({ name, sizeOnDisk: bytes, empty: false })).filter(match);
   if (truthy(context.command['nameOnly'])) return { databases: databases.map(({ name }) => ({ name })), ok: 1 };
   const totalSize = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
   return { databases, totalSize, totalSizeMb: Math.floor(totalSize / 1048576), ok: 1 };

@@ -37,7 +37,7 @@ export function choosePlan(collection: Collection, filter: Doc, sort: readonly S
   const usable = hinted ? [hinted] : collection.indexes.filter((index) => index.ready && !index.hidden);
   let best: { scan: IndexScan; score: number } | null = null;
   for (const index of usable) {
-    if (!index.ready || (!covers(index, filter, conditions) && !hinted)) continue;
+    if (!index.ready || (!covers(index, conditions) && !hinted)) continue;
     const candidate = scanOf(index, filter, conditions, sort);
     if (candidate.score > (best?.score ?? 0) || (hinted && !best)) best = candidate;
   }
@@ -67,14 +67,14 @@ export function sameKey(a: Doc, b: Doc): boolean {
 }
 
 /** Whether every match of the filter is in the index: sparse and partial indexes leave documents out. */
-function covers(index: Index, filter: Doc, conditions: ReadonlyMap<string, PathConditions>): boolean {
+function covers(index: Index, conditions: ReadonlyMap<string, PathConditions>): boolean {
   if (index.sparse && !index.parts.some((part) => conditions.get(part.path)?.exists)) return false;
   if (!index.partial) return true;
-  return Object.entries(index.partial).every(([path, operand]) => implied(path, operand, filter, conditions));
+  return Object.entries(index.partial).every(([path, operand]) => implied(path, operand, conditions));
 }
 
-function implied(path: string, operand: unknown, filter: Doc, conditions: ReadonlyMap<string, PathConditions>): boolean {
-  if (path === '$and') return (operand as Doc[]).every((part) => Object.entries(part).every(([name, inner]) => implied(name, inner, filter, conditions)));
+function implied(path: string, operand: unknown, conditions: ReadonlyMap<string, PathConditions>): boolean {
+  if (path === '$and') return (operand as Doc[]).every((part) => Object.entries(part).every(([name, inner]) => implied(name, inner, conditions)));
   if (path.startsWith('$')) return false;
   const known = conditions.get(path);
   if (!known) return false;

@@ -23,11 +23,11 @@ export function splitPath(path: string): string[] {
 export function expandPath(doc: Doc, parts: readonly string[], scope: PathScope): string[][] {
   if (!parts.some((part) => part.startsWith('$'))) return [parts as string[]];
   const found: string[][] = [];
-  expandFrom(doc, doc, parts, 0, [], scope, found);
+  expandFrom(doc, parts, 0, [], scope, found);
   return found;
 }
 
-function expandFrom(root: Doc, value: unknown, parts: readonly string[], at: number, done: string[], scope: PathScope, found: string[][]): void {
+function expandFrom(value: unknown, parts: readonly string[], at: number, done: string[], scope: PathScope, found: string[][]): void {
   if (at === parts.length) {
     found.push(done);
     return;
@@ -35,10 +35,10 @@ function expandFrom(root: Doc, value: unknown, parts: readonly string[], at: num
   const part = parts[at]!;
   if (!part.startsWith('$') || part === '$id' || part === '$ref' || part === '$db') {
     const next = Array.isArray(value) ? (isArrayIndex(part) ? value[Number(part)] : undefined) : isObject(value) ? value[part] : undefined;
-    return expandFrom(root, next, parts, at + 1, [...done, part], scope, found);
+    return expandFrom(next, parts, at + 1, [...done, part], scope, found);
   }
   for (const index of indexesFor(part, value, done, scope)) {
-    expandFrom(root, (value as unknown[])[index], parts, at + 1, [...done, String(index)], scope, found);
+    expandFrom((value as unknown[])[index], parts, at + 1, [...done, String(index)], scope, found);
   }
 }
 

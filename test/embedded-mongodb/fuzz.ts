@@ -80,7 +80,7 @@ export async function runFuzz(count: number, seed: number, report: (line: string
     client?.socket.destroy();
   };
   await Promise.all(Array.from({ length: 8 }, () => worker().catch((error: unknown) => faults.push(String(error)))));
-  if (died) return [...faults, `seed ${seed}: the server died: ${died}`];
+  if (died) return [...faults, `seed ${seed}: the server died: ${String(died)}`];
   const startedAt = Date.now();
   await witness.updateOne({ _id: 'w' as never }, { $inc: { n: 1 } });
   if ((await witness.findOne())?.['n'] !== 1) faults.push('the witness document is wrong');

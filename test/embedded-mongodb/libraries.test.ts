@@ -11,7 +11,7 @@ test('Agenda runs jobs now and later, keeps unique jobs single and lists them', 
   const db = await openDatabase();
   const agenda = new Agenda({ backend: new MongoBackend({ mongo: db }), processEvery: 50, defaultLockLifetime: 1000 });
   const ran: unknown[] = [];
-  agenda.define('greet', async (job: { attrs: { data: unknown } }) => {
+  agenda.define('greet', (job: { attrs: { data: unknown } }) => {
     ran.push(job.attrs.data);
   });
   await agenda.start();
