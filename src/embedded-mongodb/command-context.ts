@@ -5,7 +5,7 @@ import type { Catalog, Collection } from './catalog.js';
 import { CommandError, typeMismatch } from './command-error.js';
 import type { CursorTable } from './cursors.js';
 import type { Executor } from './executor.js';
-import { compileCondition } from './expression.js';
+import { compileCondition, compileExpression } from './expression.js';
 import type { IndexBuilder } from './index-builder.js';
 import type { MatchContext } from './match.js';
 import { bsonTypeName, wholeNumber } from './match-leaf.js';
@@ -73,7 +73,14 @@ export function refuseCollation(command: Doc): void {
 }
 
 export function matchContext(command: Doc): MatchContext {
-  return { compileExpression: compileCondition, variables: docArgument(command, 'let') };
+  return { compileExpression: compileCondition, variables: evaluateVariables(docArgument(command, 'let')) };
+}
+
+/** The values of `let`: each is an expression without a document. */
+export function evaluateVariables(spec: Doc): Doc {
+  const variables: Doc = { NOW: new Date() };
+  for (const name in spec) variables[name] = compileExpression(spec[name])({});
+  return variables;
 }
 
 export function checkDeadline(context: CommandContext): void {

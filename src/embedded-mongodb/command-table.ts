@@ -3,6 +3,7 @@ import type { Doc } from './bson-decode.js';
 import { isObject } from './bson-order.js';
 import { CommandError } from './command-error.js';
 import type { CommandContext, Engine, Handler } from './command-context.js';
+import { checkCommandFields } from './command-fields.js';
 import { aggregate } from './commands-aggregate.js';
 import { count, distinct, explain, find, getMore, killCursors } from './commands-read.js';
 import { collMod, create, createIndexes, drop, dropDatabase, dropIndexes, listCollections, listDatabases, listIndexes, renameCollection } from './commands-schema.js';
@@ -44,6 +45,7 @@ export async function runCommand(engine: Engine, message: Message, connectionId:
     if (!entry) throw new CommandError(59, `no such command: '${name}'`);
     engine.counters.set(name, (engine.counters.get(name) ?? 0) + 1);
     checkEnvelope(body, db);
+    checkCommandFields(name, body);
     const context: CommandContext = { ...engine, db, name, command: body, sequences, connectionId, deadline: deadlineOf(body) };
     if (entry.mode === 'at-once') return await entry.handler(context);
     return await engine.executor.submit(entry.mode === 'write' || writesOutput(body), true, () => entry.handler(context));

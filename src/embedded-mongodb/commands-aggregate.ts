@@ -108,7 +108,7 @@ function runStages(context: CommandContext, collection: Collection | undefined, 
     return found ? found.bytes : found;
   }, batchSize, false);
   const input: Doc[] = [];
-  const scope: PipelineScope = { variables: { NOW: new Date(), ...matching.variables }, read: (name) => readAll(context, name) };
+  const scope: PipelineScope = { variables: matching.variables ?? {}, session: context.command['lsid'], read: (name) => readAll(context, name) };
   const last = split.rest.at(-1);
   const writing = last && isWritingStage(last) ? split.rest.pop()! : null;
   const run = compilePipeline(split.rest, scope);

@@ -4,8 +4,9 @@ import { decode, type Doc } from './bson-decode.js';
 import { encode, RawBson } from './bson-encode.js';
 import { isObject } from './bson-order.js';
 import type { Collection } from './catalog.js';
+import { checkStatementFields } from './command-fields.js';
 import { CommandError, failedToParse, typeMismatch } from './command-error.js';
-import { checkDeadline, collectionName, docArgument, findCollection, matchContext, refuseCollation, type CommandContext } from './command-context.js';
+import { checkDeadline, collectionName, docArgument, evaluateVariables, findCollection, matchContext, refuseCollation, type CommandContext } from './command-context.js';
 import { compileExpression } from './expression.js';
 import { createRunner, projectBytes, type Found, type FindRunner } from './find-runner.js';
 import { compileFilter, truthy, type Matcher } from './match.js';
@@ -35,7 +36,10 @@ function statements(context: CommandContext, name: string): Doc[] {
   const list = raw ? raw.map((bytes) => decode(bytes)) : context.command[name];
   if (!Array.isArray(list)) throw failedToParse(`BSON field '${context.name}.${name}' is missing but a required field`);
   if (list.length === 0 || list.length > MAX_STATEMENTS) throw new CommandError(16, `Write batch sizes must be between 1 and ${MAX_STATEMENTS}. Got ${list.length} operations.`);
-  for (const item of list) if (!isObject(item)) throw typeMismatch(`BSON field '${context.name}.${name}' has an element that is not an object`);
+  for (const item of list) {
+    if (!isObject(item)) throw typeMismatch(`BSON field '${context.name}.${name}' has an element that is not an object`);
+    checkStatementFields(context.name, name, item);
+  }
   return list as Doc[];
 }
 
@@ -110,7 +114,7 @@ function readUpdate(context: CommandContext, statement: Doc): UpdateStatement {
   refuseCollation(statement);
   const filter = docArgument(statement, 'q');
   const matching = matchContext(context.command);
-  if (statement['c']) matching.variables = { ...matching.variables, ...docArgument(statement, 'c') };
+  if (statement['c']) matching.variables = { ...matching.variables, ...evaluateVariables(docArgument(statement, 'c')) };
   const compiled = compileUpdate(statement['u'], {
     arrayFilters: statement['arrayFilters'],
     context: matching,
@@ -128,7 +132,7 @@ export function updatePipeline(stages: Doc[], variables: Doc): (doc: Doc) => Doc
     const name = Object.keys(stage)[0] ?? '';
     if (!UPDATE_STAGES.has(name)) throw new CommandError(72, `${name} is not allowed to be used within an update`);
   }
-  const run = compilePipeline(stages, { variables: { NOW: new Date(), ...variables }, read: () => [] });
+  const run = compilePipeline(stages, { variables, read: () => [] });
   return (doc) => run([doc])[0] ?? {};
 }
 

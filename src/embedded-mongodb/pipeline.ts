@@ -17,6 +17,8 @@ export interface PipelineScope {
   /** All documents of another collection of the same database. */
   read: (collection: string) => Doc[];
   variables: Doc;
+  /** The session that asked, for `$listLocalSessions`. */
+  session?: unknown;
 }
 
 export type Stage = (docs: Doc[]) => Doc[];
@@ -266,6 +268,7 @@ const STAGES: Record<string, StageCompiler> = {
     const skip = wholeOperand('$skip', operand, 0, 15956);
     return (docs) => docs.slice(skip);
   },
+  $listLocalSessions: (_operand, scope) => () => (isObject(scope.session) ? [{ _id: scope.session, lastUse: new Date() }] : []),
   $group: (operand, scope) => compileGroup(objectOperand('$group', operand, 15947), scope),
   $sortByCount: (operand, scope) => {
     const group = compileGroup({ _id: operand, count: { $sum: 1 } }, scope);
