@@ -229,13 +229,13 @@ function writeTextual(name: string, value: object, depth: number): void {
   } else if (value instanceof Code) {
     if (!value.scope) {
       writeName(0x0d, name);
-      return writeString(String(value.code));
+      return writeString(value.code);
     }
     writeName(0x0f, name);
     const start = at;
     at += 4;
-    writeString(String(value.code));
-    writeDocument(value.scope as Doc, depth + 1);
+    writeString(value.code);
+    writeDocument(value.scope, depth + 1);
     const end = at;
     at = start;
     writeInt32(end - start);
@@ -243,7 +243,7 @@ function writeTextual(name: string, value: object, depth: number): void {
   } else if (value instanceof DBRef) {
     writeName(0x0c, name);
     writeString(value.collection);
-    writeBytes((value.oid as unknown as ObjectId).id);
+    writeBytes((value.oid).id);
   } else {
     writeName(0x03, name);
     writeDocument(value as Doc, depth + 1);

@@ -31,8 +31,9 @@ function objectRank(value: object): number {
   if (proto === Object.prototype || proto === null) return RANK.object;
   if (value instanceof Date) return RANK.date;
   if (value instanceof ObjectId) return RANK.objectId;
-  if (value instanceof Double || value instanceof Decimal128 || value instanceof Long || value instanceof Int32) return RANK.number;
+  // A Timestamp is a Long by inheritance, so it is asked for first.
   if (value instanceof Timestamp) return RANK.timestamp;
+  if (value instanceof Double || value instanceof Decimal128 || value instanceof Long || value instanceof Int32) return RANK.number;
   if (value instanceof Binary) return RANK.binary;
   if (value instanceof BSONRegExp || value instanceof RegExp) return RANK.regex;
   if (value instanceof MinKey) return RANK.minKey;
@@ -95,9 +96,9 @@ function compareRare(rank: number, a: unknown, b: unknown): number {
       return compareStrings(x[0], y[0]) || compareStrings(x[1], y[1]);
     }
     case RANK.code:
-      return compareStrings(String((a as Code).code), String((b as Code).code));
+      return compareStrings((a as Code).code, (b as Code).code);
     case RANK.codeWithScope:
-      return compareStrings(String((a as Code).code), String((b as Code).code)) || compareObjects((a as Code).scope as Doc, (b as Code).scope as Doc);
+      return compareStrings((a as Code).code, (b as Code).code) || compareObjects((a as Code).scope as Doc, (b as Code).scope as Doc);
     case RANK.dbRef:
       return compareStrings((a as DBRef).collection, (b as DBRef).collection) || compare((a as DBRef).oid, (b as DBRef).oid);
     default:

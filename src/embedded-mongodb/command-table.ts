@@ -10,6 +10,7 @@ import { collMod, create, createIndexes, drop, dropDatabase, dropIndexes, listCo
 import { buildInfo, cmdLineOpts, collStats, connectionStatus, dbStats, getLog, getParameter, hello, hostInfo, ok, serverStatus, startSession, whatsMyUri } from './commands-server.js';
 import { findAndModify, insert, remove, update } from './commands-write.js';
 import { isWritingStage } from './pipeline-output.js';
+import { shown } from './update-fields.js';
 import { validate } from './validate.js';
 import { wholeNumber } from './match-leaf.js';
 import type { Message } from './wire.js';
@@ -71,7 +72,7 @@ function deadlineOf(body: Doc): number {
   const ms = body['maxTimeMS'];
   if (ms === undefined || ms === null) return Infinity;
   const whole = wholeNumber(ms);
-  if (whole === null || whole < 0 || whole > 2147483647) throw new CommandError(2, `${String(ms)} value for maxTimeMS is out of range [0, 2147483647]`);
+  if (whole === null || whole < 0 || whole > 2147483647) throw new CommandError(2, `${shown(ms)} value for maxTimeMS is out of range [0, 2147483647]`);
   return whole === 0 ? Infinity : performance.now() + whole;
 }
 
@@ -85,7 +86,7 @@ function checkEnvelope(body: Doc, db: string): void {
   if (isObject(reading)) {
     const level = reading['level'];
     if (level !== undefined && !['local', 'available', 'majority', 'linearizable'].includes(level as string)) {
-      throw level === 'snapshot' ? new CommandError(123, 'node needs to be a replica set member to use readConcern: snapshot') : new CommandError(9, `invalid read concern level: ${String(level)}`);
+      throw level === 'snapshot' ? new CommandError(123, 'node needs to be a replica set member to use readConcern: snapshot') : new CommandError(9, `invalid read concern level: ${shown(level)}`);
     }
   }
 }

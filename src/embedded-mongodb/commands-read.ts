@@ -1,13 +1,14 @@
 /** The commands that read: find, getMore, killCursors, count, distinct, explain. */
 import { decode, type Doc } from './bson-decode.js';
 import { RawBson } from './bson-encode.js';
-import { compare, isObject, RANK, typeRank } from './bson-order.js';
+import { compare, isObject } from './bson-order.js';
 import type { Collection } from './catalog.js';
 import { CommandError, failedToParse } from './command-error.js';
 import { checkDeadline, collectionName, countArgument, docArgument, findCollection, matchContext, refuseCollation, type CommandContext } from './command-context.js';
 import type { Cursor } from './cursors.js';
 import { explainPlan } from './explain.js';
 import { compileExpression } from './expression.js';
+import { valueKey } from './expression-values.js';
 import { createRunner, projectBytes, type Query } from './find-runner.js';
 import { compileFilter } from './match.js';
 import { wholeNumber } from './match-leaf.js';
@@ -180,7 +181,7 @@ export function distinct(context: CommandContext): Doc | Promise<Doc> {
   if (!collection) return { values: [], ok: 1 };
   const runner = createRunner(store, collection, { filter, match, sort: [], skip: 0, limit: 0, plan: choosePlan(collection, filter, [], command['hint']), project: null });
   const parts = key.split('.');
-  const groups = new Map<string, unknown[]>();
+  const groups = new Map<string, unknown>();
   return context.executor.sliced(false, () => {
     const until = performance.now() + SLICE_MS;
     for (;;) {
@@ -189,20 +190,15 @@ export function distinct(context: CommandContext): Doc | Promise<Doc> {
         checkDeadline(context);
         return undefined;
       }
-      if (found === null) return { values: [...groups.values()].flat().sort(compare), ok: 1 };
+      if (found === null) return { values: [...groups.values()].sort(compare), ok: 1 };
       const values: unknown[] = [];
       keyValues(decode(found.bytes), parts, 0, values);
-      for (const value of values) if (value !== undefined) addDistinct(groups, value);
+      for (const value of values) {
+        const key = valueKey(value);
+        if (value !== undefined && !groups.has(key)) groups.set(key, value);
+      }
     }
   });
-}
-
-function addDistinct(groups: Map<string, unknown[]>, value: unknown): void {
-  const rank = typeRank(value);
-  const bucket = rank === RANK.number ? `n${Number(value as number)}` : rank === RANK.string || rank === RANK.objectId || rank === RANK.boolean ? `${rank}${String(value)}` : `${rank}`;
-  const known = groups.get(bucket);
-  if (!known) groups.set(bucket, [value]);
-  else if (!known.some((other) => compare(other, value) === 0)) known.push(value);
 }
 
 export function explain(context: CommandContext): Doc | Promise<Doc> {

@@ -170,8 +170,8 @@ function* runUpdate(context: CommandContext, name: string, statement: UpdateStat
     for (let i = 0; i < targets.length; i++) {
       const found = current(context, collection, targets[i]!, statement.match);
       if (!found) continue;
-      totals.n++;
       if (applyUpdate(context, collection, found, statement)) totals.nModified++;
+      totals.n++;
       if (i % YIELD_EVERY === YIELD_EVERY - 1) {
         checkDeadline(context);
         yield undefined;

@@ -88,7 +88,7 @@ function keepCopy(path: string, version: number): string {
 }
 
 function recount(store: Store): void {
-  for (const { value } of [...store.catalog.getRange({ start: CATALOG_START, end: CATALOG_END })]) {
+  for (const { value } of Array.from(store.catalog.getRange({ start: CATALOG_START, end: CATALOG_END }))) {
     const { id } = decode(value) as Doc & { id: number };
     const { start, end } = collectionBounds(id);
     let count = 0;

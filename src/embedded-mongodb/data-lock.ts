@@ -56,7 +56,7 @@ export function readLock(dir: string): LockHolder | null {
 function parseLock(file: string): LockHolder | null {
   try {
     const { pid, born, port, parent } = JSON.parse(readFileSync(file, 'utf8')) as LockHolder;
-    return Number.isInteger(pid) && pid > 0 ? { pid, born: born ?? null, port: Number(port) || 0, parent: parent ?? null } : null;
+    return Number.isInteger(pid) && pid > 0 ? { pid, born: born ?? null, port: port || 0, parent: parent ?? null } : null;
   } catch {
     return null;
   }
@@ -97,8 +97,14 @@ function tryCreate(file: string): boolean {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
   }
-  writeSync(handle, content(0));
-  closeSync(handle);
+  try {
+    writeSync(handle, content(0));
+    closeSync(handle);
+  } catch (error) {
+    rmSync(file, { force: true });
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw Object.assign(new Error(code === 'ENOSPC' ? `The disk that holds ${file} is full: free some space and start again.` : message), { code });
+  }
   return true;
 }
 

@@ -2,6 +2,7 @@
  * Runs commands one after another and commits them in groups: everything that arrived in one turn of the event loop shares one
  * transaction, and is answered when that transaction is on disk. Long work goes on in slices, so that others get their turn.
  */
+import { statfsSync } from 'node:fs';
 import { setImmediate } from 'node:timers';
 import { CommandError } from './command-error.js';
 import type { Store } from './store.js';
@@ -24,7 +25,7 @@ interface Outcome {
 export interface Executor {
   submit<T>(write: boolean, restartable: boolean, run: () => T | Promise<T>): Promise<T>;
   /** Repeats `step` until it gives something other than undefined; goes on in later turns when it takes long. */
-  sliced<T>(write: boolean, step: () => T | undefined): T | Promise<T>;
+  sliced<T>(write: boolean, step: () => T | undefined, sliceMs?: number): T | Promise<T>;
   /** Resolves when nothing is queued. */
   idle(): Promise<void>;
 }
@@ -32,14 +33,31 @@ export interface Executor {
 const BATCH_MS = 25;
 const SLICE_MS = 12;
 
-/** What a failed write to the disk looks like to a client. */
-function storageFailure(error: unknown): CommandError {
+const FULL = /no space|ENOSPC|disk full|MDB_MAP_FULL|quota|EDQUOT|EFBIG|file too large/i;
+/** LMDB reports a write that found only part of its room as an input/output error. */
+const SHORT_WRITE = /input\/output error|EIO/i;
+let reportedAt = -Infinity;
+
+/** What a failed write to the disk looks like to a client; said on stderr too, at most every ten seconds. */
+function storageFailure(store: Store, error: unknown): CommandError {
   const message = error instanceof Error ? error.message : String(error);
-  process.stderr.write(`embedded-mongodb: ${error instanceof Error ? error.stack : message}\n`);
-  const full = /no space|ENOSPC|disk full|MDB_MAP_FULL|quota|EDQUOT|EFBIG|file too large/i.test(message);
+  const full = FULL.test(message) || (SHORT_WRITE.test(message) && freeBytes(store.path) < 1024 * 1024);
+  if (performance.now() - reportedAt > 10_000) {
+    reportedAt = performance.now();
+    process.stderr.write(`embedded-mongodb: a write failed: ${full ? 'the disk is full' : error instanceof Error ? error.stack : message}\n`);
+  }
   return full
     ? new CommandError(14031, 'The disk of the database is full: the write was not stored. Free some space and try again.')
     : new CommandError(8, `The write could not be stored: ${message}`);
+}
+
+function freeBytes(path: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize;
+  } catch {
+    return Infinity;
+  }
 }
 
 export function createExecutor(store: Store, catalog: Catalog): Executor {
@@ -98,7 +116,7 @@ export function createExecutor(store: Store, catalog: Catalog): Executor {
 
   const fail = (outcome: Outcome, error: unknown): void => {
     outcome.result = undefined;
-    outcome.error = error instanceof CommandError ? error : outcome.task.write ? storageFailure(error) : error;
+    outcome.error = error instanceof CommandError ? error : outcome.task.write ? storageFailure(store, error) : error;
   };
 
   /** After a shared transaction was thrown away, each of its commands gets one of its own. */
@@ -123,18 +141,18 @@ export function createExecutor(store: Store, catalog: Catalog): Executor {
         write,
         restartable,
         run,
-        settle: (error, result) => (error === undefined ? resolve(result as T) : reject(error as Error)),
+        settle: (error, result) => (error === undefined ? resolve(result as T) : reject(error)),
       });
       schedule();
     });
 
-  const sliced = <T>(write: boolean, step: () => T | undefined): T | Promise<T> => {
-    const until = performance.now() + SLICE_MS;
+  const sliced = <T>(write: boolean, step: () => T | undefined, sliceMs = SLICE_MS): T | Promise<T> => {
+    const until = performance.now() + sliceMs;
     do {
       const result = step();
       if (result !== undefined) return result;
     } while (performance.now() < until);
-    return submit(write, false, () => sliced(write, step));
+    return submit(write, false, () => sliced(write, step, sliceMs));
   };
 
   return { submit, sliced, idle: () => (queue.length === 0 && !scheduled ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))) };

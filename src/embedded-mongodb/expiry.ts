@@ -14,7 +14,7 @@ const CHUNK = 200;
 /** Deletes what has expired by `now`; resolves with the number of documents deleted. */
 export async function sweepExpired(store: Store, catalog: Catalog, executor: Executor, now: number): Promise<number> {
   let removed = 0;
-  for (const collection of [...catalog.collections.values()]) {
+  for (const collection of Array.from(catalog.collections.values())) {
     for (const index of collection.indexes) {
       if (index.expireAfterSeconds === null || !index.ready) continue;
       for (;;) {

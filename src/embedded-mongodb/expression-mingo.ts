@@ -12,7 +12,7 @@ import { isObject } from './bson-order.js';
 import { CommandError } from './command-error.js';
 import type { Compile, Evaluate } from './expression.js';
 
-export const MINGO_CONTEXT = Context.init({ accumulator: accumulators, expression: expressions, pipeline: stages, query: queries, projection: projections, window: windows } as never);
+export const MINGO_CONTEXT = Context.init({ accumulator: accumulators, expression: expressions, pipeline: stages, query: queries, projection: projections, window: windows });
 
 const OPTIONS = { context: MINGO_CONTEXT } as never;
 const REFUSED = new Set(['$function', '$where', '$accumulator', '$expr', '$jsonSchema', '$toHashedIndexKey']);
@@ -40,7 +40,7 @@ export function mingoOperator(name: string, operand: unknown, compile: Compile):
     const literal = (value: unknown): Doc => ({ $literal: toMingo(value ?? null) });
     const args = fields ? Object.fromEntries(fields.map(([key, evaluate]) => [key, literal(evaluate(frame))])) : items.map((item) => literal(item(frame)));
     try {
-      const result = evalExpr({}, { [name]: Array.isArray(args) && args.length === 1 && !Array.isArray(operand) ? args[0] : args } as never, OPTIONS) as unknown;
+      const result = evalExpr({}, { [name]: Array.isArray(args) && args.length === 1 && !Array.isArray(operand) ? args[0] : args }, OPTIONS);
       return DOUBLE_RESULTS.has(name) && typeof result === 'number' ? doubleValue(result) : result;
     } catch (error) {
       throw error instanceof CommandError ? error : new CommandError(2, (error as Error).message);

@@ -101,7 +101,7 @@ const sortArray: Scoped = (operand, compile) => {
     const list = input(frame);
     if (list === null || list === undefined) return null;
     if (!Array.isArray(list)) throw new CommandError(2942504, 'The input argument to $sortArray must be an array');
-    return list.toSorted((a, b) => (order ? order((isObject(a) ? a : {}) as Doc, (isObject(b) ? b : {}) as Doc) : direction * compare(a, b)));
+    return list.toSorted((a, b) => (order ? order((isObject(a) ? a : {}), (isObject(b) ? b : {})) : direction * compare(a, b)));
   };
 };
 

@@ -77,7 +77,7 @@ const mod: Run = ([a, b]) => {
   if (!isNumber(a) || !isNumber(b)) throw new CommandError(16611, `$mod only supports numeric types, not ${bsonTypeName(a)} and ${bsonTypeName(b)}`);
   if (toNumber(b) === 0) throw new CommandError(16610, "can't $mod by zero");
   const [x, y] = [plainNumber(a), plainNumber(b)];
-  if (typeof x === 'bigint' || typeof y === 'bigint') if (numberKind(a) !== 'double' && numberKind(b) !== 'double') return BigInt(x as bigint) % BigInt(y as bigint);
+  if (typeof x === 'bigint' || typeof y === 'bigint') if (numberKind(a) !== 'double' && numberKind(b) !== 'double') return BigInt(x as number | bigint) % BigInt(y as number | bigint);
   const result = toNumber(a) % toNumber(b);
   return numberKind(a) === 'int' && numberKind(b) === 'int' ? (Object.is(result, -0) ? 0 : result) : doubleValue(result);
 };

@@ -13,7 +13,9 @@ export interface IndexBuilder {
   resume(): void;
 }
 
-const CHUNK = 100;
+const CHUNK = 50;
+/** Short, because each slice ends in a commit that others wait for. */
+const SLICE_MS = 4;
 
 export function createIndexBuilder(store: Store, catalog: Catalog, executor: Executor): IndexBuilder {
   const find = (collection: Collection, id: number): Index | undefined => collection.indexes.find((index) => index.id === id);
@@ -45,7 +47,7 @@ export function createIndexBuilder(store: Store, catalog: Catalog, executor: Exe
       return true;
     };
     try {
-      await executor.submit(true, false, () => executor.sliced(true, step));
+      await executor.submit(true, false, () => executor.sliced(true, step, SLICE_MS));
     } catch (error) {
       await executor.submit(true, true, () => {
         const index = find(collection, indexId);

@@ -98,7 +98,7 @@ function writeRare(rank: number, value: unknown): void {
     writeText(pattern);
     writeText(flags);
   } else if (rank === RANK.code || rank === RANK.codeWithScope) {
-    writeText(String((value as Code).code));
+    writeText((value as Code).code);
     if (rank === RANK.codeWithScope) writeObject((value as Code).scope as Doc);
   } else if (rank === RANK.dbRef) {
     writeText((value as DBRef).collection);

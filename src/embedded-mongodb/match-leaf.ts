@@ -152,7 +152,7 @@ export function typeTest(operand: unknown): Test {
       if (type === undefined) throw badValue(`Unknown type name alias: ${item}`);
       wanted.add(type);
     } else {
-      const type = Number(plainNumber(item) as number);
+      const type = Number(plainNumber(item));
       if (typeRank(item) !== RANK.number) throw Object.assign(badValue('type must be represented as a number or a string'), { code: 14 });
       if (!Object.values(TYPE_ALIASES).includes(type)) throw badValue(`Invalid numerical type code: ${type}`);
       wanted.add(type);

@@ -109,21 +109,21 @@ function negate(test: PathTest): PathTest {
   return (doc, parts) => !test(doc, parts);
 }
 
-/** The conjunction of the operators in one operator object. */
-function operators(spec: Doc, context: MatchContext): PathTest {
+/** The conjunction of the operators in one operator object; with `single` an array is a value of its own and not opened. */
+function operators(spec: Doc, context: MatchContext, single = false): PathTest {
   const tests: PathTest[] = [];
   for (const name in spec) {
     if (name === '$options') {
       if (!('$regex' in spec)) throw badValue('$options needs a $regex');
       continue;
     }
-    tests.push(operator(name, spec[name], spec, context));
+    tests.push(operator(name, spec[name], spec, context, single ? wholeMatch : leafMatch));
   }
   if (tests.length === 1) return tests[0]!;
   return (doc, parts) => tests.every((test) => test(doc, parts));
 }
 
-function operator(name: string, operand: unknown, spec: Doc, context: MatchContext): PathTest {
+function operator(name: string, operand: unknown, spec: Doc, context: MatchContext, leaf: (test: Test) => PathTest): PathTest {
   switch (name) {
     case '$eq':
     case '$gt':
@@ -131,35 +131,35 @@ function operator(name: string, operand: unknown, spec: Doc, context: MatchConte
     case '$lt':
     case '$lte':
       if (name !== '$eq' && isRegex(operand)) throw badValue(`Can't have RegEx as arg to predicate over field with ${name}.`);
-      return leafMatch(comparison(name, operand, name === '$eq'));
+      return leaf(comparison(name, operand, name === '$eq'));
     case '$ne':
       if (isRegex(operand)) throw badValue("Can't have regex as arg to $ne.");
-      return negate(leafMatch(comparison('$eq', operand, true)));
+      return negate(leaf(comparison('$eq', operand, true)));
     case '$in':
-      return leafMatch(inTest(name, operand));
+      return leaf(inTest(name, operand));
     case '$nin':
-      return negate(leafMatch(inTest(name, operand)));
+      return negate(leaf(inTest(name, operand)));
     case '$exists':
       return truthy(operand) ? wholeMatch((value) => value !== undefined) : negate(wholeMatch((value) => value !== undefined));
     case '$type':
-      return leafMatch(typeTest(operand));
+      return leaf(typeTest(operand));
     case '$size':
       return wholeMatch(sizeTest(operand));
     case '$mod':
-      return leafMatch(modTest(operand));
+      return leaf(modTest(operand));
     case '$regex':
-      return leafMatch(regexTest(operand, spec['$options']));
+      return leaf(regexTest(operand, spec['$options']));
     case '$not':
-      return notTest(operand, context);
+      return notTest(operand, context, leaf);
     case '$all':
-      return allTest(operand, context);
+      return allTest(operand, context, leaf);
     case '$elemMatch':
       return wholeMatch(elemMatchTest(operand, context));
     case '$bitsAllSet':
     case '$bitsAllClear':
     case '$bitsAnySet':
     case '$bitsAnyClear':
-      return leafMatch(bitTest(name, operand));
+      return leaf(bitTest(name, operand));
     case '$near':
     case '$nearSphere':
     case '$geoWithin':
@@ -189,20 +189,20 @@ function inTest(name: string, operand: unknown): Test {
   return (value) => (typeof value === 'string' && strings.has(value)) || others.some((test) => test(value)) || regexes.some((test) => test(value));
 }
 
-function notTest(operand: unknown, context: MatchContext): PathTest {
-  if (isRegex(operand)) return negate(leafMatch(regexTest(operand, undefined)));
+function notTest(operand: unknown, context: MatchContext, leaf: (test: Test) => PathTest): PathTest {
+  if (isRegex(operand)) return negate(leaf(regexTest(operand, undefined)));
   if (!isObject(operand)) throw badValue('$not needs a regex or a document');
   if (Object.keys(operand).length === 0) throw badValue('$not cannot be empty');
   if (!isOperatorObject(operand)) throw badValue(`unknown operator: ${Object.keys(operand)[0]}`);
-  return negate(operators(operand, context));
+  return negate(operators(operand, context, leaf === wholeMatch));
 }
 
-function allTest(operand: unknown, context: MatchContext): PathTest {
+function allTest(operand: unknown, context: MatchContext, leaf: (test: Test) => PathTest): PathTest {
   if (!Array.isArray(operand)) throw badValue('$all needs an array');
   const tests = operand.map((item): PathTest => {
     if (isObject(item) && '$elemMatch' in item) return wholeMatch(elemMatchTest(item['$elemMatch'], context));
     if (isOperatorObject(item)) throw badValue('no $ expressions in $all');
-    return leafMatch(isRegex(item) ? regexTest(item, undefined) : comparison('$eq', item));
+    return leaf(isRegex(item) ? regexTest(item, undefined) : comparison('$eq', item));
   });
   return (doc, parts) => tests.length > 0 && tests.every((test) => test(doc, parts));
 }
@@ -214,7 +214,7 @@ export function elemMatchTest(operand: unknown, context: MatchContext): Test {
   if (!isObject(operand)) throw badValue('$elemMatch needs an Object');
   const onValue = isOperatorObject(operand) && !LOGICAL.has(Object.keys(operand)[0]!);
   if (onValue) {
-    const test = operators(operand, context);
+    const test = operators(operand, context, true);
     return (value) => Array.isArray(value) && value.some((item) => test({ v: item }, ['v']));
   }
   const match = compileFilter(operand, context);

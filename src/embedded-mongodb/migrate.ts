@@ -67,7 +67,7 @@ async function migrateCollection(from: Db, to: Db, name: string, onProgress: Mig
   const namespace = `${from.databaseName}.${name}`;
   const source = from.collection(name);
   const target = to.collection(name);
-  const totalDocuments = Number(await source.estimatedDocumentCount());
+  const totalDocuments = await source.estimatedDocumentCount();
   const report = (phase: MigrateProgress['phase'], documents: number): void => onProgress?.({ phase, namespace, documents, totalDocuments });
   await to.createCollection(name).catch((error: { code?: number }) => {
     if (error.code !== 48) throw error;
@@ -88,7 +88,7 @@ async function copyDocuments(source: Collection, target: Collection, report: (do
   let done = 0;
   const flush = async (): Promise<void> => {
     if (batch.length === 0) return;
-    await target.insertMany(batch as never[], { ordered: true, writeConcern: { w: 'majority' } });
+    await target.insertMany(batch, { ordered: true, writeConcern: { w: 'majority' } });
     done += batch.length;
     batch = [];
     bytes = 0;

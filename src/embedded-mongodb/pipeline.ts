@@ -54,7 +54,7 @@ function mingoStage(stage: Doc, scope: PipelineScope): Stage {
         collectionResolver: (name: string) => scope.read(name).map(toMingo),
         variables: toMingo(scope.variables),
       } as never);
-      return aggregator.run(docs.map(toMingo) as never) as Doc[];
+      return aggregator.run(docs.map(toMingo) as never);
     } catch (error) {
       throw error instanceof CommandError ? error : badValue((error as Error).message);
     }

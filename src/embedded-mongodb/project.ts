@@ -47,7 +47,7 @@ export function compileProjection(spec: Doc, expression: ExpressionValue, contex
   const inclusive = including ?? (neutral ? idAction?.kind === 'include' : [...root.children.values()].some((node) => node.action?.kind === 'elemMatch'));
   if (inclusive ? idAction?.kind !== 'exclude' && !root.children.has('_id') : idAction?.kind === 'exclude') root.children.set('_id', { children: new Map(), action: { kind: inclusive ? 'include' : 'exclude' } });
   return (doc, filter) => {
-    const result = (inclusive ? pick : drop)(doc, root, doc, filter, '') as Doc;
+    const result = (inclusive ? pick : drop)(doc, root, doc, filter, '');
     return inclusive && '_id' in result && Object.keys(result)[0] !== '_id' ? { _id: result['_id'], ...result } : result;
   };
 }

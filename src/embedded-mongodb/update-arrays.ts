@@ -1,8 +1,7 @@
 /** The update operators on arrays: `$push` with its modifiers, `$addToSet`, `$pop`, `$pull`, `$pullAll`. */
-import type { Doc } from './bson-decode.js';
 import { compare, equals, isObject } from './bson-order.js';
 import { badValue, CommandError, failedToParse, typeMismatch } from './command-error.js';
-import { compileFilter, isOperatorObject } from './match.js';
+import { compileFilter, elemMatchTest, isOperatorObject } from './match.js';
 import { bsonTypeName, wholeNumber } from './match-leaf.js';
 import { compileSort } from './sort.js';
 import { shown, type FieldChange } from './update-fields.js';
@@ -36,7 +35,7 @@ function pushSort(value: unknown): (a: unknown, b: unknown) => number {
   if (isObject(value)) {
     if (Object.keys(value).length === 0) throw badValue('The $sort pattern is empty when it should be a set of fields.');
     const sort = compileSort(value);
-    return (a, b) => sort((isObject(a) ? a : {}) as Doc, (isObject(b) ? b : {}) as Doc);
+    return (a, b) => sort((isObject(a) ? a : {}), (isObject(b) ? b : {}));
   }
   const direction = wholeNumber(value);
   if (direction !== 1 && direction !== -1) throw badValue('The $sort element value must be either 1 or -1');
@@ -93,8 +92,8 @@ export function pullChange(operand: unknown): FieldChange {
 
 function pullTest(operand: unknown): (item: unknown) => boolean {
   if (isOperatorObject(operand)) {
-    const match = compileFilter({ v: operand });
-    return (item) => match({ v: item });
+    const match = elemMatchTest(operand, {});
+    return (item) => match([item]);
   }
   if (isObject(operand)) {
     const match = compileFilter(operand);

@@ -35,7 +35,7 @@ function nonNumeric(operator: string, present: unknown, doc: Doc, path: string):
 }
 
 export function shown(value: unknown): string {
-  if (value !== null && typeof value === 'object' && !Array.isArray(value) && !isObject(value)) return String(value);
+  if (value !== null && typeof value === 'object' && !Array.isArray(value) && !isObject(value)) return value instanceof Date ? value.toISOString() : (value as { toString(): string }).toString();
   return JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner)) ?? 'undefined';
 }
 

@@ -58,7 +58,7 @@ function* validateSteps(context: CommandContext): Generator<undefined, Doc> {
     yield undefined;
   }
   const keysPerIndex: Doc = {};
-  for (const index of [...collection.indexes]) {
+  for (const index of collection.indexes.slice()) {
     if (!index.ready) continue;
     const { start, end } = indexBounds(index);
     let from = start;

@@ -63,7 +63,7 @@ function parseMsg(message: Buffer, requestId: number): Message {
   const listed = body['documents'];
   if (Array.isArray(listed) && listed.every(Buffer.isBuffer)) {
     if (sequences.has('documents')) throw new CommandError(17, 'documents are given twice');
-    sequences.set('documents', listed as Buffer[]);
+    sequences.set('documents', listed);
   }
   const db = body['$db'];
   if (typeof db !== 'string') throw new CommandError(40571, 'OP_MSG requests require a $db argument');

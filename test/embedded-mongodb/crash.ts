@@ -32,11 +32,11 @@ async function load(posts: Collection<{ _id: string }>, ledger: Ledger, round: n
         ledger.deleted.add(gone);
       } else if (i % 5 === 3 && own.length > 0) {
         const one = own[Math.floor(Math.random() * own.length)]!;
-        await posts.updateOne({ _id: one }, { $set: { n: i, key: `k${id}`, tags: [i, i + 1] } } as never);
+        await posts.updateOne({ _id: one }, { $set: { n: i, key: `k${id}`, tags: [i, i + 1] } });
         ledger.inserted.set(one, i);
       } else if (i % 5 === 2) {
         ledger.uncertain++;
-        await posts.updateOne({ _id: 'counter' }, { $inc: { n: 1 } } as never, { upsert: true });
+        await posts.updateOne({ _id: 'counter' }, { $inc: { n: 1 } }, { upsert: true });
         ledger.uncertain--;
         ledger.increments++;
       } else {
@@ -84,8 +84,8 @@ export async function runCrashTest(rounds: number, report: (line: string) => voi
       await server.stop();
       break;
     }
-    if (round === 0) await posts.createIndex({ key: 1 } as never, { unique: true, partialFilterExpression: { key: { $exists: true } } });
-    const indexing = posts.createIndex({ [`tags`]: 1, [`r${round % 3}`]: 1 } as never).catch(() => undefined);
+    if (round === 0) await posts.createIndex({ key: 1 }, { unique: true, partialFilterExpression: { key: { $exists: true } } });
+    const indexing = posts.createIndex({ [`tags`]: 1, [`r${round % 3}`]: 1 }).catch(() => undefined);
     const loads = Array.from({ length: WRITERS }, (_, writer) => load(posts, ledger, round, writer));
     await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 250));
     process.kill(server.pid, 'SIGKILL');

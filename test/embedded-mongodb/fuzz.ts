@@ -58,7 +58,7 @@ async function provoke(client: RawClient, bytes: Buffer): Promise<boolean> {
 /** @returns what went wrong; empty when the server took everything */
 export async function runFuzz(count: number, seed: number, report: (line: string) => void = () => undefined): Promise<string[]> {
   const random = randomFrom(seed);
-  let died: string | null = null;
+  let died: string | null = null as string | null;
   const server = await startEmbeddedMongodb({ dataDir: newDataDir(), onExit: (code, signal) => (died = `it ended with ${code ?? signal}`) });
   const healthy = await new MongoClient(server.uri).connect();
   const witness = healthy.db('witness').collection('w');

@@ -30,11 +30,11 @@ test('Agenda runs jobs now and later, keeps unique jobs single and lists them', 
 test('connect-mongo stores, touches, lists and destroys sessions', async () => {
   const db = await openDatabase();
   const client = await connect();
-  const store = MongoStore.create({ client: client as never, dbName: db.databaseName, ttl: 60 });
+  const store = MongoStore.create({ client: client, dbName: db.databaseName, ttl: 60 });
   const session = { cookie: { originalMaxAge: 60_000, expires: new Date(Date.now() + 60_000) }, user: 'ada' };
   await promisify(store.set.bind(store) as (sid: string, session: unknown, done: (error: unknown) => void) => void)('sid1', session);
   const read = promisify(store.get.bind(store) as (sid: string, done: (error: unknown, session: unknown) => void) => void);
-  assert.equal(((await read('sid1')) as unknown as { user: string }).user, 'ada');
+  assert.equal(((await read('sid1')) as { user: string }).user, 'ada');
   await promisify(store.touch.bind(store) as (sid: string, session: unknown, done: (error: unknown) => void) => void)('sid1', session);
   assert.equal(await promisify(store.length.bind(store) as (done: (error: unknown, n: number) => void) => void)(), 1);
   const indexes = await db.collection('sessions').indexes();
