@@ -91,7 +91,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     onGone: (endpointId) => endpoints.disableGone(endpointId),
     ...(deps.limits === undefined ? {} : { limits: deps.limits }),
   });
-  const events = createEventService({ events: createEventStore(db), endpoints: endpointStore, deliveries: deliveryStore, worker, clock, notifier, log });
+  const events = createEventService({ events: createEventStore(db), endpoints: endpointStore, deliveries: deliveryStore, worker, clock, notifier });
   const endpoints = createEndpointService({
     endpoints: endpointStore, deliveries: deliveryStore, events, targets, seal, clock, notifier,
     urls: { guard, loopbackOnly: deps.loopbackOnly, allowHttp: deps.allowHttp ?? true, publicUrl },
@@ -101,7 +101,6 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
 
   deps.jobs.handle('deliver', (endpointId) => worker.wake(endpointId));
   deps.jobs.sweep('deliveries', SWEEP_EVERY_MS, () => worker.sweep());
-  deps.jobs.sweep('fan-out', SWEEP_EVERY_MS, () => events.sweep());
 
   return {
     record: (recorded) => events.record(recorded),
@@ -113,6 +112,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     pages: [deliveryPages({ deliveries, endpoints, notifier }), endpointPages({ endpoints, deliveries, inbox }), inboxPages({ inbox, endpoints, notifier })],
     async stop(graceMs) {
       await worker.stop(graceMs);
+      await recorder.stop();
       await Promise.all([http.destroy(), ownHttp.destroy()]);
     },
   };

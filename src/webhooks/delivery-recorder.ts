@@ -2,51 +2,79 @@
 import type { Logger } from '../lib/logger.js';
 import type { Notifier } from '../lib/notifier.js';
 import type { DeliveryStore, Outcome } from './delivery-store.js';
-import type { EndpointStore } from './endpoint-store.js';
+import type { AttemptNote, EndpointStore } from './endpoint-store.js';
 
 export interface Recorder {
   /** Resolves when the outcome is stored, or could not be: then its lease runs out and the sweep settles it. */
   record(outcome: Outcome): Promise<void>;
+  /** Writes what is left. */
+  stop(): Promise<void>;
 }
 
 const COLLECT_MS = 4;
-const MAX_BATCH = 250;
+const MAX_BATCH = 500;
+/** What the list of endpoints shows may be this much behind. */
+const NOTE_EVERY_MS = 200;
 
 export function createRecorder(deps: { deliveries: DeliveryStore; endpoints: EndpointStore; notifier: Notifier; log: Logger }): Recorder {
-  let batch: { outcome: Outcome; done: () => void }[] = [];
-  let timer: NodeJS.Timeout | null = null;
+  const waiting: { outcome: Outcome; done: () => void }[] = [];
+  const notes = new Map<string, AttemptNote>();
+  let writing: Promise<void> | null = null;
+  let noting: NodeJS.Timeout | null = null;
 
-  async function flush(): Promise<void> {
-    const taken = batch;
-    batch = [];
-    if (timer !== null) clearTimeout(timer);
-    timer = null;
-    const outcomes = taken.map(({ outcome }) => outcome);
+  /** One write at a time: under load, what comes meanwhile makes the next batch. */
+  function startWriting(collectMs: number): void {
+    if (writing !== null || waiting.length === 0) return;
+    writing = pause(collectMs)
+      .then(() => write(waiting.splice(0, MAX_BATCH)))
+      .finally(() => {
+        writing = null;
+        startWriting(0);
+      });
+  }
+
+  async function write(batch: typeof waiting): Promise<void> {
+    const outcomes = batch.map(({ outcome }) => outcome);
     try {
-      await Promise.all([deps.deliveries.record(outcomes), deps.endpoints.noteAttempts(lastPerEndpoint(outcomes))]);
+      await deps.deliveries.record(outcomes);
     } catch (error) {
       deps.log.error({ err: error, deliveries: outcomes.length }, 'outcomes of deliveries could not be stored; they will be sent again');
     }
-    for (const { done } of taken) done();
+    for (const outcome of outcomes) notes.set(outcome.delivery.endpointId, noteOf(outcome));
+    noting ??= setTimeout(() => void writeNotes(), NOTE_EVERY_MS);
+    for (const { done } of batch) done();
     for (const topic of new Set(outcomes.flatMap(({ delivery }) => [`account:${delivery.accountId}:deliveries`, `delivery:${delivery.id}`]))) deps.notifier.notify(topic);
+  }
+
+  async function writeNotes(): Promise<void> {
+    noting = null;
+    const all = [...notes.values()];
+    notes.clear();
+    await deps.endpoints.noteAttempts(all).catch((error: unknown) => deps.log.warn({ err: error }, 'the last attempts of endpoints could not be noted'));
   }
 
   return {
     record(outcome) {
       return new Promise((done) => {
-        batch.push({ outcome, done });
-        if (batch.length >= MAX_BATCH) void flush();
-        else timer ??= setTimeout(() => void flush(), COLLECT_MS);
+        waiting.push({ outcome, done });
+        startWriting(COLLECT_MS);
       });
+    },
+    async stop() {
+      while (writing !== null) await writing;
+      if (noting !== null) clearTimeout(noting);
+      await writeNotes();
     },
   };
 }
 
-function lastPerEndpoint(outcomes: Outcome[]): Parameters<EndpointStore['noteAttempts']>[0] {
-  const last = new Map<string, Outcome>();
-  for (const outcome of outcomes) last.set(outcome.delivery.endpointId, outcome);
-  return [...last].map(([endpointId, { delivery, attempt }]) => ({
-    endpointId,
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function noteOf({ delivery, attempt }: Outcome): AttemptNote {
+  return {
+    endpointId: delivery.endpointId,
     attempt: { at: attempt.startedAt, deliveryId: delivery.id, ok: attempt.error === null, status: attempt.status, error: attempt.error?.message ?? null },
-  }));
+  };
 }

@@ -14,7 +14,7 @@ export interface WorkerLimits {
   total: number;
   /** Requests in flight to one endpoint. */
   perEndpoint: number;
-  /** Claimed deliveries that wait in memory, per endpoint. */
+  /** Claimed deliveries that wait in memory for one endpoint, if it is fast. */
   queuePerEndpoint: number;
   /** Must outlast a request's time-out and the wait in memory. */
   leaseMs: number;
@@ -22,11 +22,13 @@ export interface WorkerLimits {
   leaseReserveMs: number;
 }
 
-export const WORKER_LIMITS: WorkerLimits = { total: 200, perEndpoint: 5, queuePerEndpoint: 40, leaseMs: 60_000, leaseReserveMs: 20_000 };
+export const WORKER_LIMITS: WorkerLimits = { total: 200, perEndpoint: 5, queuePerEndpoint: 500, leaseMs: 60_000, leaseReserveMs: 20_000 };
 
 /** A delivery that was claimed this often without a stored attempt takes its sender down with it. */
 const MAX_CLAIMS = 5;
-const SLOW_MS = 1_000;
+/** What is claimed should be sent within this time, as fast as its endpoint has been answering. */
+const AHEAD_MS = 5_000;
+const UNKNOWN_ANSWER_MS = 500;
 const ENDPOINTS_PER_CLAIM = 50;
 
 export interface WorkerDeps {
@@ -46,8 +48,8 @@ export interface WorkerDeps {
 }
 
 export interface DeliveryWorker {
-  /** A lease for deliveries that are made and claimed in one write, when there is room to send them at once; null when there isn't. */
-  leaseForNew(endpointId: string, count: number): Lease | null;
+  /** A lease for deliveries that are made and claimed in one write, and how many of them there is room for. */
+  leaseForNew(endpointId: string): { lease: Lease; room: number };
   /** Takes over deliveries that were written with `leaseForNew`. */
   take(deliveries: Delivery[]): void;
   /** There may be due deliveries for these endpoints. */
@@ -71,7 +73,8 @@ interface Lane {
   inFlight: number;
   /** There may be more due in the database. */
   hot: boolean;
-  slow: boolean;
+  /** How long its answers take, recent ones counting most. */
+  answerMs: number;
 }
 
 export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
@@ -85,18 +88,23 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   let refilling: Promise<void> | null = null;
 
   function lane(endpointId: string): Lane {
-    const there = lanes.get(endpointId) ?? { queue: [], inFlight: 0, hot: false, slow: false };
+    const there = lanes.get(endpointId) ?? { queue: [], inFlight: 0, hot: false, answerMs: UNKNOWN_ANSWER_MS };
     lanes.set(endpointId, there);
     return there;
   }
 
-  /** How many more of this endpoint's deliveries this process should hold. A slow endpoint's would only wait in memory. */
+  /** How many of this endpoint's deliveries this process should hold: a slow endpoint's would only wait in memory while their lease runs out. */
+  function holds(of: Lane): number {
+    const ahead = Math.floor((AHEAD_MS / of.answerMs) * limits.perEndpoint);
+    return Math.max(limits.perEndpoint, Math.min(limits.queuePerEndpoint, ahead));
+  }
+
   function room(of: Lane): number {
-    return Math.max(0, (of.slow ? limits.perEndpoint : limits.queuePerEndpoint) - of.queue.length - of.inFlight);
+    return Math.max(0, holds(of) - of.queue.length - of.inFlight);
   }
 
   function wantsMore(of: Lane): boolean {
-    return of.hot && of.queue.length < limits.perEndpoint && room(of) > 0;
+    return of.hot && of.queue.length <= holds(of) / 2 && room(of) > 0;
   }
 
   function newLease(): Lease {
@@ -153,7 +161,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
       return deps.deliveries.cancelLeased(delivery, `The endpoint is ${found.endpoint.state}.`, now);
     }
     const result = await deps.sender.send(delivery, found.target, delivery.attemptCount + 1);
-    of.slow = result.durationMs > SLOW_MS;
+    of.answerMs = Math.max(1, of.answerMs * 0.7 + result.durationMs * 0.3);
     answered();
     await settle(delivery, result);
   }
@@ -237,8 +245,8 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   }
 
   return {
-    leaseForNew(endpointId, count) {
-      return stopping || room(lane(endpointId)) < count ? null : newLease();
+    leaseForNew(endpointId) {
+      return { lease: newLease(), room: stopping ? 0 : room(lane(endpointId)) };
     },
     take(deliveries) {
       for (const delivery of deliveries) lane(delivery.endpointId).queue.push(delivery);

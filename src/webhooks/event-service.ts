@@ -1,13 +1,15 @@
-/** Records events once and makes a delivery for each endpoint that wants them; whatever dies in between is finished by a sweep. */
+/**
+ * Records events and makes a delivery for each endpoint that wants them. Deliveries are written before their event, and both by ids that
+ * follow from it: whoever hands events over keeps them until `record` has ended, so a crash in between is mended by handing them over again.
+ */
 import type { Clock } from '../lib/clock.js';
-import type { Logger } from '../lib/logger.js';
 import type { Notifier } from '../lib/notifier.js';
 import { deliveryId, SCHEDULE_S, type Delivery } from './delivery.js';
 import type { DeliveryStore } from './delivery-store.js';
 import type { DeliveryWorker } from './delivery-worker.js';
 import { subscribesTo, type Endpoint } from './endpoint.js';
 import type { EndpointStore } from './endpoint-store.js';
-import { isPostEvent, type EventInput } from './event.js';
+import { isPostEvent, type EventInput, type PostEventInput } from './event.js';
 import type { EventStore } from './event-store.js';
 import { ANNOUNCING_TYPES, buildPayload, dependsOnEarlier, wasAcceptedBefore } from './payload.js';
 
@@ -18,42 +20,47 @@ export interface EventServiceDeps {
   worker: Pick<DeliveryWorker, 'leaseForNew' | 'take' | 'nudge'>;
   clock: Clock;
   notifier: Notifier;
-  log: Logger;
 }
 
 export interface EventService {
-  /** Idempotent by event id; when it returns, every event is stored and will reach its endpoints whatever happens to this process. */
+  /** Idempotent by event id; when it has ended, every event is stored and will reach its endpoints whatever happens to this process. */
   record(events: EventInput[]): Promise<void>;
   /** Sends a test to one endpoint, whatever it subscribes to. @returns the delivery's id */
   recordTest(event: Extract<EventInput, { type: 'webhook.test' }>, endpoint: Endpoint): Promise<string>;
-  /** Finishes fan-outs that a crash cut short. */
-  sweep(): Promise<void>;
 }
 
-/** A fan-out that takes longer than this died. */
-const STUCK_AFTER_MS = 10_000;
+const MAX_CALLS_TOGETHER = 200;
 
 export function createEventService(deps: EventServiceDeps): EventService {
-  async function fanOut(events: EventInput[]): Promise<void> {
-    const endpoints = await deps.endpoints.listByProfiles([...new Set(events.map(({ profileId }) => profileId))]);
-    const earlier = (await deps.events.listByPosts(events.filter(dependsOnEarlier).map(({ data }) => data.postId), ANNOUNCING_TYPES)).filter(isPostEvent);
+  const waiting: { events: EventInput[]; resolve: () => void; reject: (error: unknown) => void }[] = [];
+  let isRecording = false;
+
+  async function recordTogether(events: EventInput[]): Promise<void> {
     const now = deps.clock.now();
-    const made = events.flatMap((event) => {
-      const acceptedBefore = dependsOnEarlier(event) && wasAcceptedBefore(event, earlier.filter(({ data }) => data.postId === event.data.postId));
-      return endpoints.filter(({ profileId }) => profileId === event.profileId).flatMap((endpoint) => makeDelivery(event, endpoint, acceptedBefore, now) ?? []);
+    await write(await deliveriesFor(events, now));
+    await deps.events.insert(events, now);
+  }
+
+  async function deliveriesFor(events: EventInput[], now: Date): Promise<Delivery[]> {
+    const endpoints = groupBy(await deps.endpoints.listByProfiles([...new Set(events.map(({ profileId }) => profileId))]), ({ profileId }) => profileId);
+    const earlier = groupBy([...(await earlierEvents(events)), ...events.filter(isPostEvent)], ({ data }) => data.postId);
+    return events.flatMap((event) => {
+      const acceptedBefore = dependsOnEarlier(event) && wasAcceptedBefore(event, earlier.get(event.data.postId) ?? []);
+      return (endpoints.get(event.profileId) ?? []).flatMap((endpoint) => makeDelivery(event, endpoint, acceptedBefore, now) ?? []);
     });
-    await write(made);
-    await deps.events.markFannedOut(events.map(({ id }) => id));
+  }
+
+  async function earlierEvents(events: EventInput[]): Promise<PostEventInput[]> {
+    const found = await deps.events.listByPosts(events.filter(dependsOnEarlier).map(({ data }) => data.postId), ANNOUNCING_TYPES);
+    return found.filter(isPostEvent);
   }
 
   /** Deliveries that can be sent at once are written as claimed already; the rest waits to be claimed. */
   async function write(made: Delivery[]): Promise<void> {
     if (made.length === 0) return;
-    const byEndpoint = groupByEndpoint(made);
-    for (const [endpointId, group] of byEndpoint) {
-      const waiting = group.filter(({ state }) => state === 'waiting');
-      const lease = waiting.length === 0 ? null : deps.worker.leaseForNew(endpointId, waiting.length);
-      if (lease !== null) for (const delivery of waiting) Object.assign(delivery, { state: 'sending', dueAt: null, lease });
+    for (const [endpointId, group] of groupBy(made.filter(({ state }) => state === 'waiting'), (delivery) => delivery.endpointId)) {
+      const { lease, room } = deps.worker.leaseForNew(endpointId);
+      for (const delivery of group.slice(0, room)) Object.assign(delivery, { state: 'sending', dueAt: null, lease });
     }
     const written = await deps.deliveries.insert(made);
     const mine = made.filter(({ id }) => written.has(id));
@@ -62,32 +69,40 @@ export function createEventService(deps: EventServiceDeps): EventService {
     for (const accountId of new Set(mine.map((delivery) => delivery.accountId))) deps.notifier.notify(`account:${accountId}:deliveries`);
   }
 
+  /** Calls that come while others are written travel together: one round trip for all of them. */
+  async function recordWaiting(): Promise<void> {
+    const calls = waiting.splice(0, MAX_CALLS_TOGETHER);
+    try {
+      await recordTogether(distinct(calls.flatMap(({ events }) => events)));
+      for (const { resolve } of calls) resolve();
+    } catch (error) {
+      if (calls.length === 1) return calls[0]!.reject(error);
+      // One that can't be stored must not hold up the others.
+      for (const call of calls) await recordTogether(distinct(call.events)).then(call.resolve, call.reject);
+    }
+  }
+
+  function startRecording(): void {
+    if (isRecording || waiting.length === 0) return;
+    isRecording = true;
+    void recordWaiting().finally(() => {
+      isRecording = false;
+      startRecording();
+    });
+  }
+
   return {
-    async record(events) {
-      const fresh = await deps.events.insert(events, deps.clock.now());
-      const open = events.filter(({ id }) => fresh.has(id));
-      if (open.length === 0) return;
-      // The events are safe now; what fails from here on is finished by the sweep.
-      try {
-        await fanOut(open);
-      } catch (error) {
-        deps.log.error({ err: error, events: open.length }, 'making deliveries failed; the sweep finishes it');
-      }
+    record(events) {
+      return new Promise((resolve, reject) => {
+        waiting.push({ events, resolve, reject });
+        startRecording();
+      });
     },
     async recordTest(event, endpoint) {
-      await deps.events.insert([event], deps.clock.now());
       const delivery = makeTest(event, endpoint, deps.clock.now());
       await write([delivery]);
-      await deps.events.markFannedOut([event.id]);
+      await deps.events.insert([event], deps.clock.now());
       return delivery.id;
-    },
-    async sweep() {
-      const stuck = await deps.events.listStuck(new Date(deps.clock.now().getTime() - STUCK_AFTER_MS), 200);
-      // A test's endpoint isn't known any more: whoever asked for it asks again.
-      const tests = stuck.filter((event) => !isPostEvent(event));
-      await deps.events.markFannedOut(tests.map(({ id }) => id));
-      const rest = stuck.filter(isPostEvent);
-      if (rest.length > 0) await fanOut(rest);
     },
   };
 }
@@ -95,6 +110,8 @@ export function createEventService(deps: EventServiceDeps): EventService {
 function makeDelivery(event: EventInput, endpoint: Endpoint, acceptedBefore: boolean, now: Date): Delivery | null {
   const payload = buildPayload(endpoint.style, event, { url: endpoint.url, acceptedBefore });
   if (payload === null || !subscribesTo(endpoint, payload.event)) return null;
+  // Handed over again after a crash, an event must not reach an endpoint that was added since.
+  if (event.at < endpoint.createdAt) return null;
   const delivery = newDelivery(event, endpoint, payload, now);
   if (endpoint.state === 'enabled') return delivery;
   return { ...delivery, state: 'skipped', dueAt: null, endedAt: now, note: `The endpoint was ${endpoint.state} when this happened.` };
@@ -115,12 +132,16 @@ function newDelivery(event: EventInput, endpoint: Endpoint, payload: { event: st
   };
 }
 
-function groupByEndpoint(deliveries: Delivery[]): Map<string, Delivery[]> {
-  const groups = new Map<string, Delivery[]>();
-  for (const delivery of deliveries) {
-    const group = groups.get(delivery.endpointId) ?? [];
-    group.push(delivery);
-    groups.set(delivery.endpointId, group);
+function distinct(events: EventInput[]): EventInput[] {
+  return [...new Map(events.map((event) => [event.id, event])).values()];
+}
+
+function groupBy<T>(items: T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
   }
   return groups;
 }

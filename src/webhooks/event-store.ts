@@ -1,4 +1,4 @@
-/** Events in MongoDB: written once by id, marked until they are fanned out to deliveries. */
+/** Events in MongoDB: written once by id, kept for 30 days. */
 import { MongoBulkWriteError, type Collection, type Db, type OptionalUnlessRequiredId } from 'mongodb';
 import type { CollectionIndexes } from '../db/database.js';
 import type { EventInput } from './event.js';
@@ -6,14 +6,12 @@ import type { EventInput } from './event.js';
 const RETENTION_S = 30 * 24 * 3_600;
 export const DUPLICATE_KEY = 11000;
 
-/** `fanOutAt` exists only until the event's deliveries are made, so the sweep's index costs by what is open. */
-type EventDoc = Omit<EventInput, 'id'> & { _id: string; fanOutAt?: Date; recordedAt: Date };
+type EventDoc = Omit<EventInput, 'id'> & { _id: string; recordedAt: Date };
 
 export const eventIndexes: CollectionIndexes[] = [
   {
     collection: 'webhook_events',
     indexes: [
-      { key: { fanOutAt: 1 }, name: 'to_fan_out', sparse: true },
       { key: { accountId: 1, at: -1, _id: -1 }, name: 'by_account' },
       { key: { 'data.postId': 1, type: 1 }, name: 'by_post', sparse: true },
       { key: { recordedAt: 1 }, name: 'retention', expireAfterSeconds: RETENTION_S },
@@ -22,11 +20,8 @@ export const eventIndexes: CollectionIndexes[] = [
 ];
 
 export interface EventStore {
-  /** Writes what isn't there yet. @returns ids of those that were new */
-  insert(events: EventInput[], now: Date): Promise<Set<string>>;
-  markFannedOut(ids: string[]): Promise<void>;
-  /** Events whose fan-out should have ended by now: the process died in it. */
-  listStuck(before: Date, limit: number): Promise<EventInput[]>;
+  /** Writes what isn't there yet. */
+  insert(events: EventInput[], now: Date): Promise<void>;
   /** Events of these posts and types. */
   listByPosts(postIds: string[], types: readonly string[]): Promise<EventInput[]>;
   find(id: string): Promise<EventInput | null>;
@@ -36,15 +31,7 @@ export function createEventStore(db: Db): EventStore {
   const events: Collection<EventDoc> = db.collection<EventDoc>('webhook_events');
   return {
     async insert(inputs, now) {
-      const docs = inputs.map(({ id, ...rest }) => ({ _id: id, ...rest, fanOutAt: now, recordedAt: now }));
-      const refused = await insertIgnoringDuplicates(events, docs);
-      return new Set(docs.filter((_doc, index) => !refused.has(index)).map((doc) => doc._id));
-    },
-    async markFannedOut(ids) {
-      if (ids.length > 0) await events.updateMany({ _id: { $in: ids } }, { $unset: { fanOutAt: '' } });
-    },
-    async listStuck(before, limit) {
-      return (await events.find({ fanOutAt: { $lte: before } }).sort({ fanOutAt: 1 }).limit(limit).toArray()).map(toEvent);
+      await insertIgnoringDuplicates(events, inputs.map(({ id, ...rest }) => ({ _id: id, ...rest, recordedAt: now })));
     },
     async listByPosts(postIds, types) {
       if (postIds.length === 0) return [];
@@ -57,7 +44,7 @@ export function createEventStore(db: Db): EventStore {
   };
 }
 
-function toEvent({ _id, fanOutAt: _fanOutAt, recordedAt: _recordedAt, ...rest }: EventDoc): EventInput {
+function toEvent({ _id, recordedAt: _recordedAt, ...rest }: EventDoc): EventInput {
   return { id: _id, ...rest } as EventInput;
 }
 

@@ -55,7 +55,7 @@ describe('the page of webhooks', () => {
     });
     assert.match(shown, /webhook-signature: v1,/);
     assert.match(shown, /This is a test from Signpost/);
-    assert.match((await session.get('/webhooks')).text, /Newsroom[\s\S]*answered 200/);
+    await waitUntil('the list to show the last delivery', async () => /Newsroom[\s\S]*answered 200/.test((await session.get('/webhooks')).text));
   });
 
   it('shows every kind of failure, sends again on request, and filters the log by its address', async () => {

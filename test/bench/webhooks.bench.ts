@@ -1,0 +1,220 @@
+/** Deliveries per second beside the bare HTTP client, what one dead endpoint does to the others, and how a backlog drains. */
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { MongoClient, type Db } from 'mongodb';
+import { composeWebhooks, webhookIndexes, type Webhooks } from '../../src/compose-webhooks.js';
+import { ensureIndexes } from '../../src/db/database.js';
+import { startEmbeddedMongodb } from '../../src/embedded-mongodb/start.js';
+import type { Actor } from '../../src/lib/actor.js';
+import { createHttpClient } from '../../src/lib/http-client.js';
+import { newId } from '../../src/lib/ids.js';
+import { createLogger } from '../../src/lib/logger.js';
+import { createNotifier } from '../../src/lib/notifier.js';
+import { createSeal } from '../../src/lib/seal.js';
+import type { PostEventInput } from '../../src/webhooks/event.js';
+import { newSecret, signatureHeaders } from '../../src/webhooks/signing.js';
+import { temporaryFolder } from '../support/program.js';
+import { postEvent } from '../webhooks/rig.js';
+import { atLeast, atMost, type Bench, type BenchResult } from './bench.js';
+import type { ReceiverOrder, ReceiverReport } from './webhook-receiver.js';
+
+const EVENTS = 20_000;
+/** Events arrive in batches, as the posts' outbox relays them. */
+const BATCH = 200;
+/** At most this many events are recorded and not yet delivered. */
+const AHEAD = 2_000;
+const BACKLOG = 10_000;
+const ENDPOINTS = 20;
+const STEADY_PER_SECOND = 200;
+const STEADY_SECONDS = 12;
+
+export const bench: Bench = {
+  name: 'webhooks',
+  description: `${EVENTS} events delivered to 1 and to 200 endpoints, beside the bare HTTP client; goals: 30 % of it, healthy endpoints undisturbed by a dead one, caps held in a backlog`,
+  run,
+};
+
+interface World {
+  db: Db;
+  webhooks: Webhooks;
+  receiver: Receiver;
+  sweep(): Promise<void>;
+}
+
+async function run(): Promise<BenchResult> {
+  const folder = await temporaryFolder();
+  const database = process.env.MONGODB_URI ? null : await startEmbeddedMongodb({ dataDir: `${folder.path}/mongodb` });
+  const client = await MongoClient.connect(database?.uri ?? process.env.MONGODB_URI ?? '');
+  const db = client.db(`signpost_bench_${process.pid}`);
+  const receiver = await startReceiver();
+  const { webhooks, sweep } = await start(db);
+  const world = { db, webhooks, receiver, sweep };
+  try {
+    const say = (what: string, value: number): number => {
+      console.log(`  ${what} ${value.toFixed(1)}`);
+      return value;
+    };
+    const ceilingOne = say('the bare client, 5 in flight, per second:', await ceiling(receiver, 5));
+    const one = say('delivered to 1 endpoint, per second:', await deliver(world, 1));
+    const ceilingMany = say('the bare client, 50 in flight, per second:', await ceiling(receiver, 50));
+    const many = say('delivered to 200 endpoints, per second:', await deliver(world, 200));
+    const starvation = await starve(world);
+    const backlog = await drain(world);
+    const share = Math.min(one / ceilingMany, many / ceilingMany);
+    return {
+      figures: {
+        ceilingPerSecond5InFlight: ceilingOne, ceilingPerSecond50InFlight: ceilingMany, oneEndpointPerSecond: one, manyEndpointsPerSecond: many,
+        healthyP99MsWithoutDead: starvation.without, healthyP99MsWithDead: starvation.with, backlogPerSecond: backlog.perSecond,
+      },
+      goals: {
+        shareOfBareClient: atLeast(0.3, share), healthyP99Ratio: atMost(1.2, starvation.with / starvation.without), mostAtOncePerEndpoint: atMost(5, backlog.mostAtOnce),
+        everyAttemptStored: atLeast(1, one > 0 && many > 0 ? 1 : 0),
+      },
+    };
+  } finally {
+    await webhooks.stop(1_000);
+    await receiver.stop();
+    await db.dropDatabase();
+    await client.close();
+    await database?.stop();
+    await folder.remove();
+  }
+}
+
+async function start(db: Db): Promise<{ webhooks: Webhooks; sweep(): Promise<void> }> {
+  await ensureIndexes(db, webhookIndexes);
+  const sweeps: (() => Promise<void>)[] = [];
+  const webhooks = composeWebhooks({
+    db, seal: createSeal(Buffer.alloc(32, 1)), clock: { now: () => new Date() }, log: createLogger('silent'), notifier: createNotifier(), userAgent: 'Signpost/bench',
+    publicUrl: () => 'http://127.0.0.1:9', localUrl: () => 'http://127.0.0.1:9', loopbackOnly: true, refId: async () => '',
+    jobs: { handle: () => undefined, sweep: (_name, _everyMs, handler) => void sweeps.push(handler), wakeAt: async () => undefined },
+  });
+  return { webhooks, sweep: async () => void (await Promise.all(sweeps.map((handler) => handler()))) };
+}
+
+/** The same client posting the same signed body, no database. */
+async function ceiling(receiver: Receiver, inFlight: number): Promise<number> {
+  const http = createHttpClient({ userAgent: 'Signpost/bench' });
+  const body = Buffer.from(JSON.stringify({ action: 'scheduled', id: 'x'.repeat(400) }));
+  const secrets = [newSecret()];
+  const send = async (i: number): Promise<void> => {
+    const headers = { 'content-type': 'application/json', ...signatureHeaders({ body, id: `evt_${i}`, timestamp: 1, secrets, deliveryId: `dlv_${i}`, attempt: 1 }) };
+    await http.post(`${receiver.url}/ceiling`, body, { headers, timeout: 15_000, sample: { keepBytes: 4_096, readBytes: 16_384 }, validateStatus: null, transformRequest: [(data: unknown) => data], transformResponse: [(data: unknown) => data] });
+  };
+  const count = EVENTS / 2;
+  let next = 0;
+  const startedAt = performance.now();
+  await Promise.all(Array.from({ length: inFlight }, async () => {
+    while (next < count) await send(next++);
+  }));
+  const perSecond = count / ((performance.now() - startedAt) / 1_000);
+  await http.close();
+  await receiver.ask('report');
+  return perSecond;
+}
+
+async function actorsWithEndpoints(webhooks: Webhooks, count: number, urlOf: (i: number) => string): Promise<Actor[]> {
+  const actors = Array.from({ length: count }, (): Actor => ({ accountId: newId('acc'), profileId: newId('prf'), userId: null, isAdministrator: false, timeZone: 'UTC', via: 'api' }));
+  for (const [i, actor] of actors.entries()) await webhooks.endpoints.create(actor, { name: '', url: urlOf(i), style: 'ayrshare', events: ['scheduled'] });
+  return actors;
+}
+
+async function deliver({ db, webhooks, receiver }: World, endpoints: number): Promise<number> {
+  const deliveries = db.collection('webhook_deliveries');
+  const before = await deliveries.countDocuments({ attemptCount: 1 });
+  const actors = await actorsWithEndpoints(webhooks, endpoints, (i) => `${receiver.url}/many/${i}`);
+  const events = Array.from({ length: EVENTS }, (_, i) => postEvent(actors[i % endpoints]!));
+  const startedAt = performance.now();
+  for (let i = 0; i < EVENTS; i += BATCH) {
+    await webhooks.record(events.slice(i, i + BATCH));
+    while (i + BATCH - (await receiver.count()) > AHEAD) await pause(5);
+  }
+  while ((await receiver.count()) < EVENTS) await pause(10);
+  // The last outcomes are stored within a moment; asking costs the database more than storing them.
+  while ((await deliveries.countDocuments({ attemptCount: 1 })) < before + EVENTS) await pause(250);
+  const perSecond = EVENTS / ((performance.now() - startedAt) / 1_000);
+  const { requests } = await receiver.ask('report');
+  if (requests !== EVENTS) throw new Error(`${EVENTS} deliveries were due, ${requests} came`);
+  return perSecond;
+}
+
+/** 20 endpoints at a steady rate, the last with 40 % of the traffic: first it answers, then it hangs. */
+async function starve({ webhooks, receiver }: World): Promise<{ without: number; with: number }> {
+  const actors = await actorsWithEndpoints(webhooks, ENDPOINTS, (i) => (i === ENDPOINTS - 1 ? `${receiver.url}/dead/1` : `${receiver.url}/healthy/${i}`));
+  const steady = async (): Promise<number> => {
+    const recordedAt = new Map<string, number>();
+    const begun = performance.now();
+    for (let i = 0; i < STEADY_PER_SECOND * STEADY_SECONDS; i++) {
+      const due = begun + (i * 1_000) / STEADY_PER_SECOND;
+      if (performance.now() < due) await pause(due - performance.now());
+      const toLast = i % 10 < 4;
+      const event: PostEventInput = postEvent(actors[toLast ? ENDPOINTS - 1 : i % (ENDPOINTS - 1)]!);
+      if (!toLast) recordedAt.set(event.id, performance.timeOrigin + performance.now());
+      void webhooks.record([event]);
+    }
+    await pause(1_500);
+    const { arrivals } = await receiver.ask('report');
+    const waits = arrivals.flatMap(([id, at]) => (recordedAt.has(id) ? [at - recordedAt.get(id)!] : [])).sort((a, b) => a - b);
+    if (waits.length < recordedAt.size) throw new Error(`${recordedAt.size - waits.length} webhooks to healthy endpoints did not come in time`);
+    return waits[Math.floor(waits.length * 0.99)]!;
+  };
+  await steady();
+  const without = await steady();
+  await receiver.order('dead');
+  const withDead = await steady();
+  await receiver.order('alive');
+  return { without, with: withDead };
+}
+
+/** 10,000 deliveries of 20 endpoints are due at once. */
+async function drain({ db, webhooks, receiver, sweep }: World): Promise<{ perSecond: number; mostAtOnce: number }> {
+  const actors = await actorsWithEndpoints(webhooks, ENDPOINTS, (i) => `${receiver.url}/backlog/${i}`);
+  const endpoints = (await Promise.all(actors.map((actor) => webhooks.endpoints.list(actor)))).flat();
+  const template = await db.collection('webhook_deliveries').findOne({ state: 'delivered' });
+  const due = new Date();
+  const docs = Array.from({ length: BACKLOG }, (_, i) => {
+    const endpoint = endpoints[i % ENDPOINTS]!;
+    return { ...template, _id: newId('dlv') as never, endpointId: endpoint.id, endpointUrl: endpoint.url, eventId: newId('evt'), state: 'waiting', dueFor: endpoint.id, dueAt: due, tries: 1, attemptCount: 1, attempts: [] };
+  });
+  await db.collection('webhook_deliveries').insertMany(docs);
+  await receiver.ask('report');
+  const startedAt = performance.now();
+  await sweep();
+  while ((await receiver.count()) < BACKLOG) await pause(20);
+  const perSecond = BACKLOG / ((performance.now() - startedAt) / 1_000);
+  return { perSecond, mostAtOnce: (await receiver.ask('report')).mostAtOnce };
+}
+
+interface Receiver {
+  url: string;
+  ask(order: 'report'): Promise<ReceiverReport>;
+  order(order: 'dead' | 'alive'): Promise<void>;
+  /** Requests since the last report; cheap. */
+  count(): Promise<number>;
+  stop(): Promise<void>;
+}
+
+async function startReceiver(): Promise<Receiver> {
+  const child: ChildProcess = fork(path.join(import.meta.dirname, 'webhook-receiver.js'), { stdio: 'inherit', execArgv: [] });
+  const [{ port }] = (await once(child, 'message')) as [{ port: number }];
+  const talk = async <T>(order: ReceiverOrder): Promise<T> => {
+    const answered = once(child, 'message');
+    child.send(order);
+    return ((await answered) as [T])[0];
+  };
+  return {
+    url: `http://127.0.0.1:${port}`,
+    ask: async (order) => (await talk<{ report: ReceiverReport }>(order)).report,
+    order: async (order) => void (await talk(order)),
+    count: async () => (await talk<{ count: number }>('count')).count,
+    async stop() {
+      child.disconnect();
+      await once(child, 'exit');
+    },
+  };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
