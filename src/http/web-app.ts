@@ -49,6 +49,8 @@ const VISITOR_SESSION_MS = DAY_MS;
 export function createWebApp(deps: WebAppDeps): Express {
   const app = express();
   app.disable('x-powered-by');
+  // Whatever NODE_ENV says: should even the error page fail, Express's own last answer shows no stack.
+  app.set('env', 'production');
   app.set('trust proxy', deps.trustProxy);
   app.set('query parser', 'extended');
   useViews(app);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Router } from 'express';
 import { httpSession } from '../support/http-session.js';
 import { KEY, startShell } from './shell.js';
 
@@ -268,6 +269,17 @@ test('a form over 1 MB is refused as a page that says so', async () => {
   const page = await browser.post('/notes', { text: 'x'.repeat(1_100_000), name: 'n' });
   assert.equal(page.status, 413);
   assert.match(page.text, /larger than 1 MB/);
+});
+
+test('even a page that can not be rendered shows no stack', async () => {
+  const broken = await startShell({ publicPages: [Router().get('/broken-view', (_req, res) => res.render('no/such/view')).get('/broken-twice', () => {
+    throw Object.defineProperty(new Error('x'), 'name', { get: () => { throw new Error('the secret reason'); } });
+  })] });
+  for (const path of ['/broken-view', '/broken-twice']) {
+    const response = await fetch(broken.base + path);
+    assert.equal(response.status, 500);
+    assert.doesNotMatch(await response.text(), /secret reason|node_modules|\.js:\d/);
+  }
 });
 
 test('programs reach raw receivers without session or token', async () => {
