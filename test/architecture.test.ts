@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { SETTING_NAMES } from '../src/config.js';
+import { faultKinds } from '../src/platforms/simulator/faults.js';
 
 const root = path.resolve(import.meta.dirname, '../..');
 
@@ -136,6 +137,11 @@ test('.env.example and docs/configuration.md name the settings that config.ts re
   const guide = readFileSync(path.join(root, 'docs/configuration.md'), 'utf8');
   const inGuide = [...guide.matchAll(/^\| `([A-Z][A-Z0-9_]*)`/gm)].map((match) => match[1] ?? '');
   assert.deepEqual(inGuide.sort(), [...SETTING_NAMES].sort());
+});
+
+test('docs/simulator.md names every failure that the simulated networks know', () => {
+  const guide = readFileSync(path.join(root, 'docs/simulator.md'), 'utf8');
+  assert.deepEqual(Object.keys(faultKinds).filter((kind) => !guide.includes(`\`${kind}\``)), []);
 });
 
 test('package-lock.json holds every package of every system, so that npm ci takes it anywhere', () => {
