@@ -20,10 +20,14 @@ export interface PostOutbox {
 }
 
 const BATCH = 200;
+/** Under load, rounds begin this far apart, so that each carries many events; a single event after a pause goes at once. */
+const GATHER_MS = 25;
 
 export function createPostOutbox({ store, record, log }: OutboxDeps): PostOutbox {
   let running: Promise<void> | null = null;
   let again = false;
+  let startedAt = 0;
+  let timer: NodeJS.Timeout | null = null;
 
   async function relayAll(): Promise<void> {
     for (;;) {
@@ -43,6 +47,7 @@ export function createPostOutbox({ store, record, log }: OutboxDeps): PostOutbox
     running = (async () => {
       do {
         again = false;
+        startedAt = Date.now();
         await relayAll();
       } while (again);
     })().finally(() => {
@@ -51,12 +56,21 @@ export function createPostOutbox({ store, record, log }: OutboxDeps): PostOutbox
     return running;
   }
 
+  function runLogged(): void {
+    timer = null;
+    run().catch((error: unknown) => log.error({ err: error }, 'events could not be relayed; the sweep tries again'));
+  }
+
   return {
     nudge() {
-      run().catch((error: unknown) => log.error({ err: error }, 'events could not be relayed; the sweep tries again'));
+      if (timer !== null) return;
+      const waitMs = startedAt + GATHER_MS - Date.now();
+      if (waitMs <= 0 && running === null) runLogged();
+      else timer = setTimeout(runLogged, Math.max(waitMs, 1));
     },
     relay: run,
     async stop() {
+      if (timer !== null) clearTimeout(timer);
       await running?.catch(() => undefined);
     },
   };

@@ -124,7 +124,7 @@ export function createPostStore(db: Db): PostStore {
     }
   }
 
-  const insertSoon = createBatcher<PostDoc, boolean>(insertAll, { max: 100, concurrent: 2 });
+  const insertSoon = createBatcher<PostDoc, boolean>(insertAll, { max: 100, concurrent: 1 });
 
   /** Three round trips for a whole batch: find, mark, and see which marks are ours. */
   async function claim(filter: Filter<PostDoc>, sort: Record<string, 1>, lease: Lease, limit: number): Promise<Post[]> {
