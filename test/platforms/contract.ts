@@ -24,9 +24,12 @@ export interface ContractOptions {
   keepsRetryTimeToItself?: true;
 }
 
+export const testedPlatforms: string[] = [];
+
 /** @param id of a platform in the registry */
 export function testPlatform(id: string, contract: ContractOptions = {}): void {
   const { options = {}, handle = 'ada', prepares, keepsRetryTimeToItself, keepsRefreshToken, refusesMarkup, mediaKind } = contract;
+  testedPlatforms.push(id);
   describe(`the ${id} adapter`, () => {
     const platform = findPlatform(id);
     assert.ok(platform, `${id} is not in the registry`);

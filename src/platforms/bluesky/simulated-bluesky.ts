@@ -76,7 +76,7 @@ function createRecord(call: SimulatedCall): SimulatedAnswer {
   const { body, world, account, now } = call;
   const record = objectField(body, 'record');
   const text = textField(record, 'text');
-  const rkey = textField(body, 'rkey') || base32(`${account.id} ${now} ${world.posts().length}`).slice(0, 13);
+  const rkey = textField(body, 'rkey') || base32(`${account.id} ${now} ${Math.random()}`).slice(0, 13);
   if (textField(body, 'repo') !== account.id && textField(body, 'repo') !== account.handle) return xrpcError(401, 'AuthMissing', 'Not authorized to write to this repo');
   if (textField(body, 'collection') !== COLLECTION) return xrpcError(400, 'InvalidRequest', 'The simulated Bluesky knows app.bsky.feed.post only');
   if (!/^[234567a-z]{13}$/.test(rkey)) return xrpcError(400, 'InvalidRequest', 'Invalid record key: expected a TID');

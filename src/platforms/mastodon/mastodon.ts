@@ -37,6 +37,8 @@ export const mastodon = {
     media: { min: 0, max: 4, kinds: ['image', 'video'], maxVideos: 1, mixed: false, image: { maxBytes: 16_000_000 }, video: { maxBytes: 99_000_000 } },
     publish: [{ max: 300, windowMs: 3 * 3600_000 }],
   },
+  // The same key gives the same status for an hour; look-ups are sure by then.
+  isIdempotent: true,
   publishTimeoutMs: 90_000,
 
   async verify(credentials, io) {

@@ -37,6 +37,8 @@ export const threads = {
     },
     publish: [{ max: 250, windowMs: 24 * 3600_000 }],
   },
+  // What may get lost and be repeated is the container, which is not public.
+  isIdempotent: true,
   publishTimeoutMs: 60_000,
 
   async verify(credentials, io) {

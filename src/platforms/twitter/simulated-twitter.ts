@@ -75,7 +75,7 @@ function createTweet(call: SimulatedCall): SimulatedAnswer {
   if (mediaIds.length > 4) return invalid('$.media.media_ids: must have at most 4 items.');
   const uploads = mediaIds.map((id) => world.find('upload', ID, id));
   if (uploads.some((upload) => upload === undefined || upload.accountId !== account.id)) return invalid('Your media IDs are invalid.');
-  const id = snowflake(now, `${account.id} ${text} ${world.posts().length}`);
+  const id = snowflake(now, `${account.id} ${text} ${Math.random()}`);
   const post = acceptPost(call, { network: ID, id, text, media: uploads.map((upload) => upload!.source), extra: { mediaIds } });
   return { status: 201, body: { data: { id: post.id, text: escaped(post.text), edit_history_tweet_ids: [post.id] } } };
 }

@@ -1,4 +1,0 @@
-/** The shared contract on discord. */
-import { testPlatform } from './contract.js';
-
-testPlatform('discord');

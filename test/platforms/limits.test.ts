@@ -1,0 +1,125 @@
+/** Counting text by each network's documented examples, and the one check of content against limits. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { checkContent, countText } from '../../src/platforms/check-content.js';
+import { mediaKindOf, mediaTypeOf } from '../../src/platforms/media-kind.js';
+import type { CountingRule, MediaItem, Platform } from '../../src/platforms/platform.js';
+import { findPlatform, platforms } from '../../src/platforms/registry.js';
+import { textLength } from '../../src/platforms/text-length.js';
+
+const family = '👨‍👩‍👧‍👦';
+
+describe('text length', () => {
+  const examples: [rule: CountingRule, text: string, length: number][] = [
+    ['graphemes', `Hi ${family}`, 4], ['graphemes', 'é', 1], ['graphemes', '🇩🇪', 1],
+    // https://docs.x.com/fundamentals/counting-characters
+    ['weighted', 'hello', 5], ['weighted', family, 2], ['weighted', '日本', 4], ['weighted', 'see https://example.com/a-very-long-path-that-goes-on', 27], ['weighted', 'example.com', 23], ['weighted', 'café', 4],
+    ['characters', family, 7], ['utf16', family, 11], ['bytes', family, 25], ['bytes', 'é', 2],
+    // https://docs.joinmastodon.org/user/posting/#text
+    ['mastodon', 'see https://example.com/a-very-long-path-that-goes-on', 27], ['mastodon', 'hi @ada@social.example.com', 7],
+    // https://developers.facebook.com/docs/threads/posts: emoji by their bytes
+    ['threads', 'hi 😀', 7], ['threads', 'hi', 2],
+  ];
+  for (const [rule, text, length] of examples) it(`counts ${JSON.stringify(text)} as ${length} by ${rule}`, () => assert.equal(textLength(rule, text), length));
+
+  it('is never negative, nothing for nothing, and adds up for texts that can\'t join', () => {
+    const rules: CountingRule[] = ['graphemes', 'weighted', 'characters', 'utf16', 'bytes', 'mastodon', 'threads'];
+    fc.assert(fc.property(fc.constantFrom(...rules), fc.string({ unit: 'grapheme' }), (rule, text) => {
+      assert.ok(textLength(rule, text) >= 0);
+      assert.equal(textLength(rule, ''), 0);
+      if (rule === 'utf16' || rule === 'bytes') assert.equal(textLength(rule, `${text}\n${text}`), 2 * textLength(rule, text) + 1);
+    }));
+  });
+
+  it('stays quick for texts far beyond every limit', () => {
+    const long = 'https://example.com/ 👩‍👩‍👧‍👦 @a@b.c '.repeat(20_000);
+    for (const platform of platforms) {
+      const begun = performance.now();
+      countText(platform, long);
+      assert.ok(performance.now() - begun < 2000, platform.id);
+    }
+  });
+});
+
+describe('checking content', () => {
+  const problems = (id: string, text: string, media: MediaItem[] = [], options = {}): string[] => checkContent(findPlatform(id)!, { text, media, options }).map((problem) => `${problem.field}: ${problem.message}`);
+  const image = (i = 1): MediaItem => ({ url: `https://example.com/${i}.jpg`, kind: 'image' });
+  const video: MediaItem = { url: 'https://example.com/v.mp4', kind: 'video' };
+
+  it('takes exactly the limit and refuses one more, by each platform\'s own rule', () => {
+    for (const platform of platforms) {
+      const media = needed(platform);
+      const options = { title: 'T', subreddit: 'test' };
+      const { max } = countText(platform, '', media.length > 0);
+      assert.deepEqual(checkContent(platform, { text: 'x'.repeat(max), media, options }), [], platform.id);
+      const [first] = checkContent(platform, { text: 'x'.repeat(max + 1), media, options });
+      assert.equal(first?.field, 'post', platform.id);
+      assert.match(first?.message ?? '', /too long.*Shorten it by 1\./, platform.id);
+    }
+  });
+
+  it('limits Bluesky in bytes too', () => {
+    assert.match(problems('bluesky', family.repeat(150))[0] ?? '', /too large for Bluesky: 3,750 bytes, at most 3,000/);
+  });
+
+  it('asks for a text or media', () => {
+    assert.match(problems('twitter', '  ')[0] ?? '', /^post: X needs a text/);
+    assert.deepEqual(problems('twitter', '', [image()]), []);
+  });
+
+  it('asks for the media that a platform needs, and refuses kinds, numbers and mixtures it does not take', () => {
+    assert.match(problems('tiktok', 'Hi')[0] ?? '', /^mediaUrls: TikTok needs a video/);
+    assert.match(problems('tiktok', 'Hi', [image()])[0] ?? '', /TikTok needs a video/);
+    assert.match(problems('instagram', 'Hi')[0] ?? '', /Instagram needs at least one media file/);
+    assert.match(problems('slack', 'Hi', [video])[0] ?? '', /Slack doesn't take videos\. It takes images\./);
+    assert.match(problems('bluesky', 'Hi', [1, 2, 3, 4, 5].map(image))[0] ?? '', /at most 4 media files, this post has 5\. Remove 1\./);
+    assert.match(problems('twitter', 'Hi', [image(), video])[0] ?? '', /doesn't mix images and videos/);
+    assert.match(problems('twitter', 'Hi', [video, video])[0] ?? '', /at most one video/);
+  });
+
+  it('is stricter for captions and forbidden characters', () => {
+    assert.deepEqual(problems('telegram', 'x'.repeat(2000)), []);
+    assert.match(problems('telegram', 'x'.repeat(2000), [image()])[0] ?? '', /at most 1,024/);
+    assert.match(problems('youtube', 'a < b', [video], { title: 'T' })[0] ?? '', /doesn't take < and >/);
+  });
+
+  it('names what an option object lacks or holds wrongly', () => {
+    assert.deepEqual(problems('youtube', 'Hi', [video]), ['youTubeOptions.title: YouTube needs a title.']);
+    assert.deepEqual(problems('youtube', 'Hi', [video], { title: 5 }), ['youTubeOptions.title: YouTube needs a title.']);
+    assert.deepEqual(problems('reddit', 'Hi', [], { title: 'T', subreddit: '../x' }), ['redditOptions.subreddit: This must be the name of a subreddit, such as test.']);
+    assert.deepEqual(problems('instagram', 'Hi', [image()], { collaborators: ['a', 'b', 'c', 'd'] }), ['instagramOptions.collaborators: At most 3 collaborators.']);
+    assert.deepEqual(problems('mastodon', 'Hi', [], { visibility: 'secret' }), ['mastodonOptions.visibility: This must be one of: public, unlisted, private, direct.']);
+    assert.deepEqual(problems('facebook', 'Hi', [], { unheardOf: true }), [], 'unknown keys are left alone');
+  });
+
+  it('looks at what is known of a file', () => {
+    const withFacts = (facts: MediaItem['facts'], kind: 'image' | 'video' = 'image'): MediaItem[] => [{ url: 'https://example.com/x', kind, ...(facts === undefined ? {} : { facts }) }];
+    assert.match(problems('instagram', 'Hi', withFacts({ contentType: 'image/png' }))[0] ?? '', /^mediaUrls\[0\]: Instagram doesn't take image\/png\. Use JPEG\./);
+    assert.match(problems('instagram', 'Hi', withFacts({ width: 1000, height: 3000 }))[0] ?? '', /wrong shape/);
+    assert.match(problems('gmb', 'Hi', withFacts({ width: 100, height: 100 }))[0] ?? '', /too narrow.*at least 250/);
+    assert.match(problems('mastodon', 'Hi', withFacts({ bytes: 20_000_000 }))[0] ?? '', /too large for Mastodon: 20\.0 MB, at most 16\.0 MB/);
+    assert.match(problems('threads', 'Hi', withFacts({ durationMs: 400_000 }, 'video'))[0] ?? '', /too long for Threads: 400 s, at most 300 s/);
+  });
+
+  it('never throws, whatever it is given', () => {
+    fc.assert(fc.property(fc.constantFrom(...platforms), fc.string(), fc.array(fc.record({ url: fc.string(), kind: fc.constantFrom('image', 'video', 'document', 'unknown') })), fc.dictionary(fc.string(), fc.anything()), (platform, text, media, options) => {
+      assert.ok(Array.isArray(checkContent(platform, { text, media: media as MediaItem[], options })));
+    }));
+  });
+
+  function needed({ limits: { media } }: Platform): MediaItem[] {
+    if (media.requires !== undefined) return [video];
+    return media.min > 0 ? [image()] : [];
+  }
+});
+
+describe('media kinds', () => {
+  it('follow the extension, then what the caller says', () => {
+    assert.deepEqual(['a.JPG?x=1', 'a.mp4#t', 'a.pdf', 'a', 'a.php'].map((name) => mediaKindOf(`https://example.com/${name}`)), ['image', 'video', 'document', 'unknown', 'unknown']);
+    assert.equal(mediaKindOf('https://example.com/watch?id=1', true), 'video');
+    assert.equal(mediaKindOf('https://example.com/a.jpg', true), 'image');
+    assert.equal(mediaTypeOf('https://example.com/a.png', 'image'), 'image/png');
+    assert.equal(mediaTypeOf('https://example.com/stream', 'video'), 'video/mp4');
+  });
+});

@@ -1,4 +1,0 @@
-/** The shared contract on mastodon. */
-import { testPlatform } from './contract.js';
-
-testPlatform('mastodon');

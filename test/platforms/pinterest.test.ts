@@ -1,4 +1,0 @@
-/** The shared contract on pinterest. */
-import { testPlatform } from './contract.js';
-
-testPlatform('pinterest');

@@ -1,4 +1,0 @@
-/** The shared contract on slack. */
-import { testPlatform } from './contract.js';
-
-testPlatform('slack');

@@ -1,4 +1,0 @@
-/** The shared contract on tiktok. */
-import { testPlatform } from './contract.js';
-
-testPlatform('tiktok');

@@ -1,4 +1,0 @@
-/** The shared contract on twitter. */
-import { testPlatform } from './contract.js';
-
-testPlatform('twitter');
