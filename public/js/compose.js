@@ -10,6 +10,11 @@ function isLater() {
   return form.elements.when.value !== 'now';
 }
 
+/** Fields of a network's own are there while its channel is chosen. */
+function showOptions() {
+  for (const group of form.querySelectorAll('[data-options-for]')) group.hidden = !document.getElementById(`channel-${group.dataset.optionsFor}`)?.checked;
+}
+
 function showWhen() {
   document.getElementById('when-fields').hidden = !isLater();
   const send = document.getElementById('send');
@@ -105,6 +110,7 @@ if (form) {
   });
   form.addEventListener('change', () => {
     showWhen();
+    showOptions();
     askSoon();
   });
   form.addEventListener('keydown', (event) => {
@@ -112,8 +118,10 @@ if (form) {
   });
   window.addEventListener('pageshow', () => {
     showWhen();
+    showOptions();
     void ask();
   });
   showWhen();
+  showOptions();
   focusProblems();
 }

@@ -1,8 +1,10 @@
 /** The pure rules of changing a post: edited, cancelled, deleted. */
 import type { Channel } from '../channels/channel.js';
 import { mediaKindOf } from '../platforms/media-kind.js';
+import { findPlatform } from '../platforms/registry.js';
 import type { Post } from './post.js';
 import type { PostChanges } from './post-input.js';
+import { optionKeyOf } from './post-option-fields.js';
 import { newPublication, planPost } from './post-plan.js';
 
 /** The post as it is after the changes, null when they change nothing; every rule is checked again on the whole. */
@@ -15,7 +17,8 @@ export function edited(post: Post, changes: PostChanges, channels: Channel[], no
     platforms: changes.platforms ?? post.publications.map((p) => p.platform),
     mediaUrls,
     isVideo: changes.isVideo ?? wasMarkedVideo(post),
-    options: Object.fromEntries(Object.entries(post.options).map(([id, value]) => [`${id}options`, value])),
+    options: { ...byKey(post.options), ...changes.options },
+    commonOptions: {},
     scheduledAt: asked,
     checkRules: true,
   }, channels, now);
@@ -48,8 +51,15 @@ function isSameSecond(asked: Date | null, stored: Date): boolean {
   return asked !== null && Math.floor(asked.getTime() / 1000) === Math.floor(stored.getTime() / 1000);
 }
 
+function byKey(options: Post['options']): Record<string, Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(options).flatMap(([id, value]) => {
+    const platform = findPlatform(id);
+    return platform === undefined ? [] : [[optionKeyOf(platform), value]];
+  }));
+}
+
 function contentOf(post: Post): string {
-  return JSON.stringify([post.text, post.media, post.notes, post.publications.map((p) => [p.channelId, p.state])]);
+  return JSON.stringify([post.text, post.media, post.options, post.notes, post.publications.map((p) => [p.channelId, p.state])]);
 }
 
 /** True when the user said that addresses without a telling ending are videos. */

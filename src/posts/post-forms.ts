@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ErrorCode } from '../lib/app-error.js';
 import { addProblem, LIMITS, readMediaUrls, readText, withCodes, type PostInput } from './post-input.js';
+import { readOptionFields } from './post-option-fields.js';
 import type { Verdict } from './post-service.js';
 import { isTimeZone, readLocalTime, type LocalTime } from './post-time.js';
 
@@ -38,7 +39,8 @@ export function postFormSchema(accountZone: string): z.ZodType<PostForm> {
       platforms: [...new Set(form.platforms)],
       mediaUrls: readMediaUrls(linesOf(form.mediaUrls), 'mediaUrls', ctx),
       isVideo: form.isVideo === 'on',
-      options: {},
+      options: readOptionFields(form, [form.platforms].flat()),
+      commonOptions: {},
       scheduledAt: form.when === 'now' ? null : readFormTime(form, accountZone, ctx),
       timeZone: zoneOf(form, accountZone, ctx),
       notes: form.notes.trim() === '' ? null : form.notes.replace(/\r\n?/g, '\n'),
@@ -64,6 +66,7 @@ export const draftSchema = z.looseObject({
   platforms: [...new Set(form.platforms)],
   mediaUrls: linesOf(form.mediaUrls),
   isVideo: form.isVideo === 'on',
+  options: readOptionFields(form, form.platforms),
   when: form.when,
   scheduleDate: form.scheduleDate,
   timeZone: form.timeZone,

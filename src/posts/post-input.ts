@@ -15,6 +15,8 @@ export interface PostInput {
   isVideo: boolean;
   /** Option objects by key as sent, in lower case, e.g. `twitteroptions`. */
   options: Record<string, Record<string, unknown>>;
+  /** Used by platforms whose option object needs them and lacks them, e.g. `title`, `subreddit`. */
+  commonOptions: Record<string, string>;
   /** Null: publish at once. */
   scheduledAt: Date | null;
   /** Zone it was written in; null: the account's. */
@@ -25,8 +27,8 @@ export interface PostInput {
   checkRules: boolean;
 }
 
-/** What may change until a post is due; a missing key stays as it is. `scheduledAt: null` publishes at once. */
-export type PostChanges = Partial<Pick<PostInput, 'text' | 'platforms' | 'mediaUrls' | 'isVideo' | 'scheduledAt' | 'timeZone' | 'notes'>>;
+/** What may change until a post is due; a missing key, and the options of a platform not named, stay as they are. `scheduledAt: null` publishes at once. */
+export type PostChanges = Partial<Pick<PostInput, 'text' | 'platforms' | 'mediaUrls' | 'isVideo' | 'options' | 'scheduledAt' | 'timeZone' | 'notes'>>;
 
 export const LIMITS = {
   /** Over every platform's own limit: guards storage, not style. UTF-16 units. */

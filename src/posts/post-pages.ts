@@ -13,6 +13,7 @@ import { newToken } from '../lib/ids.js';
 import type { Notifier } from '../lib/notifier.js';
 import { confirmFormSchema, draftSchema, postFormSchema, retryFormSchema } from './post-forms.js';
 import { listQuerySchema, toListFilter } from './post-list-query.js';
+import { mergeOptionFields } from './post-option-fields.js';
 import { preview } from './post-preview.js';
 import type { PostService, PublishingDoor } from './post-service.js';
 import { blankForm, composeView, formOf, listView, postView, type ComposeView } from './post-views.js';
@@ -138,7 +139,8 @@ async function save({ posts }: PostPagesDeps, req: Request, res: Response): Prom
   const actor = actorOf(req);
   const { input, version } = readBody(req, postFormSchema(actor.timeZone));
   const { text, platforms, mediaUrls, isVideo, scheduledAt, timeZone, notes } = input;
-  const post = await posts.edit(actor, idOf(req), { text, platforms, mediaUrls, isVideo, scheduledAt, timeZone, notes }, version);
+  const options = mergeOptionFields((await posts.get(actor, idOf(req))).options, input.options, platforms);
+  const post = await posts.edit(actor, idOf(req), { text, platforms, mediaUrls, isVideo, options, scheduledAt, timeZone, notes }, version);
   flash(req, 'success', 'Your changes are saved.');
   goTo(req, res, `/posts/${post.id}`);
 }

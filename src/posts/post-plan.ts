@@ -8,6 +8,7 @@ import { mediaKindOf } from '../platforms/media-kind.js';
 import type { MediaItem, Platform } from '../platforms/platform.js';
 import { findPlatform, platforms as allPlatforms } from '../platforms/registry.js';
 import type { PostInput } from './post-input.js';
+import { optionFieldsOf } from './post-option-fields.js';
 import type { Post, Publication } from './post.js';
 
 /** Two years: further ahead is a typing error more often than a plan. */
@@ -26,7 +27,7 @@ export interface Plan {
   options: Post['options'];
 }
 
-type Content = Pick<PostInput, 'text' | 'platforms' | 'mediaUrls' | 'isVideo' | 'options' | 'scheduledAt' | 'checkRules'>;
+type Content = Pick<PostInput, 'text' | 'platforms' | 'mediaUrls' | 'isVideo' | 'options' | 'commonOptions' | 'scheduledAt' | 'checkRules'>;
 
 /**
  * Finds the channels and checks every rule, in the order in which a user would mend them: platforms, links to channels, time, content.
@@ -41,7 +42,7 @@ export function planPost(input: Content, channels: readonly Channel[], now: Date
   throwIfAny([...linkProblems(ids, input.platforms, connected, isNow), ...timeProblems(input.scheduledAt, now)]);
   const targets = targetsOf(ids, connected);
   const media = mediaOf(input);
-  const options = optionsOf(input.options, targets);
+  const options = optionsOf(input, targets);
   throwIfAny(emptyProblems(input.text, media));
   if (input.checkRules || isNow) throwIfRules(targets, input.text, media, options);
   return { targets, media, options };
@@ -60,7 +61,7 @@ export function findProblems(input: Content, channels: readonly Channel[], now: 
   });
   const empty = emptyProblems(input.text, media);
   return {
-    problems: [...unknown, ...timeProblems(input.scheduledAt, now), ...(empty.length > 0 ? empty : ruleProblems(chosen, input.text, media))],
+    problems: [...unknown, ...timeProblems(input.scheduledAt, now), ...(empty.length > 0 ? empty : ruleProblems(chosen, input.text, media, optionsOf(input, chosen)))],
     notLinked: unknown.length > 0 ? [] : linkProblems(ids, input.platforms, connected, isNow),
   };
 }
@@ -113,12 +114,14 @@ export function mediaOf(input: Pick<PostInput, 'mediaUrls' | 'isVideo'>): MediaI
 }
 
 /** Option objects by platform id; spellings differ between clients in case and in the platform's name. */
-function optionsOf(sent: PostInput['options'], targets: readonly Target[]): Post['options'] {
+function optionsOf({ options: sent, commonOptions }: Pick<PostInput, 'options' | 'commonOptions'>, targets: readonly Pick<Target, 'platform'>[]): Post['options'] {
   const options: Post['options'] = {};
   for (const { platform } of targets) {
     const keys = [platform.optionsKey ?? '', `${platform.id}Options`, `${platform.name}Options`].map((key) => key.toLowerCase());
     const found = keys.map((key) => sent[key]).find((value) => value !== undefined);
-    if (found !== undefined) options[platform.id] = found;
+    const needed = optionFieldsOf(platform).filter((field) => field.isRequired && commonOptions[field.key] !== undefined && found?.[field.key] === undefined);
+    const all = { ...found, ...Object.fromEntries(needed.map(({ key }) => [key, commonOptions[key]])) };
+    if (Object.keys(all).length > 0) options[platform.id] = all;
   }
   return options;
 }

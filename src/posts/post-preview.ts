@@ -4,6 +4,7 @@ import { findPlatform } from '../platforms/registry.js';
 import { mediaUrlProblem } from './post-input.js';
 import { timeProblem, type Draft } from './post-forms.js';
 import { mediaOf, ruleProblems } from './post-plan.js';
+import { labelOf, optionKeyOf } from './post-option-fields.js';
 import { isTimeZone, readLocalTime } from './post-time.js';
 
 export interface Counter {
@@ -30,7 +31,7 @@ export type PreviewTime =
 export function preview(draft: Draft, now: Date): Preview {
   const chosen = draft.platforms.flatMap((id) => findPlatform(id) ?? []);
   const counters = chosen.map((platform): Counter => {
-    const { length, max } = countText(platform, draft.text);
+    const { length, max } = countText(platform, draft.text, draft.mediaUrls.length > 0);
     return { platform: platform.id, name: platform.name, length, max, over: Math.max(0, length - max) };
   });
   return { counters, problems: draftProblems(draft), time: draft.when === 'later' && draft.scheduleDate !== '' ? timeOf(draft, now) : null };
@@ -47,8 +48,14 @@ function draftProblems(draft: Draft): Preview['problems'] {
     const platform = findPlatform(id);
     return platform === undefined ? [] : [{ platform }];
   });
-  const rules = ruleProblems(targets, draft.text, mediaOf(draft)).map(({ field, message, platform }) => ({ field, message, ...(platform === undefined ? {} : { platform }) }));
+  const options = Object.fromEntries(targets.flatMap(({ platform }) => (draft.options[optionKeyOf(platform)] === undefined ? [] : [[platform.id, draft.options[optionKeyOf(platform)]!]])));
+  const rules = ruleProblems(targets, draft.text, mediaOf(draft), options).map(({ field, message, platform = '' }) => ({ field: isOption(field) ? `option.${platform}` : field.replace(/\[.*$/, ''), message: isOption(field) ? `${labelOf(field.slice(field.indexOf('.') + 1))}: ${message}` : message, platform }));
   return [...urls, ...rules];
+}
+
+/** Problems of an option object are named after its key, e.g. `youTubeOptions.title`. */
+function isOption(field: string): boolean {
+  return field.includes('.');
 }
 
 function timeOf(draft: Draft, now: Date): PreviewTime {

@@ -127,6 +127,12 @@ function readOptions(body: Record<string, unknown>, ctx: z.RefinementCtx): PostI
   return options;
 }
 
+/** Ayrshare's fall-backs beside the option objects. */
+function commonOptionsOf(body: Record<string, unknown>): Record<string, string> {
+  const given = ['title', 'subreddit'].flatMap((key) => (typeof body[key] === 'string' && body[key] !== '' ? [[key, body[key].slice(0, 1000)] as const] : []));
+  return Object.fromEntries(given);
+}
+
 /** Body of `POST /post`; unknown keys are ignored, clients add their own. */
 export const createPostSchema: z.ZodType<PostInput> = withCodes(
   createBody.transform((body, ctx): PostInput => {
@@ -138,6 +144,7 @@ export const createPostSchema: z.ZodType<PostInput> = withCodes(
       mediaUrls: readBodyMedia(body, platforms, ctx) ?? [],
       isVideo: body.isVideo ?? false,
       options: readOptions(body, ctx),
+      commonOptions: commonOptionsOf(body),
       scheduledAt: body.scheduleDate === undefined ? null : readScheduleDate(body.scheduleDate, 'scheduleDate', ctx),
       timeZone: null,
       notes: body.notes ?? null,
@@ -161,7 +168,7 @@ const updateBody = createBody.partial().extend({
 export const updatePostSchema: z.ZodType<{ id: string; changes: PostChanges }> = withCodes(
   updateBody.transform((body, ctx) => {
     refuseUnsupported(body, ctx);
-    for (const field of ['approved', 'scheduledPause', 'youTubeOptions'] as const) {
+    for (const field of ['approved', 'scheduledPause'] as const) {
       if (body[field] !== undefined) addProblem(ctx, [field], ErrorCode.badRequest, `${field} can't be changed yet. Nothing was changed.`);
     }
     const changes: PostChanges = {};
@@ -172,6 +179,8 @@ export const updatePostSchema: z.ZodType<{ id: string; changes: PostChanges }> =
     if (mediaUrls !== undefined) changes.mediaUrls = mediaUrls;
     if (body.isVideo !== undefined) changes.isVideo = body.isVideo;
     if (body.notes !== undefined) changes.notes = body.notes;
+    const options = readOptions(body, ctx);
+    if (Object.keys(options).length > 0) changes.options = options;
     if (body.scheduleDate !== undefined) changes.scheduledAt = readScheduleDate(body.scheduleDate, 'scheduleDate', ctx);
     if (Object.keys(changes).length === 0 && ctx.issues.length === 0) {
       addProblem(ctx, [], ErrorCode.badRequest, 'Nothing to change: send scheduleDate, notes, post, mediaUrls or platforms with the id.');

@@ -5,7 +5,13 @@ import { findPlatform } from '../platforms/registry.js';
 import { isSettled, isUntouched, type Post, type PostStatus, type Publication } from './post.js';
 import { cursorOf, PAGE_SIZE, tabOf, TABS, type ListQuery } from './post-list-query.js';
 import { wasMarkedVideo } from './post-edit.js';
+import { fillOptionFields, labelOf, optionFieldsOf, type OptionField } from './post-option-fields.js';
 import { formatLocal, isTimeZone, readLocalTime } from './post-time.js';
+
+function optionFieldsFor(platformId: string): OptionField[] {
+  const platform = findPlatform(platformId);
+  return platform === undefined ? [] : optionFieldsOf(platform);
+}
 
 function platformName(id: string): { name: string; icon: string } {
   const platform = findPlatform(id);
@@ -70,9 +76,11 @@ export interface ComposeView {
   cancelUrl: string;
   /** What stands in the form's fields. */
   fields: Record<string, string | string[]>;
-  channels: { platform: string; name: string; icon: string; label: string; isChosen: boolean; isSignedOut: boolean }[];
+  channels: { platform: string; name: string; icon: string; label: string; isChosen: boolean; isSignedOut: boolean; options: OptionField[] }[];
   accountZone: string;
   problems: Record<string, string[]>;
+  /** Every problem in one sentence that says what it is about, for the top of the form. */
+  summary: string[];
   message: string | null;
   /** Offsets to choose from when the time happens twice. */
   overlap: { first: string; second: string } | null;
@@ -94,6 +102,7 @@ export function formOf(post: Post, timeZone: string): ComposeView['fields'] {
     platforms: post.publications.map((p) => p.platform),
     mediaUrls: post.media.map((item) => item.url).join('\n'),
     ...(wasMarkedVideo(post) ? { isVideo: 'on' } : {}),
+    ...fillOptionFields(post.options),
     when: 'later', scheduleDate, timeZone, occurrence, notes: post.notes ?? '', formKey: '', version: String(post.version),
   };
 }
@@ -114,11 +123,22 @@ export function composeView({ channels, again, ...rest }: ComposeOptions): Compo
     channels: channels.filter((channel) => channel.state !== 'disconnected').map((channel) => ({
       platform: channel.platform, ...platformName(channel.platform), label: channel.displayName || channel.username,
       isChosen: chosen.includes(channel.platform), isSignedOut: channel.state === 'signed-out',
+      options: optionFieldsFor(channel.platform),
     })),
     problems: problemsByField(again),
+    summary: (again?.fields ?? []).map(({ field, message, platform }) => (isOptionOf(platform, field) ? `${platformName(platform).name}, ${labelOf(keyIn(field))}: ${message}` : message)),
     message: again?.message ?? null,
     overlap: time.kind === 'overlap' ? { first: time.first.offset, second: time.second.offset } : null,
   };
+}
+
+/** A problem of a platform's option object is named after its key, e.g. `youTubeOptions.title`. */
+function isOptionOf(platform: string | undefined, field: string): platform is string {
+  return platform !== undefined && field.includes('.');
+}
+
+function keyIn(field: string): string {
+  return field.slice(field.indexOf('.') + 1);
 }
 
 /** A field that was sent twice is shown as it was sent first. */
@@ -129,8 +149,8 @@ function oneValueEach(fields: ComposeView['fields']): Record<string, string> {
 /** Problems beside the field they are about: `mediaUrls[1]` belongs to `mediaUrls`. */
 function problemsByField(again: FormProblems | undefined): Record<string, string[]> {
   const problems: Record<string, string[]> = {};
-  for (const { field, message } of again?.fields ?? []) {
-    const base = field.replace(/[[.].*$/, '');
+  for (const { field, message, platform } of again?.fields ?? []) {
+    const base = isOptionOf(platform, field) ? `option.${platform}.${keyIn(field)}` : field.replace(/[[.].*$/, '');
     const at = /^mediaUrls\[(\d+)\]/.exec(field);
     (problems[base] ??= []).push(at === null ? message : `Address ${Number(at[1]) + 1}: ${message}`);
   }

@@ -129,6 +129,39 @@ describe('the composer', () => {
   });
 });
 
+describe('what only some networks ask', () => {
+  const clip = { ...valid, platforms: ['youtube'], mediaUrls: 'https://example.com/clip.mp4' };
+
+  test('has fields of its own, says what is missing beside them, and is kept when the post is edited', async () => {
+    const { session: ann, api: annApi, call } = await app.newcomer(['youtube']);
+    const page = await ann.get('/posts/new');
+    assert.match(page.text, /name="option.youtube.title"[\s\S]*name="option.youtube.visibility"/);
+    const missing = await compose(ann, { ...clip, 'option.youtube.tags': 'one\ntwo' });
+    assert.equal(missing.status, 422);
+    assert.match(missing.text, /YouTube, Title: YouTube needs a title/);
+    assert.match(missing.text, /is-invalid" type="text" id="f-option-youtube-title"/);
+    assert.match(missing.text, /one\ntwo<\/textarea>/);
+    const made = await compose(ann, { ...clip, 'option.youtube.title': 'My clip', 'option.youtube.visibility': 'unlisted', 'option.youtube.madeForKids': 'on', 'option.youtube.tags': 'one\ntwo' });
+    const { body } = await annApi.get(`/api/post/${idOf(made)}`);
+    assert.deepEqual(body['youTubeOptions'], { title: 'My clip', visibility: 'unlisted', madeForKids: true, tags: ['one', 'two'] });
+    await call('PATCH', '/api/post', { id: idOf(made), youTubeOptions: { title: 'My clip', visibility: 'unlisted', publishAt: '2028-01-01T00:00:00Z' } });
+    const edit = await ann.get(`/posts/${idOf(made)}/edit`);
+    assert.match(edit.text, /name="option.youtube.title" value="My clip"/);
+    await ann.post(`/posts/${idOf(made)}/edit`, { ...clip, version: formIn(edit.text, '/edit').fields['version'] ?? '', 'option.youtube.title': 'Better title', 'option.youtube.visibility': '' });
+    assert.deepEqual((await annApi.get(`/api/post/${idOf(made)}`)).body['youTubeOptions'], { publishAt: '2028-01-01T00:00:00Z', title: 'Better title' });
+  });
+
+  test('is taken from the common fields of the API where an option object lacks it', async () => {
+    const { call, api: bobApi } = await app.newcomer(['reddit']);
+    const wrong = await call('POST', '/api/post', { post: 'x', platforms: ['reddit'], scheduleDate: '2027-01-01T10:00:00Z' });
+    assert.equal(wrong.status, 400);
+    assert.deepEqual((wrong.body['errors'] as Record<string, unknown>[]).map((row) => row['field']), ['redditOptions.title', 'redditOptions.subreddit']);
+    const { status, body } = await call('POST', '/api/post', { post: 'x', platforms: ['reddit'], scheduleDate: '2027-01-01T10:00:00Z', title: 'T', subreddit: 'test', redditOptions: { subreddit: 'other' } });
+    assert.equal(status, 200);
+    assert.deepEqual((await bobApi.get(`/api/post/${String(body['id'])}`)).body['redditOptions'], { subreddit: 'other', title: 'T' });
+  });
+});
+
 describe('the list', () => {
   test('says what to do where there is nothing yet', async () => {
     const nobody = await app.newcomer([]);

@@ -25,7 +25,7 @@ function refusal(run: () => unknown): { field: string; code?: number; message: s
 describe('a post is read', () => {
   test('with the keys that clients add ignored', () => {
     assert.deepEqual(read({ ...valid, source: 'npm', whatever: { a: 1 } }), {
-      text: 'Hello', platforms: ['bluesky'], mediaUrls: [], isVideo: false, options: {}, scheduledAt: null, timeZone: null, notes: null, idempotencyKey: null, checkRules: true,
+      text: 'Hello', platforms: ['bluesky'], mediaUrls: [], isVideo: false, options: {}, commonOptions: {}, scheduledAt: null, timeZone: null, notes: null, idempotencyKey: null, checkRules: true,
     });
   });
 
