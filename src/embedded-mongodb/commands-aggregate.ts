@@ -84,7 +84,7 @@ function checkStage(stage: unknown): void {
 /** `countDocuments` asks for `[{$match}, {$group: {_id: 1, n: {$sum: 1}}}]`: that needs no documents. */
 function countStage(stages: readonly Doc[]): { filter: Doc; id: unknown; field: string } | null {
   const last = stages.at(-1)?.['$group'];
-  if (stages.length > 2 || !isObject(last) || (stages.length === 2 && !isObject(stages[0]!['$match']))) return null;
+  if (stages.length > 2 || !isObject(last) || !('_id' in last) || (stages.length === 2 && !isObject(stages[0]!['$match']))) return null;
   const { _id: id, ...fields } = last;
   const [field, ...others] = Object.keys(fields);
   if (field === undefined || others.length > 0 || typeof id === 'string' || isObject(id)) return null;

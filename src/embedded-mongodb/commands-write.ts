@@ -3,7 +3,7 @@ import { BSONRegExp, Timestamp } from 'bson';
 import { decode, type Doc } from './bson-decode.js';
 import { encode, RawBson } from './bson-encode.js';
 import { isObject } from './bson-order.js';
-import type { Collection } from './catalog.js';
+import { checkName, type Collection } from './catalog.js';
 import { checkStatementFields } from './command-fields.js';
 import { CommandError, failedToParse, typeMismatch } from './command-error.js';
 import { checkDeadline, collectionName, docArgument, evaluateVariables, findCollection, matchContext, refuseCollation, type CommandContext } from './command-context.js';
@@ -50,6 +50,7 @@ function writeError(index: number, error: unknown): Doc {
 
 export function insert(context: CommandContext): Doc | Promise<Doc> {
   const name = collectionName(context);
+  if (!findCollection(context)) checkName(context.db, name);
   const docs = context.sequences.get('documents');
   if (!docs) throw failedToParse("BSON field 'insert.documents' is missing but a required field");
   if (docs.length === 0 || docs.length > MAX_STATEMENTS) throw new CommandError(16, `Write batch sizes must be between 1 and ${MAX_STATEMENTS}. Got ${docs.length} operations.`);
@@ -137,7 +138,9 @@ export function updatePipeline(stages: Doc[], variables: Doc): (doc: Doc) => Doc
 }
 
 export function update(context: CommandContext): Doc | Promise<Doc> {
-  return runSteps(context, updateSteps(context, collectionName(context), statements(context, 'updates')));
+  const name = collectionName(context);
+  if (!findCollection(context)) checkName(context.db, name);
+  return runSteps(context, updateSteps(context, name, statements(context, 'updates')));
 }
 
 function* updateSteps(context: CommandContext, name: string, list: readonly Doc[]): Steps {

@@ -1,7 +1,8 @@
 /** The operators on evaluated values: comparison, arithmetic, arrays, sets, objects, strings, types. */
-import { Decimal128 } from 'bson';
+import { Binary, Decimal128, Timestamp } from 'bson';
 import { add, isNumber, multiply, numberKind, toNumber, wholeResult } from './arithmetic.js';
 import { doubleValue, type Doc } from './bson-decode.js';
+import { encode } from './bson-encode.js';
 import { compare, equals, isObject, plainNumber } from './bson-order.js';
 import { CommandError } from './command-error.js';
 import { exact, toDecimal128 } from './decimal.js';
@@ -301,5 +302,16 @@ export const VALUE_OPERATORS: Record<string, ValueOperator> = {
   $toInt: converting('int'), $toLong: converting('long'), $toDouble: converting('double'), $toDecimal: converting('decimal'), $toString: converting('string'), $toBool: converting('bool'),
   $toDate: converting('date'), $toObjectId: converting('objectId'),
   $sum: folding('$sum'), $avg: folding('$avg'), $min: folding('$min'), $max: folding('$max'), $stdDevPop: folding('$stdDevPop'), $stdDevSamp: folding('$stdDevSamp'),
+  $indexOfCP: between(2, 4, ([value, wanted, start = 0, end]) => {
+    if (nil(value)) return null;
+    const [points, parts] = [[...text(value)], [...text(wanted)]];
+    const stop = Math.min(points.length, end === undefined ? points.length : (wholeNumber(end) ?? 0)) - parts.length;
+    for (let i = wholeNumber(start) ?? 0; i <= stop; i++) if (parts.every((part, j) => points[i + j] === part)) return i;
+    return -1;
+  }),
+  $bsonSize: fixed(1, ([doc]) => (nil(doc) ? null : encode(doc as Doc).length)),
+  $binarySize: fixed(1, ([value]) => (nil(value) ? null : value instanceof Binary ? value.position : Buffer.byteLength(text(value)))),
+  $tsSecond: fixed(1, ([value]) => (value instanceof Timestamp ? BigInt(value.t) : null)),
+  $tsIncrement: fixed(1, ([value]) => (value instanceof Timestamp ? BigInt(value.i) : null)),
   $rand: between(0, 1, () => Math.random()),
 };

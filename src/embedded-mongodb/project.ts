@@ -77,12 +77,22 @@ function toAction(path: string, value: unknown, expression: ExpressionValue, con
   if (typeof value === 'boolean' || typeRank(value) === RANK.number) return { kind: truthy(value) ? 'include' : 'exclude' };
   if (isObject(value)) {
     if (Object.keys(value).length === 0) throw new CommandError(51270, `An empty sub-projection is not a valid value. Found empty object at path`);
-    if (aggregation) return { kind: 'compute', value: expression(value) };
+    if (aggregation) return { kind: 'compute', value: compute(value, expression) };
     if ('$slice' in value && !isExpressionSlice(value['$slice'])) return sliceAction(value['$slice']);
     if ('$elemMatch' in value) return { kind: 'elemMatch', test: elemMatchTest([value['$elemMatch']][0], context) };
     if ('$meta' in value) throw new CommandError(238, '$meta projections are not supported by this server');
   }
-  return { kind: 'compute', value: expression(value) };
+  return { kind: 'compute', value: compute(value, expression) };
+}
+
+/** Within a projection MongoDB has a code of its own for an operator it does not know. */
+function compute(value: unknown, expression: ExpressionValue): (doc: Doc) => unknown {
+  try {
+    return expression(value);
+  } catch (error) {
+    if (error instanceof CommandError && error.code === 168 && isObject(value)) throw new CommandError(31325, `Unknown expression ${Object.keys(value)[0]}`);
+    throw error;
+  }
 }
 
 function isExpressionSlice(value: unknown): boolean {
