@@ -19,6 +19,7 @@ import { channelPages } from './channels/channel-pages.js';
 import { createChannelService } from './channels/channel-service.js';
 import { channelIndexes, createChannelStore } from './channels/channel-store.js';
 import { connectAttemptIndexes, createConnectAttemptStore } from './channels/connect-attempt-store.js';
+import { troublePages } from './channels/trouble-pages.js';
 import { userApi } from './channels/user-api.js';
 import { startDatabase } from './compose-database.js';
 import { composeWebhooks, webhookIndexes } from './compose-webhooks.js';
@@ -107,11 +108,12 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   // Platforms and their simulator
   const http = createHttpClient({ userAgent: USER_AGENT });
   const simulator = await startSimulatorSomewhere();
+  const simulatorAddresses = () => ({ callUrl: simulator.url, browserUrl: simulator.publicUrl });
 
   // Channels
   const channels = createChannelService({
     store: createChannelStore(db), attempts: createConnectAttemptStore(db), seal, http, clock, log,
-    simulator: () => ({ callUrl: simulator.url, browserUrl: simulator.publicUrl }),
+    simulator: simulatorAddresses,
     callbackUrl: () => `${publicUrl()}/channels/callback`,
     onConnected: (channel) => publishing.releaseChannel(channel.id),
     onDisconnected: async () => undefined,
@@ -194,6 +196,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       accountPages({ accounts, authenticator }),
       apiKeyPages({ apiKeys, publicUrl }),
       channelPages({ channels, countScheduledPosts: (channelId) => postStore.countWaitingByChannel(channelId) }),
+      troublePages({ channels, http, simulator: simulatorAddresses }),
       postPages({ posts, channels, clock, notifier, publishing }),
       ...webhooks.pages,
     ],

@@ -8,6 +8,7 @@ interface Command {
 
 const commands: Command[] = [
   { name: 'demo', summary: 'play the whole story with a throw-away instance and print each step', load: async () => (await import('./demo.js')).demo },
+  { name: 'simulator', summary: 'run the simulated networks alone: HOST, SIMULATOR_PORT, DATA_DIR', load: async () => (await import('./simulator.js')).simulatorCommand },
   { name: 'backup', summary: 'FILE: copy the embedded database to a file, also while Signpost runs', load: async () => (await import('./copies.js')).backupCommand },
   { name: 'restore', summary: 'FILE: put such a copy in place of the embedded database', load: async () => (await import('./copies.js')).restoreCommand },
   { name: 'migrate', summary: '--to MONGODB_URI: copy the embedded database to a MongoDB', load: async () => (await import('./copies.js')).migrateCommand },

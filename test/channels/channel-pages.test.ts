@@ -94,6 +94,23 @@ describe('the page of channels', () => {
     assert.equal((await session.get('/channels/connect/twitter')).status, 404);
   });
 
+  it('lets the simulated network misbehave for one channel, until told to behave', async () => {
+    const session = await signedUp('rosalind@example.com');
+    const listed = await session.get((await goThrough(session, 'twitter', 'rosalind')).href);
+    const path = /\/channels\/chn_\w+\/trouble/.exec(listed.text)![0];
+    const bad = await session.post(path, { kind: 'no-such', act: 'publish', times: '-1' }, { from: path });
+    assert.equal(bad.status, 422);
+    assert.match(textOf(bad), /Choose what goes wrong.*This must be at least 1/);
+    assert.match(textOf(await session.post(path, { kind: 'refused', act: 'publish', times: '' }, { from: path })), /Going wrong now refused when publishing, every time/);
+    const refused = await apiCall(session, 'POST', '/api/post', { post: 'Trouble', platforms: ['twitter'] });
+    assert.equal(refused['status'], 'error');
+    await session.post(`${path}/clear`, {}, { from: path });
+    assert.ok(!textOf(await session.get(path)).includes('Going wrong now'));
+    assert.equal((await apiCall(session, 'POST', '/api/post', { post: 'Trouble again', platforms: ['twitter'] }))['status'], 'success');
+    const stranger = await signedUp('eve2@example.com');
+    assert.equal((await stranger.post(path, { kind: 'refused' }, { from: '/channels' })).status, 404);
+  });
+
   it('lists the channels in GET /api/user', async () => {
     const session = await signedUp('alan@example.com');
     const before = await apiCall(session, 'GET', '/api/user');

@@ -1,7 +1,7 @@
 /** The simulator's own API: what became public, faults on demand, settings; for tests, demonstrations and the curious. */
 import express, { type Response, Router } from 'express';
 import { z } from 'zod';
-import { faultKinds, isFaultKind, type Faults } from './faults.js';
+import { faultKinds, isFaultKind, type Faults, type RuleTarget } from './faults.js';
 import type { SimulatedNetwork, SimulatorSettings } from './network.js';
 import { postPath } from './public-pages.js';
 import type { Outage } from './simulator.js';
@@ -61,14 +61,14 @@ export function controlApi(deps: Deps): Router {
     res.json({ posts: listed });
   });
   router.get('/accounts', (_req, res) => res.json({ accounts: deps.world.accounts() }));
-  router.get('/faults', (_req, res) => res.json({ kinds: faultKinds, rules: deps.faults.rules() }));
+  router.get('/faults', (req, res) => res.json({ kinds: faultKinds, rules: deps.faults.rules(targetOf(req.query)) }));
   router.post('/faults', (req, res) => {
     const rule = read(ruleSchema, req.body, res);
     if (rule !== null) res.status(201).json({ rule: deps.faults.add(rule) });
   });
-  router.delete('/faults', (_req, res) => {
-    deps.faults.clear();
-    res.json({ rules: [] });
+  router.delete('/faults', (req, res) => {
+    deps.faults.clear(targetOf(req.query));
+    res.json({ rules: deps.faults.rules({}) });
   });
   router.get('/settings', (_req, res) => res.json(deps.settings));
   router.patch('/settings', (req, res) => {
@@ -82,6 +82,10 @@ export function controlApi(deps: Deps): Router {
     res.on('finish', () => deps.outage.begin(asked.ms));
   });
   return router;
+}
+
+function targetOf({ network, handle }: Record<string, unknown>): Partial<RuleTarget> {
+  return { ...(typeof network === 'string' ? { network } : {}), ...(typeof handle === 'string' ? { handle } : {}) };
 }
 
 function read<T>(schema: z.ZodType<T>, body: unknown, res: Response): T | null {

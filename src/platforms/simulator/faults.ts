@@ -1,5 +1,5 @@
 /** Faults on demand: asked for by a marker in a post's text, or by rules set through the control API; seeded, so a run repeats. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { Act } from './network.js';
 import type { World } from './world.js';
 
@@ -47,6 +47,11 @@ export interface FaultRule extends Fault {
   seed: number;
 }
 
+export interface RuleTarget {
+  network: string;
+  handle: string;
+}
+
 export interface FaultRequest {
   network: string;
   accountId: string;
@@ -56,9 +61,11 @@ export interface FaultRequest {
 }
 
 export interface Faults {
-  rules(): FaultRule[];
+  /** Those aimed at this channel; all of them when none is named. */
+  rules(channel: Partial<RuleTarget>): FaultRule[];
   add(rule: Omit<FaultRule, 'id'>): FaultRule;
-  clear(): void;
+  /** Takes back those aimed at this channel; all of them when none is named. */
+  clear(channel: Partial<RuleTarget>): void;
   /** Decides whether this request meets a fault, and counts it when it does. */
   draw(request: FaultRequest): Fault | null;
 }
@@ -66,8 +73,6 @@ export interface Faults {
 const MARKER = /\[\[\s*fault:\s*([a-z-]+)((?:\s+[a-z]+=[\w.-]+)*)\s*\]\]/gi;
 
 export function createFaults(world: World): Faults {
-  let rules: FaultRule[] = [];
-  let made = 0;
   const seen = new Map<string, number>();
 
   function fromMarkers(request: FaultRequest): Fault | null {
@@ -84,7 +89,7 @@ export function createFaults(world: World): Faults {
   }
 
   function fromRules(request: FaultRequest): Fault | null {
-    for (const rule of rules) {
+    for (const rule of world.rules()) {
       if (rule.act !== request.act || (rule.network ?? request.network) !== request.network || (rule.handle ?? request.handle) !== request.handle) continue;
       const key = `rule ${rule.id}`;
       if (rule.times !== null && world.fired(key) >= rule.times) continue;
@@ -105,17 +110,21 @@ export function createFaults(world: World): Faults {
   }
 
   return {
-    rules: () => rules,
+    rules: (channel) => world.rules().filter((rule) => isOf(rule, channel)),
     add(input) {
-      const rule = { ...input, id: `${Date.now().toString(36)}-${++made}` };
-      rules = [...rules, rule];
+      const rule = { ...input, id: randomBytes(9).toString('base64url') };
+      world.setRules([...world.rules(), rule]);
       return rule;
     },
-    clear() {
-      rules = [];
+    clear(channel) {
+      world.setRules(world.rules().filter((rule) => !isOf(rule, channel)));
     },
     draw: (request) => fromMarkers(request) ?? fromRules(request),
   };
+}
+
+function isOf(rule: FaultRule, { network, handle }: Partial<RuleTarget>): boolean {
+  return (network === undefined || rule.network === network) && (handle === undefined || rule.handle === handle);
 }
 
 /** Every known fault that a text asks for, e.g. `[[fault: slow ms=500]]`. */

@@ -1,4 +1,5 @@
 /** Everything that the simulated networks remember: accounts, consents, tokens, posts, uploads; each change is journaled first. */
+import type { FaultRule } from './faults.js';
 import { openJournal } from './journal.js';
 
 export interface SimulatedAccount {
@@ -89,6 +90,9 @@ export interface World {
   /** How often a fault has fired for this key; counts one more when `fire` is set. */
   fired(key: string): number;
   fire(key: string): void;
+  /** Fault rules; kept here so that they outlast a restart. */
+  rules(): FaultRule[];
+  setRules(rules: FaultRule[]): void;
   close(): void;
 }
 
@@ -101,6 +105,7 @@ export function openWorld(journalFile: string): World {
   const byPostHandle = new Map<string, SimulatedPost>();
   const ofAccount = new Map<string, Set<string>>();
   const firings = new Map<string, number>();
+  let rules: FaultRule[] = [];
 
   function apply<K extends keyof Kinds>(kind: K, value: Kinds[K]): void {
     const key = keyOf(value.network, value.id);
@@ -126,8 +131,9 @@ export function openWorld(journalFile: string): World {
   }
 
   const journal = openJournal(journalFile, (record) => {
-    const { kind, value } = record as { kind: keyof Kinds | 'fired'; value: never };
+    const { kind, value } = record as { kind: keyof Kinds | 'fired' | 'rules'; value: never };
     if (kind === 'fired') firings.set(value, (firings.get(value) ?? 0) + 1);
+    else if (kind === 'rules') rules = value;
     else apply(kind, value);
   });
 
@@ -151,6 +157,11 @@ export function openWorld(journalFile: string): World {
     fire(key) {
       journal.append({ kind: 'fired', value: key });
       firings.set(key, (firings.get(key) ?? 0) + 1);
+    },
+    rules: () => rules,
+    setRules(changed) {
+      journal.append({ kind: 'rules', value: changed });
+      rules = changed;
     },
     close: () => journal.close(),
   };

@@ -1,0 +1,58 @@
+/** Trouble on demand for a simulated channel: asks the simulator, over HTTP, to make its network misbehave. */
+import { z } from 'zod';
+import { AppError, ErrorCode } from '../lib/app-error.js';
+import type { HttpClient } from '../lib/http-client.js';
+import { faultKinds, isFaultKind } from '../platforms/simulator/faults.js';
+import type { Channel } from './channel.js';
+
+export interface TroubleDeps {
+  http: HttpClient;
+  simulator: () => { callUrl: string; browserUrl: string } | null;
+}
+
+const acts = { publish: 'publishing', poll: 'asking how processing goes', 'look-up': 'looking for a lost post', refresh: 'renewing the sign-in', upload: 'uploading media', remove: 'deleting' } as const;
+
+export const troubleKinds: readonly { value: string; label: string }[] = Object.entries(faultKinds).map(([value, label]) => ({ value, label: `${value}: ${label}` }));
+export const troubleActs: readonly { value: string; label: string }[] = Object.entries(acts).map(([value, label]) => ({ value, label }));
+
+/** What the form holds; empty fields are defaults. */
+export const troubleSchema = z.object({
+  kind: z.string().refine(isFaultKind, 'Choose what goes wrong.'),
+  act: z.enum(Object.keys(acts) as [keyof typeof acts], 'Choose when it goes wrong.').default('publish'),
+  times: z.string().trim().transform((text) => (text === '' ? null : Number(text))).pipe(z.int('This must be a whole number.').min(1, 'This must be at least 1.').max(1000, 'This must be at most 1,000.').nullable()).default(null),
+});
+
+const answer = z.object({ rules: z.array(z.object({ id: z.string(), kind: z.string(), act: z.string(), times: z.number().nullable() })) });
+
+export type Trouble = z.infer<typeof answer>['rules'][number];
+
+export function createSimulatedTrouble({ http, simulator }: TroubleDeps) {
+  async function call(method: 'GET' | 'POST' | 'DELETE', query: Record<string, string>, body?: unknown): Promise<unknown> {
+    const at = simulator();
+    if (at === null) throw unavailable();
+    const response = await http.request<string>({
+      method, url: `${at.callUrl}/simulator/faults`, params: query, data: body, timeout: 5000, responseType: 'text', transformResponse: (data: string) => data, validateStatus: (status) => status < 400,
+    }).catch((cause: unknown) => {
+      throw unavailable(cause);
+    });
+    return JSON.parse(response.data);
+  }
+  const targetOf = ({ platform, username }: Channel): Record<string, string> => ({ network: platform, handle: username });
+
+  return {
+    /** What goes wrong on this channel now. @throws AppError `unavailable` when the simulator doesn't answer */
+    async list(channel: Channel): Promise<Trouble[]> {
+      return answer.parse(await call('GET', targetOf(channel))).rules;
+    },
+    async add(channel: Channel, trouble: z.output<typeof troubleSchema>): Promise<void> {
+      await call('POST', {}, { ...targetOf(channel), ...trouble });
+    },
+    async clear(channel: Channel): Promise<void> {
+      await call('DELETE', targetOf(channel));
+    },
+  };
+}
+
+function unavailable(cause?: unknown): AppError {
+  return new AppError('unavailable', ErrorCode.unavailable, 'The simulated networks do not answer right now. Try again in a moment.', { cause });
+}

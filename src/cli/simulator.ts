@@ -1,0 +1,24 @@
+/** `npx signpost simulator`: the simulated networks alone, until Ctrl-C. */
+import path from 'node:path';
+import { readConfig } from '../config.js';
+import { createLogger } from '../lib/logger.js';
+import { simulatedNetworks } from '../platforms/registry.js';
+import { startSimulator } from '../platforms/simulator/simulator.js';
+
+const DEFAULT_PORT = 3001;
+
+/** Runs until SIGINT or SIGTERM. */
+export async function simulatorCommand(): Promise<number> {
+  const config = readConfig(process.env);
+  const simulator = await startSimulator({
+    host: config.host, port: config.simulatorPort ?? DEFAULT_PORT, journalFile: path.join(config.dataDir, 'simulator.jsonl'), networks: simulatedNetworks,
+    log: createLogger(config.logLevel), ...(config.simulatorPublicUrl === null ? {} : { publicUrl: config.simulatorPublicUrl }),
+  });
+  process.stdout.write(`\nThe simulated networks run at ${simulator.publicUrl}\nCtrl-C stops them.\n\n`);
+  await new Promise<void>((resolve) => {
+    process.once('SIGINT', () => resolve());
+    process.once('SIGTERM', () => resolve());
+  });
+  await simulator.stop();
+  return 0;
+}
