@@ -5,19 +5,18 @@ import type { Channel } from '../channels/channel.js';
 import { actorOf } from '../http/actor.js';
 import { form, goTo, type FormProblems } from '../http/forms.js';
 import { readBody, readQuery } from '../http/input.js';
-import { sse } from '../http/live.js';
-import { flash, render, renderText } from '../http/render.js';
+import { flash, render } from '../http/render.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';
 import { newToken } from '../lib/ids.js';
 import type { Notifier } from '../lib/notifier.js';
+import { livePost, livePosts } from './post-live.js';
 import { confirmFormSchema, draftSchema, postFormSchema, retryFormSchema } from './post-forms.js';
 import { listQuerySchema, toListFilter } from './post-list-query.js';
 import { mergeOptionFields } from './post-option-fields.js';
 import { preview } from './post-preview.js';
 import type { PostService, PublishingDoor } from './post-service.js';
 import { blankForm, composeView, formOf, listView, postView, type ComposeView } from './post-views.js';
-import type { Post } from './post.js';
 
 export interface PostPagesDeps {
   posts: PostService;
@@ -27,18 +26,16 @@ export interface PostPagesDeps {
   publishing: PublishingDoor;
 }
 
-/** Other processes can't notify this one: the post's version is looked at this often besides. */
-const LIVE_EVERY_MS = 2_000;
-
 /** Mounted at `/`, behind sign-in. */
 export function postPages(deps: PostPagesDeps): Router {
   const router = Router();
   router.get('/posts', (req, res) => list(deps, req, res));
+  router.get('/posts/live', (req, res) => livePosts(deps, req, res));
   router.get('/posts/new', (req, res) => compose(deps, req, res));
   router.post('/posts/preview', (req, res) => showPreview(deps, req, res));
   router.post('/posts', form((req, res) => create(deps, req, res), (req, res, problems) => composeAgain(deps, req, res, problems)));
   router.get('/posts/:id', (req, res) => show(deps, req, res));
-  router.get('/posts/:id/live', (req, res) => live(deps, req, res));
+  router.get('/posts/:id/live', (req, res) => livePost(deps, idOf(req), req, res));
   router.get('/posts/:id/edit', (req, res) => edit(deps, req, res));
   router.post('/posts/:id/edit', form((req, res) => save(deps, req, res), (req, res, problems) => editAgain(deps, req, res, problems)));
   router.post('/posts/:id/cancel', (req, res) => cancel(deps, req, res));
@@ -96,27 +93,6 @@ async function showPreview(deps: PostPagesDeps, req: Request, res: Response): Pr
 
 async function show({ posts }: PostPagesDeps, req: Request, res: Response): Promise<void> {
   render(res, 'posts/post', postView(await posts.get(actorOf(req), idOf(req))));
-}
-
-async function live({ posts, notifier }: PostPagesDeps, req: Request, res: Response): Promise<void> {
-  const actor = actorOf(req);
-  const { id, version } = await posts.get(actor, idOf(req));
-  let latest: Post | null = null;
-  let sent = req.query['version'] === String(version) ? version : null;
-  sse(req, res, {
-    subscribe: (listener) => notifier.subscribe(`post:${id}`, listener),
-    everyMs: LIVE_EVERY_MS,
-    ...(sent === null ? {} : { shown: String(sent) }),
-    read: async () => {
-      latest = await posts.find(actor, id);
-      return latest === null || (latest.version === sent && !postView(latest).isLive) ? null : String(latest.version);
-    },
-    fragment: async () => {
-      if (latest === null) return '';
-      sent = latest.version;
-      return renderText(req, 'posts/_state', postView(latest));
-    },
-  });
 }
 
 async function edit(deps: PostPagesDeps, req: Request, res: Response): Promise<void> {

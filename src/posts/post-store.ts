@@ -105,6 +105,8 @@ export interface PostStore {
   clearOutbox(relayed: WaitingEvents[]): Promise<void>;
 }
 
+const STATUSES: readonly PostStatus[] = ['scheduled', 'publishing', 'success', 'partial', 'error', 'awaiting approval', 'paused', 'deleted'];
+
 export function createPostStore(db: Db): PostStore {
   const posts: Collection<PostDoc> = db.collection<PostDoc>('posts');
 
@@ -164,11 +166,9 @@ export function createPostStore(db: Db): PostStore {
     },
 
     async countByStatus(profileId) {
-      const rows = await posts.aggregate<{ _id: PostStatus; count: number }>([
-        { $match: { profileId } },
-        { $group: { _id: '$status', count: { $sum: 1 } } },
-      ]).toArray();
-      return Object.fromEntries(rows.map((row) => [row._id, row.count]));
+      // One count per status is answered from the index alone; a group would read every post.
+      const counts = await Promise.all(STATUSES.map(async (status) => [status, await posts.countDocuments({ profileId, status })] as const));
+      return Object.fromEntries(counts.filter(([, count]) => count > 0));
     },
 
     countSince(accountId, since) {

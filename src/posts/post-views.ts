@@ -1,4 +1,5 @@
 /** View models: posts and forms as the pages show them. */
+import { createHash } from 'node:crypto';
 import type { Channel } from '../channels/channel.js';
 import type { FormProblems } from '../http/forms.js';
 import { findPlatform } from '../platforms/registry.js';
@@ -26,6 +27,7 @@ export function listView(query: ListQuery, found: Post[], counts: Partial<Record
     title: 'Posts',
     tab: tabOf(query),
     isEmpty: all === 0,
+    liveUrl: `/posts/live?status=${query.status}${query.after === undefined ? '' : `&after=${query.after}`}&shown=${versionOf(found)}`,
     tabs: TABS.map((tab) => ({ ...tab, url: tab.id === 'all' ? '/posts' : `/posts?status=${tab.id}`, count: tab.status === null ? all : (counts[tab.status] ?? 0) })),
     firstUrl: query.after === undefined ? null : `/posts?status=${query.status}`,
     nextUrl: found.length > PAGE_SIZE && last !== undefined ? `/posts?status=${query.status}&after=${cursorOf(query, last)}` : null,
@@ -39,6 +41,11 @@ export function listView(query: ListQuery, found: Post[], counts: Partial<Record
       publications: post.publications.map((p) => ({ ...platformName(p.platform), state: p.state, url: p.url })),
     })),
   };
+}
+
+/** Changes when anything that the list shows of these posts does. */
+export function versionOf(posts: readonly Post[]): string {
+  return createHash('sha256').update(posts.map((post) => `${post.id}:${post.version}`).join(' ')).digest('base64url').slice(0, 16);
 }
 
 const EXCERPT = 160;

@@ -105,6 +105,20 @@ describe('the pages of posts in a browser', { skip: noBrowser() }, async () => {
     await page.context().close();
   });
 
+  test('the list follows its posts without taking the focus', async () => {
+    const { session, call } = await app!.newcomer(['bluesky']);
+    await call('POST', '/api/post', { post: 'Waits', platforms: ['bluesky'], scheduleDate: inSeconds(86_400) });
+    const { page, complaints } = await open(session, '/posts');
+    await page.focus('.post-row-text');
+    await call('POST', '/api/post', { post: 'Comes in', platforms: ['bluesky'], scheduleDate: inSeconds(2) });
+    await page.locator('.post-row').filter({ hasText: 'Comes in' }).filter({ hasText: 'Scheduled' }).waitFor();
+    await page.locator('.post-row').filter({ hasText: 'Comes in' }).filter({ hasText: 'Published' }).waitFor();
+    assert.equal(await page.evaluate('document.activeElement.textContent'), 'Waits');
+    assert.equal(await page.innerText('#tab-success .tab-count'), '1');
+    assert.deepEqual(complaints, []);
+    await page.context().close();
+  });
+
   test('have no barrier that axe finds and fit a narrow screen, light and dark', async () => {
     const { body } = await user!.call('POST', '/api/post', { post: `https://example.com/${'long/'.repeat(40)}`, platforms: ['bluesky'], scheduleDate: inSeconds(86_400), notes: 'n' });
     const paths = ['/posts/new', '/posts', '/posts?status=error', `/posts/${String(body['id'])}`, `/posts/${String(body['id'])}/edit`];
