@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   // One promise that nobody awaited must not end the process in the middle of other people's posts.
   process.on('unhandledRejection', (error) => {
     // Agenda doesn't wait for its last poll, which then finds the database closed.
-    if (closing) log.debug({ err: error }, 'cut off by the stop');
+    if (closingSince !== null) log.debug({ err: error }, 'cut off by the stop');
     else log.error({ err: error }, 'a rejected promise was not handled');
   });
   const { url, isFirstRun } = await app.start();
