@@ -14,11 +14,22 @@ export interface TextCount {
   bytes?: { length: number; max: number };
 }
 
+/** What changes how long a text may be. */
+export interface Beside {
+  hasMedia?: boolean | undefined;
+  options?: Record<string, unknown> | undefined;
+}
+
 /** Length and limit as the composer's counter shows them. */
-export function countText(platform: Platform, text: string, hasMedia = false): TextCount {
-  const { max, counting, maxBytes, maxWithMedia } = platform.limits.text;
-  const counted = { length: textLength(counting, text), max: hasMedia ? (maxWithMedia ?? max) : max };
+export function countText(platform: Platform, text: string, beside: Beside = {}): TextCount {
+  const { counting, maxBytes } = platform.limits.text;
+  const counted = { length: textLength(counting, text), max: maxText(platform, beside) };
   return maxBytes === undefined ? counted : { ...counted, bytes: { length: textLength('bytes', text), max: maxBytes } };
+}
+
+function maxText({ limits: { text: { max, maxWithMedia = max, longer } } }: Platform, { hasMedia = false, options = {} }: Beside): number {
+  if (longer !== undefined && options[longer.option] === true) return longer.max;
+  return hasMedia ? maxWithMedia : max;
 }
 
 /** @returns every rule of this platform that the content breaks; empty when it can be sent. Fields are `post` and `mediaUrls`. */
@@ -80,12 +91,13 @@ function megabytes(bytes: number): string {
   return `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
-function textProblems(platform: Platform, { text, media }: CheckableContent): string[] {
+function textProblems(platform: Platform, content: CheckableContent): string[] {
+  const { text, media } = content;
   const { limits, name } = platform;
   if (text.trim() === '' && (limits.text.required || media.length === 0)) return [`${name} needs a text. Write something to publish.`];
   const { forbidden = '' } = limits.text;
   if (Array.from(forbidden).some((character) => text.includes(character))) return [`${name} doesn't take ${Array.from(forbidden).join(' and ')} in the text. Remove them.`];
-  const { length, max, bytes } = countText(platform, text, media.length > 0);
+  const { length, max, bytes } = countText(platform, text, { hasMedia: media.length > 0, options: content.options });
   if (length > max) {
     return [`The text is too long for ${name}: ${number(length)} ${unitName[limits.text.counting]}, at most ${number(max)}. Shorten it by ${number(length - max)}.`];
   }

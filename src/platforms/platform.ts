@@ -135,6 +135,8 @@ export interface PlatformLimits {
     required: boolean;
     /** Shorter when media goes along, e.g. telegram's captions. */
     maxWithMedia?: number;
+    /** An option that allows more, e.g. twitter: `longPost`. */
+    longer?: { option: string; max: number };
     /** Characters that the network refuses, e.g. youtube: `<>`. */
     forbidden?: string;
   };

@@ -31,7 +31,7 @@ export type PreviewTime =
 export function preview(draft: Draft, now: Date): Preview {
   const chosen = draft.platforms.flatMap((id) => findPlatform(id) ?? []);
   const counters = chosen.map((platform): Counter => {
-    const { length, max } = countText(platform, draft.text, draft.mediaUrls.length > 0);
+    const { length, max } = countText(platform, draft.text, { hasMedia: draft.mediaUrls.length > 0 });
     return { platform: platform.id, name: platform.name, length, max, over: Math.max(0, length - max) };
   });
   return { counters, problems: draftProblems(draft), time: draft.when === 'later' && draft.scheduleDate !== '' ? timeOf(draft, now) : null };

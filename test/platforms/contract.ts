@@ -111,6 +111,27 @@ export function testPlatform(id: string, contract: ContractOptions = {}): void {
         assert.deepEqual(checkContent(platform!, newContent()), []);
       });
 
+      it('continues a thread, each item under the one before', async () => {
+        if (platform!.thread === undefined) return;
+        const root = await settled(await publish(newContent()));
+        assert.ok(root.state === 'published');
+        let parentId = root.remoteId;
+        for (const text of [`Second of ${root.remoteId}`, `Third of ${root.remoteId}`]) {
+          const item = await settled(await platform!.thread.reply({ ...newContent(text), media: [], options: {} }, { rootId: root.remoteId, parentId }, connected.grant.credentials, io));
+          assert.ok(item.state === 'published');
+          parentId = item.remoteId;
+          assert.equal((await sim.posts({ text, network: id })).length, 1);
+        }
+      });
+
+      it('adds a comment where the network has them', async () => {
+        if (platform!.comment === undefined) return;
+        const root = await settled(await publish(newContent()));
+        assert.ok(root.state === 'published');
+        const comment = await platform!.comment.comment(root.remoteId, 'First comment', connected.grant.credentials, io);
+        assert.ok(comment.state === 'published' && comment.remoteId !== '');
+      });
+
       it('takes posts down where the network can', async () => {
         if (platform!.remove === undefined) return;
         const content = newContent();

@@ -51,7 +51,7 @@ describe('checking content', () => {
     for (const platform of platforms) {
       const media = needed(platform);
       const options = { title: 'T', subreddit: 'test' };
-      const { max } = countText(platform, '', media.length > 0);
+      const { max } = countText(platform, '', { hasMedia: media.length > 0 });
       assert.deepEqual(checkContent(platform, { text: 'x'.repeat(max), media, options }), [], platform.id);
       const [first] = checkContent(platform, { text: 'x'.repeat(max + 1), media, options });
       assert.equal(first?.field, 'post', platform.id);
@@ -76,6 +76,12 @@ describe('checking content', () => {
     assert.match(problems('bluesky', 'Hi', [1, 2, 3, 4, 5].map(image))[0] ?? '', /at most 4 media files, this post has 5\. Remove 1\./);
     assert.match(problems('twitter', 'Hi', [image(), video])[0] ?? '', /doesn't mix images and videos/);
     assert.match(problems('twitter', 'Hi', [video, video])[0] ?? '', /at most one video/);
+  });
+
+  it('lets an option allow longer texts', () => {
+    assert.deepEqual(problems('twitter', 'x'.repeat(25_000), [], { longPost: true }), []);
+    assert.match(problems('twitter', 'x'.repeat(25_001), [], { longPost: true })[0] ?? '', /at most 25,000/);
+    assert.match(problems('twitter', 'x'.repeat(281), [], { longPost: false })[0] ?? '', /at most 280/);
   });
 
   it('is stricter for captions and forbidden characters', () => {

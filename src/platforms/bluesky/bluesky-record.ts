@@ -4,12 +4,17 @@ import { callNetwork, readAnswer, type NetworkCall } from '../network-call.js';
 import type { MediaItem, PlatformContent, PlatformIo } from '../platform.js';
 import { blueskyFailure } from './bluesky-failures.js';
 
+/** `blueSkyOptions` as clients send them. */
+export const blueskyOptions = z.object({ altText: z.array(z.string().max(2000)).optional() }).loose();
+
 const blobAnswer = z.object({ blob: z.record(z.string(), z.unknown()) });
 
 /** @throws PlatformFailure when an image can't be read or uploaded; nothing is public then */
 export async function buildPost(content: PlatformContent, accessToken: string, io: PlatformIo): Promise<Record<string, unknown>> {
   const facets = facetsOf(content.text);
-  const embed = await embedOf(content.media, accessToken, io);
+  const { altText } = blueskyOptions.parse(content.options);
+  const described = content.media.map((item, i) => ({ ...item, altText: item.altText ?? altText?.[i] ?? '' }));
+  const embed = await embedOf(described, accessToken, io);
   return {
     $type: 'app.bsky.feed.post',
     text: content.text,

@@ -4,7 +4,7 @@ import { callNetwork, readAnswer, type NetworkCall } from '../network-call.js';
 import { requestTokens, type Tokens } from '../oauth-tokens.js';
 import type { CredentialGrant, Credentials, Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
 import { blueskyFailure, isMissingRecord, isTakenKey } from './bluesky-failures.js';
-import { buildPost } from './bluesky-record.js';
+import { blueskyOptions, buildPost } from './bluesky-record.js';
 import { recordKey } from './record-key.js';
 
 const NAME = 'Bluesky';
@@ -24,6 +24,7 @@ export const bluesky = {
   icon: 'bluesky',
   urls: { api: 'https://bsky.social', auth: 'https://bsky.social', consent: 'https://bsky.social', web: 'https://bsky.app' },
   optionsKey: 'blueSkyOptions',
+  options: blueskyOptions,
   limits: {
     // https://docs.bsky.app/docs/advanced-guides/posts and the lexicon app.bsky.feed.post
     text: { max: 300, counting: 'graphemes', maxBytes: 3000, required: false },
@@ -47,18 +48,22 @@ export const bluesky = {
     };
   },
 
-  async publish(content, credentials, io) {
-    const mine = credentialsSchema.parse(credentials);
-    const rkey = recordKey(content);
-    const record = await buildPost(content, mine.accessToken, io);
-    const call: NetworkCall = {
-      network: NAME, effect: 'create', method: 'POST', url: xrpc(io, 'com.atproto.repo.createRecord'), timeoutMs: TIMEOUT_MS, token: mine.accessToken,
-      body: { repo: mine.did, collection: COLLECTION, rkey, record },
-    };
-    const answer = await callNetwork(io, call);
-    if (isTakenKey(answer)) return (await findRecord(rkey, mine, io)) ?? published(`at://${mine.did}/${COLLECTION}/${rkey}`, mine, io);
-    if (answer.status >= 400) throw blueskyFailure(answer, io);
-    return published(readAnswer(call, created, answer).uri, mine, io);
+  publish: (content, credentials, io) => post(content, null, credentialsSchema.parse(credentials), io),
+
+  thread: {
+    async reply(content, after, credentials, io) {
+      const mine = credentialsSchema.parse(credentials);
+      return post(content, { root: await reference(after.rootId, mine, io), parent: await reference(after.parentId, mine, io) }, mine, io);
+    },
+  },
+
+  comment: {
+    async comment(remoteId, text, credentials, io) {
+      const mine = credentialsSchema.parse(credentials);
+      const root = await reference(remoteId, mine, io);
+      const content: PlatformContent = { text, media: [], options: {}, idempotencyKey: `comment ${remoteId} ${text}`, scheduledAt: io.now() };
+      return post(content, { root, parent: root }, mine, io);
+    },
   },
 
   oauth: {
@@ -98,6 +103,30 @@ export const bluesky = {
     },
   },
 } satisfies Platform;
+
+async function post(content: PlatformContent, reply: { root: Reference; parent: Reference } | null, mine: BlueskyCredentials, io: PlatformIo): Promise<PublishResult> {
+  const rkey = recordKey(content);
+  const record = await buildPost(content, mine.accessToken, io);
+  const call: NetworkCall = {
+    network: NAME, effect: 'create', method: 'POST', url: xrpc(io, 'com.atproto.repo.createRecord'), timeoutMs: TIMEOUT_MS, token: mine.accessToken,
+    body: { repo: mine.did, collection: COLLECTION, rkey, record: reply === null ? record : { ...record, reply } },
+  };
+  const answer = await callNetwork(io, call);
+  if (isTakenKey(answer)) return (await findRecord(rkey, mine, io)) ?? published(`at://${mine.did}/${COLLECTION}/${rkey}`, mine, io);
+  if (answer.status >= 400) throw blueskyFailure(answer, io);
+  return published(readAnswer(call, created, answer).uri, mine, io);
+}
+
+interface Reference {
+  uri: string;
+  cid: string;
+}
+
+/** A reply names what it answers by address and content hash. */
+function reference(uri: string, { accessToken }: BlueskyCredentials, io: PlatformIo): Promise<Reference> {
+  const [repo = '', collection = '', rkey = ''] = uri.replace(/^at:\/\//, '').split('/');
+  return read(io, accessToken, 'com.atproto.repo.getRecord', { repo, collection, rkey }, created);
+}
 
 async function read<T>(io: PlatformIo, token: string, method: string, query: Record<string, string>, schema: z.ZodType<T>): Promise<T> {
   const call: NetworkCall = { network: NAME, effect: 'read', method: 'GET', url: xrpc(io, method), query, timeoutMs: TIMEOUT_MS, token };

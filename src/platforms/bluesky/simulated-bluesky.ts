@@ -88,7 +88,7 @@ function createRecord(call: SimulatedCall): SimulatedAnswer {
   const links = embeddedBlobs(objectField(record, 'embed'));
   const missing = links.find((link) => world.find('upload', ID, link) === undefined);
   if (missing !== undefined) return xrpcError(400, 'InvalidRequest', `Could not find blob: ${missing}`);
-  const post = acceptPost(call, { network: ID, id: rkey, text, media: links.map((link) => world.find('upload', ID, link)!.source), extra: { record } });
+  const post = acceptPost(call, { network: ID, id: rkey, text, media: links.map((link) => world.find('upload', ID, link)!.source), parentId: textField(objectField(objectField(record, 'reply'), 'parent'), 'uri').split('/').at(-1) || null, extra: { record } });
   return ok({ uri: uriOf(account.id, post.id), cid: cidOf(post), validationStatus: 'valid' });
 }
 

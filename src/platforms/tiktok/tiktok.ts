@@ -4,6 +4,7 @@ import { ErrorCode } from '../../lib/app-error.js';
 import { callNetwork, readAnswer, type NetworkAnswer, type NetworkCall } from '../network-call.js';
 import { requestTokens, type Tokens } from '../oauth-tokens.js';
 import { PlatformFailure, type CredentialGrant, type Credentials, type Platform, type PlatformIo, type PublishResult } from '../platform.js';
+import { postInfoOf, tiktokOptions } from './tiktok-options.js';
 import { processingFailure, tiktokFailure } from './tiktok-failures.js';
 
 const NAME = 'TikTok';
@@ -34,9 +35,11 @@ export const tiktok = {
   icon: 'tiktok',
   urls: { api: 'https://open.tiktokapis.com', auth: 'https://open.tiktokapis.com', consent: 'https://www.tiktok.com', web: 'https://www.tiktok.com' },
   optionsKey: 'tikTokOptions',
+  options: tiktokOptions,
   limits: {
     text: { max: 2200, counting: 'utf16', required: false },
-    media: { min: 1, max: 1, kinds: ['video'], maxVideos: 1, mixed: false, requires: 'video' },
+    media: { min: 1, max: 1, kinds: ['video'], maxVideos: 1, mixed: false, requires: 'video', video: { maxBytes: 4_000_000_000, types: ['video/mp4', 'video/quicktime', 'video/webm'], minSeconds: 3, maxSeconds: 600 } },
+    publish: [{ max: 6, windowMs: 60_000 }, { max: 15, windowMs: 24 * 3600_000 }],
   },
   publishTimeoutMs: TIMEOUT_MS,
 
@@ -52,7 +55,7 @@ export const tiktok = {
       token: credentialsSchema.parse(credentials).accessToken,
       headers: { 'content-type': 'application/json; charset=UTF-8' },
       body: {
-        post_info: { title: content.text, privacy_level: 'PUBLIC_TO_EVERYONE', disable_duet: false, disable_comment: false, disable_stitch: false },
+        post_info: postInfoOf(content),
         source_info: { source: 'PULL_FROM_URL', video_url: content.media[0]?.url ?? '' },
       },
     };

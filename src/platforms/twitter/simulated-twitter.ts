@@ -61,6 +61,7 @@ export const simulatedTwitter: SimulatedNetwork = {
     { method: 'post', path: '/2/media/upload/initialize', act: 'upload', handle: initialize },
     { method: 'post', path: '/2/media/upload/:id/append', act: 'upload', handle: append },
     { method: 'post', path: '/2/media/upload/:id/finalize', act: 'upload', handle: finalize },
+    { method: 'post', path: '/2/media/metadata', act: 'upload', handle: ({ body }) => ok({ data: { id: textField(body, 'id') } }) },
     { method: 'get', path: '/2/media/upload', act: 'upload', handle: ({ query }) => ok({ data: { id: query['media_id'] ?? '', processing_info: { state: 'succeeded', progress_percent: 100 } } }) },
   ],
 };
@@ -71,13 +72,20 @@ function createTweet(call: SimulatedCall): SimulatedAnswer {
   const ids = objectField(body, 'media')['media_ids'];
   const mediaIds = Array.isArray(ids) ? ids.map(String) : [];
   if (text === '' && mediaIds.length === 0) return invalid('Text or media is required.');
-  if (textLength('weighted', text) > 280) return problem(403, 'Forbidden', 'Your Tweet text is too long.');
+  // Accounts whose handle ends in "premium" may write long posts.
+  if (textLength('weighted', text) > (/premium$/i.test(account.handle) ? 25_000 : 280)) return problem(403, 'Forbidden', 'Your Tweet text is too long.');
   if (mediaIds.length > 4) return invalid('$.media.media_ids: must have at most 4 items.');
   const uploads = mediaIds.map((id) => world.find('upload', ID, id));
   if (uploads.some((upload) => upload === undefined || upload.accountId !== account.id)) return invalid('Your media IDs are invalid.');
+  const parentId = textField(objectField(body, 'reply'), 'in_reply_to_tweet_id') || null;
+  if (parentId !== null && !isThere(world.find('post', ID, parentId))) return problem(403, 'Forbidden', 'You attempted to reply to a Tweet that is deleted or not visible to you.');
   const id = snowflake(now, `${account.id} ${text} ${Math.random()}`);
-  const post = acceptPost(call, { network: ID, id, text, media: uploads.map((upload) => upload!.source), extra: { mediaIds } });
+  const post = acceptPost(call, { network: ID, id, text, media: uploads.map((upload) => upload!.source), parentId, extra: { mediaIds } });
   return { status: 201, body: { data: { id: post.id, text: escaped(post.text), edit_history_tweet_ids: [post.id] } } };
+}
+
+function isThere(post: SimulatedPost | undefined): boolean {
+  return post !== undefined && post.deletedAt === null;
 }
 
 function timeline({ world, account, params, query }: SimulatedCall): SimulatedAnswer {

@@ -13,6 +13,8 @@ const problem = z.object({
 
 /** Ayrshare's code for "Status is a duplicate." */
 const DUPLICATE = 110;
+/** Ayrshare's code for a long post without X Premium. */
+const TOO_LONG = 111;
 
 export function twitterFailure(answer: NetworkAnswer, io: PlatformIo): PlatformFailure {
   const { title, detail, type, errors } = problem.safeParse(answer.body).data ?? {};
@@ -29,6 +31,6 @@ export function twitterFailure(answer: NetworkAnswer, io: PlatformIo): PlatformF
   if (/oauth2-client-not-allowed|unsupported-authentication|not permitted to perform this action/i.test(`${type ?? ''} ${words}`)) {
     return rejected('X doesn\'t let this account do that. Check its permissions at X, then connect the channel again.', options);
   }
-  if (/too long|exceeds|over.*limit/i.test(words)) return rejected('The text is too long for X: at most 280 weighted characters. Shorten it and send it again.', options);
+  if (/too long|exceeds|over.*limit/i.test(words)) return rejected('The text is too long for this account at X: 280 weighted characters, 25,000 with X Premium. Shorten it and send it again.', { ...options, code: TOO_LONG });
   return rejected(`X refused the post: ${inWords(words)} Change it and send it again.`, options);
 }

@@ -42,6 +42,7 @@ async function uploadOne(item: MediaItem, accessToken: string, io: PlatformIo): 
     state = readAnswer(status, uploaded, await accepted(io, status)).data.processing_info;
   }
   if (state?.state === 'failed') throw rejected(`X couldn't process a media file: ${state.error?.message ?? 'no reason given'}. Use another file.`, { details: item.url });
+  if (item.altText !== undefined) await accepted(io, { ...base, url: `${io.baseUrls.api}/2/media/metadata`, body: { id, metadata: { alt_text: { text: item.altText } } } });
   return id;
 }
 

@@ -6,6 +6,7 @@ import type { CredentialGrant, Platform, PlatformContent, PlatformIo, PublishRes
 import { twitterFailure } from './twitter-failures.js';
 import { findTweet } from './twitter-look-up.js';
 import { uploadMedia } from './twitter-media.js';
+import { fieldsOf, twitterOptions } from './twitter-options.js';
 
 const NAME = 'X';
 const TIMEOUT_MS = 30_000;
@@ -22,9 +23,15 @@ export const twitter = {
   icon: 'twitter-x',
   urls: { api: 'https://api.x.com', auth: 'https://api.x.com', consent: 'https://x.com', web: 'https://x.com' },
   optionsKey: 'twitterOptions',
+  options: twitterOptions,
   limits: {
-    text: { max: 280, counting: 'weighted', required: false },
-    media: { min: 0, max: 4, kinds: ['image', 'video'], maxVideos: 1, mixed: false },
+    text: { max: 280, counting: 'weighted', required: false, longer: { option: 'longPost', max: 25_000 } },
+    media: {
+      min: 0, max: 4, kinds: ['image', 'video'], maxVideos: 1, mixed: false,
+      image: { maxBytes: 5_242_880, types: ['image/jpeg', 'image/png', 'image/webp', 'image/gif'] },
+      video: { maxBytes: 536_870_912, types: ['video/mp4', 'video/quicktime'], minSeconds: 0.5, maxSeconds: 600 },
+    },
+    publish: [{ max: 100, windowMs: 15 * 60_000 }],
   },
   publishTimeoutMs: 120_000,
 
@@ -36,16 +43,17 @@ export const twitter = {
     };
   },
 
-  async publish(content, credentials, io) {
-    const mine = credentialsSchema.parse(credentials);
-    const mediaIds = await uploadMedia(content.media, mine.accessToken, io);
-    const call: NetworkCall = {
-      network: NAME, effect: 'create', method: 'POST', url: `${io.baseUrls.api}/2/tweets`, timeoutMs: TIMEOUT_MS, token: mine.accessToken,
-      body: { text: content.text, ...(mediaIds.length > 0 ? { media: { media_ids: mediaIds } } : {}) },
-    };
-    const answer = await callNetwork(io, call);
-    if (answer.status >= 400) throw twitterFailure(answer, io);
-    return published(readAnswer(call, created, answer).data.id, mine, io);
+  publish: (content, credentials, io) => tweet(content, fieldsOf(content.options), credentialsSchema.parse(credentials), io),
+
+  thread: {
+    reply: (content, { parentId }, credentials, io) => tweet(content, { reply: { in_reply_to_tweet_id: parentId } }, credentialsSchema.parse(credentials), io),
+  },
+
+  comment: {
+    comment(remoteId, text, credentials, io) {
+      const content: PlatformContent = { text, media: [], options: {}, idempotencyKey: `comment ${remoteId}` };
+      return tweet(content, { reply: { in_reply_to_tweet_id: remoteId } }, credentialsSchema.parse(credentials), io);
+    },
   },
 
   oauth: {
@@ -85,6 +93,18 @@ export const twitter = {
     },
   },
 } satisfies Platform;
+
+async function tweet(content: PlatformContent, fields: Record<string, unknown>, mine: TwitterCredentials, io: PlatformIo): Promise<PublishResult> {
+  const { altText } = twitterOptions.parse(content.options);
+  const mediaIds = await uploadMedia(content.media.map((item, i) => ({ ...item, ...(item.altText ?? altText?.[i] ? { altText: item.altText ?? altText![i]! } : {}) })), mine.accessToken, io);
+  const call: NetworkCall = {
+    network: NAME, effect: 'create', method: 'POST', url: `${io.baseUrls.api}/2/tweets`, timeoutMs: TIMEOUT_MS, token: mine.accessToken,
+    body: { text: content.text, ...(mediaIds.length > 0 ? { media: { media_ids: mediaIds } } : {}), ...fields },
+  };
+  const answer = await callNetwork(io, call);
+  if (answer.status >= 400) throw twitterFailure(answer, io);
+  return published(readAnswer(call, created, answer).data.id, mine, io);
+}
 
 async function readMe(io: PlatformIo, token: string): Promise<z.infer<typeof me>> {
   const call: NetworkCall = {
