@@ -15,6 +15,7 @@ import { createSender } from './webhooks/delivery-sender.js';
 import { createDeliveryService } from './webhooks/delivery-service.js';
 import { createDeliveryStore, deliveryIndexes } from './webhooks/delivery-store.js';
 import { createDeliveryWorker, type WorkerLimits } from './webhooks/delivery-worker.js';
+import { createEndpointHealth } from './webhooks/endpoint-health.js';
 import { endpointPages } from './webhooks/endpoint-pages.js';
 import { createEndpointService, type EndpointService } from './webhooks/endpoint-service.js';
 import { createEndpointStore, endpointIndexes } from './webhooks/endpoint-store.js';
@@ -70,6 +71,7 @@ export interface Webhooks {
 export const webhookIndexes = [...endpointIndexes, ...eventIndexes, ...deliveryIndexes, ...inboxIndexes];
 
 const SWEEP_EVERY_MS = 5_000;
+const HEALTH_EVERY_MS = 60_000;
 const TIMEOUT_MS = 15_000;
 
 export function composeWebhooks(deps: WebhooksDeps): Webhooks {
@@ -88,7 +90,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const worker = createDeliveryWorker({
     deliveries: deliveryStore, recorder, sender, targets, jobs: deps.jobs, clock, log, random: deps.random ?? Math.random,
     abort: async () => void (await Promise.all([http.destroy(), ownHttp.destroy()])),
-    onGone: (endpointId) => endpoints.disableGone(endpointId),
+    onGone: (endpointId) => endpoints.disable(endpointId, 'The receiver answered 410 Gone.'),
     ...(deps.limits === undefined ? {} : { limits: deps.limits }),
   });
   const events = createEventService({ events: createEventStore(db), endpoints: endpointStore, deliveries: deliveryStore, worker, clock, notifier });
@@ -100,6 +102,8 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const inbox = createInboxService({ inboxes: createInboxStore(db), endpoints, publicUrl, notifier, clock });
 
   deps.jobs.handle('deliver', (endpointId) => worker.wake(endpointId));
+  const health = createEndpointHealth({ endpoints: endpointStore, deliveries: deliveryStore, disable: (id, reason) => endpoints.disable(id, reason), clock, log });
+  deps.jobs.sweep('endpoint health', HEALTH_EVERY_MS, () => health.sweep());
   deps.jobs.sweep('deliveries', SWEEP_EVERY_MS, () => worker.sweep());
 
   return {

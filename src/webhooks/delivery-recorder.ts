@@ -6,7 +6,7 @@ import type { AttemptNote, EndpointStore } from './endpoint-store.js';
 
 export interface Recorder {
   /** Resolves when the outcome is stored, or could not be: then its lease runs out and the sweep settles it. */
-  record(outcome: Outcome): Promise<void>;
+  record(outcome: Outcome, parkedUntil?: Date | null): Promise<void>;
   /** Writes what is left. */
   stop(): Promise<void>;
 }
@@ -17,7 +17,7 @@ const MAX_BATCH = 500;
 const NOTE_EVERY_MS = 200;
 
 export function createRecorder(deps: { deliveries: DeliveryStore; endpoints: EndpointStore; notifier: Notifier; log: Logger }): Recorder {
-  const waiting: { outcome: Outcome; done: () => void }[] = [];
+  const waiting: { outcome: Outcome; parkedUntil: Date | null; done: () => void }[] = [];
   const notes = new Map<string, AttemptNote>();
   let writing: Promise<void> | null = null;
   let noting: NodeJS.Timeout | null = null;
@@ -40,7 +40,7 @@ export function createRecorder(deps: { deliveries: DeliveryStore; endpoints: End
     } catch (error) {
       deps.log.error({ err: error, deliveries: outcomes.length }, 'outcomes of deliveries could not be stored; they will be sent again');
     }
-    for (const outcome of outcomes) notes.set(outcome.delivery.endpointId, noteOf(outcome));
+    for (const { outcome, parkedUntil } of batch) notes.set(outcome.delivery.endpointId, noteOf(outcome, parkedUntil));
     noting ??= setTimeout(() => void writeNotes(), NOTE_EVERY_MS);
     for (const { done } of batch) done();
     for (const topic of new Set(outcomes.flatMap(({ delivery }) => [`account:${delivery.accountId}:deliveries`, `delivery:${delivery.id}`]))) deps.notifier.notify(topic);
@@ -54,9 +54,9 @@ export function createRecorder(deps: { deliveries: DeliveryStore; endpoints: End
   }
 
   return {
-    record(outcome) {
+    record(outcome, parkedUntil = null) {
       return new Promise((done) => {
-        waiting.push({ outcome, done });
+        waiting.push({ outcome, parkedUntil, done });
         startWriting(COLLECT_MS);
       });
     },
@@ -72,9 +72,10 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function noteOf({ delivery, attempt }: Outcome): AttemptNote {
+function noteOf({ delivery, attempt }: Outcome, parkedUntil: Date | null): AttemptNote {
   return {
     endpointId: delivery.endpointId,
+    parkedUntil,
     attempt: { at: attempt.startedAt, deliveryId: delivery.id, ok: attempt.error === null, status: attempt.status, error: attempt.error?.message ?? null },
   };
 }

@@ -9,7 +9,7 @@ import type { DeliveryWorker } from './delivery-worker.js';
 
 export interface DeliveryServiceDeps {
   deliveries: DeliveryStore;
-  worker: Pick<DeliveryWorker, 'nudge'>;
+  worker: Pick<DeliveryWorker, 'sendNow'>;
   endpointExists(id: string): Promise<boolean>;
   notifier: Notifier;
   clock: Clock;
@@ -43,7 +43,7 @@ export function createDeliveryService(deps: DeliveryServiceDeps) {
       const delivery = await get(actor, id);
       if (!(await deps.endpointExists(delivery.endpointId))) throw new AppError('conflict', ErrorCode.conflict, 'The endpoint of this delivery was removed, so it cannot be sent again.');
       if (!(await deps.deliveries.resend(id, deps.clock.now()))) throw new AppError('conflict', ErrorCode.conflict, 'This delivery is being sent right now. Look again in a moment.');
-      deps.worker.nudge([delivery.endpointId]);
+      await deps.worker.sendNow(id);
       deps.notifier.notify(`delivery:${id}`);
     },
   };

@@ -61,6 +61,8 @@ export interface DeliveryStore {
   insert(deliveries: Delivery[]): Promise<Set<string>>;
   /** Leases up to `limit` due deliveries of each endpoint. */
   claim(wanted: { endpointId: string; limit: number }[], now: Date, lease: Lease): Promise<Delivery[]>;
+  /** Leases this one, whatever else its endpoint has waiting. */
+  claimOne(id: string, lease: Lease): Promise<Delivery | null>;
   /** Gives back what was leased and not started. */
   release(deliveries: Pick<Delivery, 'id' | 'lease'>[], now: Date): Promise<void>;
   /** Stores attempts and what follows from them, for those whose lease still holds. */
@@ -103,6 +105,14 @@ export function createDeliveryStore(db: Db): DeliveryStore {
         { $set: { state: 'sending', lease }, $unset: { dueFor: '', dueAt: '' }, $inc: { claims: 1 } },
       );
       return (await deliveries.find({ _id: { $in: ids }, 'lease.token': lease.token }, { projection: { attempts: 0 } }).toArray()).map(toDelivery);
+    },
+    async claimOne(id, lease) {
+      const doc = await deliveries.findOneAndUpdate(
+        { _id: id, state: 'waiting' },
+        { $set: { state: 'sending', lease }, $unset: { dueFor: '', dueAt: '' }, $inc: { claims: 1 } },
+        { returnDocument: 'after', projection: { attempts: 0 } },
+      );
+      return doc === null ? null : toDelivery(doc);
     },
     async release(leased, now) {
       if (leased.length === 0) return;

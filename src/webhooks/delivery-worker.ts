@@ -3,6 +3,7 @@ import type { Jobs } from '../jobs/jobs.js';
 import type { Clock } from '../lib/clock.js';
 import { newToken } from '../lib/ids.js';
 import type { Logger } from '../lib/logger.js';
+import { afterAttempt, newBreaker, slotsOf, type Breaker } from './breaker.js';
 import { nextStep, type AttemptResult, type Delivery, type Lease } from './delivery.js';
 import type { Recorder } from './delivery-recorder.js';
 import type { Sender } from './delivery-sender.js';
@@ -52,6 +53,8 @@ export interface DeliveryWorker {
   leaseForNew(endpointId: string): { lease: Lease; room: number };
   /** Takes over deliveries that were written with `leaseForNew`. */
   take(deliveries: Delivery[]): void;
+  /** Sends this waiting delivery before all others of its endpoint. */
+  sendNow(deliveryId: string): Promise<void>;
   /** There may be due deliveries for these endpoints. */
   nudge(endpointIds: string[]): void;
   /** A wake-up: sends what is due and asks for the next wake-up. */
@@ -75,6 +78,7 @@ interface Lane {
   hot: boolean;
   /** How long its answers take, recent ones counting most. */
   answerMs: number;
+  breaker: Breaker;
 }
 
 export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
@@ -88,13 +92,15 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   let refilling: Promise<void> | null = null;
 
   function lane(endpointId: string): Lane {
-    const there = lanes.get(endpointId) ?? { queue: [], inFlight: 0, hot: false, answerMs: UNKNOWN_ANSWER_MS };
+    const there = lanes.get(endpointId) ?? { queue: [], inFlight: 0, hot: false, answerMs: UNKNOWN_ANSWER_MS, breaker: newBreaker(limits.perEndpoint) };
     lanes.set(endpointId, there);
     return there;
   }
 
   /** How many of this endpoint's deliveries this process should hold: a slow endpoint's would only wait in memory while their lease runs out. */
   function holds(of: Lane): number {
+    const slots = slotsOf(of.breaker, deps.clock.now().getTime());
+    if (slots < limits.perEndpoint) return slots;
     const ahead = Math.floor((AHEAD_MS / of.answerMs) * limits.perEndpoint);
     return Math.max(limits.perEndpoint, Math.min(limits.queuePerEndpoint, ahead));
   }
@@ -104,7 +110,12 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   }
 
   function wantsMore(of: Lane): boolean {
-    return of.hot && of.queue.length <= holds(of) / 2 && room(of) > 0;
+    return of.hot && room(of) > 0 && of.queue.length <= holds(of) / 2;
+  }
+
+  /** What a person asked for goes out to a parked endpoint too: that is how one finds out whether it works again. */
+  function mayStart(of: Lane): boolean {
+    return of.inFlight < slotsOf(of.breaker, deps.clock.now().getTime()) || (of.inFlight < limits.perEndpoint && of.queue[0]?.trigger !== 'automatic');
   }
 
   function newLease(): Lease {
@@ -123,7 +134,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
       started = false;
       for (const [endpointId, of] of lanes) {
         if (inFlight >= limits.total) return;
-        if (of.inFlight >= limits.perEndpoint || of.queue.length === 0) continue;
+        if (of.queue.length === 0 || !mayStart(of)) continue;
         const delivery = of.queue.shift()!;
         of.inFlight += 1;
         inFlight += 1;
@@ -161,19 +172,48 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
       return deps.deliveries.cancelLeased(delivery, `The endpoint is ${found.endpoint.state}.`, now);
     }
     const result = await deps.sender.send(delivery, found.target, delivery.attemptCount + 1);
-    of.answerMs = Math.max(1, of.answerMs * 0.7 + result.durationMs * 0.3);
+    noteAnswer(delivery.endpointId, of, result);
     answered();
-    await settle(delivery, result);
+    await settle(delivery, of, result);
   }
 
-  async function settle(delivery: Delivery, result: AttemptResult): Promise<void> {
+  function noteAnswer(endpointId: string, of: Lane, result: AttemptResult): void {
+    of.answerMs = Math.max(1, of.answerMs * 0.7 + result.durationMs * 0.3);
+    const before = of.breaker;
+    of.breaker = afterAttempt(before, result, limits.perEndpoint, deps.clock.now().getTime());
+    if (of.breaker.openUntil <= before.openUntil) return;
+    giveBackParked(of);
+    track(askToWake(endpointId, new Date(of.breaker.openUntil)));
+  }
+
+  function enqueue(deliveries: Delivery[]): void {
+    for (const delivery of deliveries) lane(delivery.endpointId).queue.push(delivery);
+    // It may have been parked while they were claimed.
+    for (const endpointId of new Set(deliveries.map((delivery) => delivery.endpointId))) giveBackParked(lane(endpointId));
+  }
+
+  /** What is claimed for a parked endpoint goes back; the endpoint is looked at again when it is no longer parked. */
+  function giveBackParked(of: Lane): void {
+    if (slotsOf(of.breaker, deps.clock.now().getTime()) > 0 || stopping) return;
+    const back = of.queue.filter(({ trigger }) => trigger === 'automatic');
+    if (back.length === 0) return;
+    of.queue = of.queue.filter(({ trigger }) => trigger !== 'automatic');
+    of.hot = true;
+    track(deps.deliveries.release(back, deps.clock.now()));
+  }
+
+  async function settle(delivery: Delivery, of: Lane, result: AttemptResult): Promise<void> {
     if (brokenOff && result.status === null) return interrupt(delivery, 0, result.startedAt, result.requestHeaders);
     const tries = delivery.tries + (delivery.trigger === 'manual' ? 0 : 1);
     const next = nextStep(delivery, tries, result, deps.clock.now(), deps.random());
     const nextAttemptAt = 'dueAt' in next && next.state === 'waiting' ? next.dueAt : null;
-    await deps.recorder.record({ delivery, attempt: { ...result, number: delivery.attemptCount + 1, trigger: delivery.trigger, nextAttemptAt }, next, tries });
+    await deps.recorder.record({ delivery, attempt: { ...result, number: delivery.attemptCount + 1, trigger: delivery.trigger, nextAttemptAt }, next, tries }, parkedUntil(of));
     if (result.status === 410) await deps.onGone(delivery.endpointId);
     if (nextAttemptAt !== null) await askToWake(delivery.endpointId, nextAttemptAt);
+  }
+
+  function parkedUntil({ breaker }: Lane): Date | null {
+    return breaker.openUntil > deps.clock.now().getTime() ? new Date(breaker.openUntil) : null;
   }
 
   /** One wake-up per endpoint: only the earliest is asked for; it asks for the next one itself. */
@@ -186,7 +226,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
 
   function afterwards(endpointId: string, of: Lane): void {
     if (wantsMore(of)) refill();
-    else if (!of.hot && of.inFlight === 0 && of.queue.length === 0 && lanes.get(endpointId) === of) lanes.delete(endpointId);
+    else if (!of.hot && of.inFlight === 0 && of.queue.length === 0 && of.breaker.failuresInRow === 0 && lanes.get(endpointId) === of) lanes.delete(endpointId);
   }
 
   function refill(): void {
@@ -211,7 +251,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
       // Cold from here: a nudge that comes while the claim is under way makes it hot again.
       for (const { endpointId } of wanted) lane(endpointId).hot = false;
       const claimed = await deps.deliveries.claim(wanted, deps.clock.now(), newLease());
-      for (const delivery of claimed) lane(delivery.endpointId).queue.push(delivery);
+      enqueue(claimed);
       for (const { endpointId, limit } of wanted) {
         const of = lane(endpointId);
         if (claimed.filter((delivery) => delivery.endpointId === endpointId).length >= limit) of.hot = true;
@@ -248,8 +288,15 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     leaseForNew(endpointId) {
       return { lease: newLease(), room: stopping ? 0 : room(lane(endpointId)) };
     },
+    async sendNow(deliveryId) {
+      if (stopping) return;
+      const delivery = await deps.deliveries.claimOne(deliveryId, newLease());
+      if (delivery === null) return;
+      lane(delivery.endpointId).queue.unshift(delivery);
+      pump();
+    },
     take(deliveries) {
-      for (const delivery of deliveries) lane(delivery.endpointId).queue.push(delivery);
+      enqueue(deliveries);
       pump();
     },
     nudge,

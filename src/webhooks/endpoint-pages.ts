@@ -19,7 +19,7 @@ export interface EndpointPagesDeps {
 }
 
 const NO_PROBLEMS: FormProblems = { input: {}, problems: {}, fields: [], message: '' };
-const ACTIONS: Record<(typeof AYRSHARE_ACTIONS)[number], string> = { scheduled: 'What became of a scheduled post.' };
+const ACTIONS: Record<(typeof AYRSHARE_ACTIONS)[number], string> = { scheduled: 'What became of a scheduled post.', social: 'A channel was linked or unlinked.' };
 const LATEST = 10;
 
 /** Mounted at `/`, behind sign-in, after the delivery log's pages. */
@@ -44,7 +44,7 @@ function idOf(req: Request): string {
 }
 
 function blank(): FormProblems['input'] {
-  return { name: '', url: '', style: 'ayrshare', events: [...AYRSHARE_ACTIONS] };
+  return { name: '', url: '', style: 'ayrshare', events: ['scheduled'] };
 }
 
 async function list({ endpoints, inbox }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {

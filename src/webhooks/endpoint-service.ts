@@ -18,7 +18,7 @@ import { openSecrets, type Targets } from './targets.js';
 export interface EndpointServiceDeps {
   endpoints: EndpointStore;
   deliveries: Pick<DeliveryStore, 'cancelWaiting'>;
-  events: Pick<EventService, 'recordTest'>;
+  events: Pick<EventService, 'record' | 'recordTest'>;
   targets: Targets;
   seal: Seal;
   clock: Clock;
@@ -72,7 +72,7 @@ export function createEndpointService(deps: EndpointServiceDeps) {
     return {
       id, accountId: actor.accountId, profileId: actor.profileId, ...input, apiAction, state: 'enabled', stateReason: null,
       secrets: [{ sealed: deps.seal.seal(secret, sealContext(id)), createdAt: at, expiresAt: null }],
-      lastAttempt: null, failingSince: null, createdAt: at, updatedAt: at,
+      lastAttempt: null, failingSince: null, parkedUntil: null, createdAt: at, updatedAt: at,
     };
   }
 
@@ -168,12 +168,15 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       return deps.events.recordTest({ ...base, type: 'webhook.test', data: { message: 'This is a test from Signpost.' } }, endpoint);
     },
 
-    /** The receiver said that nobody wants this any more (410). */
-    async disableGone(id: string): Promise<void> {
-      const endpoint = await deps.endpoints.change(id, { state: 'disabled', stateReason: 'The receiver answered 410 Gone.', updatedAt: now() }, 'enabled');
+    /** Turns an endpoint off that can't go on: what waits for it ends, and the account's other endpoints are told. */
+    async disable(id: string, reason: string): Promise<void> {
+      const endpoint = await deps.endpoints.change(id, { state: 'disabled', stateReason: reason, updatedAt: now() }, 'enabled');
       if (endpoint === null) return;
-      await deps.deliveries.cancelWaiting(id, 'The endpoint was disabled: the receiver answered 410 Gone.', now());
+      await deps.deliveries.cancelWaiting(id, `The endpoint was disabled: ${reason}`, now());
       told(endpoint);
+      const at = now();
+      const { accountId, profileId, url } = endpoint;
+      await deps.events.record([{ id: newId('evt', at), type: 'endpoint.disabled', at, sequence: 0, accountId, profileId, data: { endpointId: id, url, reason } }]);
     },
 
     /**

@@ -13,6 +13,7 @@ export const endpointIndexes: CollectionIndexes[] = [
     indexes: [
       { key: { profileId: 1, createdAt: 1 }, name: 'by_profile' },
       { key: { accountId: 1, createdAt: 1 }, name: 'by_account' },
+      { key: { failingSince: 1 }, name: 'failing' },
       { key: { profileId: 1, apiAction: 1 }, name: 'one_url_per_action', unique: true, partialFilterExpression: { apiAction: { $type: 'string' } } },
     ],
   },
@@ -23,6 +24,7 @@ export type EndpointChange = Partial<Pick<Endpoint, 'name' | 'url' | 'style' | '
 export interface AttemptNote {
   endpointId: string;
   attempt: NonNullable<Endpoint['lastAttempt']>;
+  parkedUntil: Date | null;
 }
 
 export interface EndpointStore {
@@ -36,6 +38,8 @@ export interface EndpointStore {
   /** @returns the endpoint as it is now; null when it is gone, or no longer in `whileState` */
   change(id: string, change: EndpointChange, whileState?: Endpoint['state']): Promise<Endpoint | null>;
   remove(id: string): Promise<boolean>;
+  /** Endpoints that are on and whose every attempt failed since before this time. */
+  listFailing(since: Date, limit: number): Promise<Endpoint[]>;
   /** Notes the last attempts, in bulk; a later note wins. */
   noteAttempts(notes: AttemptNote[]): Promise<void>;
 }
@@ -76,6 +80,9 @@ export function createEndpointStore(db: Db): EndpointStore {
     async remove(id) {
       return (await endpoints.deleteOne({ _id: id })).deletedCount === 1;
     },
+    async listFailing(since, limit) {
+      return (await endpoints.find({ failingSince: { $lte: since }, state: 'enabled' }).sort({ failingSince: 1 }).limit(limit).toArray()).map(toEndpoint);
+    },
     async noteAttempts(notes) {
       if (notes.length === 0) return;
       await endpoints.bulkWrite(notes.flatMap(attemptUpdates), { ordered: true });
@@ -84,14 +91,14 @@ export function createEndpointStore(db: Db): EndpointStore {
 }
 
 /** `failingSince` is set by the first failure after a success, and cleared by a success. */
-function attemptUpdates({ endpointId, attempt }: AttemptNote): { updateOne: { filter: Record<string, unknown>; update: UpdateFilter<EndpointDoc> } }[] {
-  if (attempt.ok) return [{ updateOne: { filter: { _id: endpointId }, update: { $set: { lastAttempt: attempt, failingSince: null } } } }];
+function attemptUpdates({ endpointId, attempt, parkedUntil }: AttemptNote): { updateOne: { filter: Record<string, unknown>; update: UpdateFilter<EndpointDoc> } }[] {
+  if (attempt.ok) return [{ updateOne: { filter: { _id: endpointId }, update: { $set: { lastAttempt: attempt, failingSince: null, parkedUntil: null } } } }];
   return [
-    { updateOne: { filter: { _id: endpointId }, update: { $set: { lastAttempt: attempt } } } },
+    { updateOne: { filter: { _id: endpointId }, update: { $set: { lastAttempt: attempt, parkedUntil } } } },
     { updateOne: { filter: { _id: endpointId, failingSince: null }, update: { $set: { failingSince: attempt.at } } } },
   ];
 }
 
 function toEndpoint({ _id, apiAction, ...rest }: EndpointDoc): Endpoint {
-  return { id: _id, ...rest, apiAction: apiAction ?? null };
+  return { id: _id, ...rest, apiAction: apiAction ?? null, parkedUntil: rest.parkedUntil ?? null };
 }

@@ -5,7 +5,7 @@ import type { PayloadStyle } from './payload.js';
 export type EndpointState = 'enabled' | 'paused' | 'disabled';
 
 /** Ayrshare's actions that Signpost sends. */
-export const AYRSHARE_ACTIONS = ['scheduled'] as const;
+export const AYRSHARE_ACTIONS = ['scheduled', 'social'] as const;
 /** Actions that Ayrshare knows; they can be registered, and are sent as Signpost learns them. */
 export const KNOWN_ACTIONS = ['feed', 'social', 'scheduled', 'batch', 'messages', 'mentions', 'comments', 'automations', 'accountActivity', 'suspended'] as const;
 
@@ -35,6 +35,8 @@ export interface Endpoint {
   lastAttempt: { at: Date; deliveryId: string; ok: boolean; status: number | null; error: string | null } | null;
   /** Since when every attempt failed; null after a success. */
   failingSince: Date | null;
+  /** It failed so often in a row that its deliveries wait until then, without losing attempts; null: they don't. */
+  parkedUntil: Date | null;
   createdAt: Date;
   updatedAt: Date;
 }

@@ -17,7 +17,7 @@ export interface EventServiceDeps {
   events: EventStore;
   endpoints: EndpointStore;
   deliveries: DeliveryStore;
-  worker: Pick<DeliveryWorker, 'leaseForNew' | 'take' | 'nudge'>;
+  worker: Pick<DeliveryWorker, 'leaseForNew' | 'take' | 'nudge' | 'sendNow'>;
   clock: Clock;
   notifier: Notifier;
 }
@@ -101,6 +101,7 @@ export function createEventService(deps: EventServiceDeps): EventService {
     async recordTest(event, endpoint) {
       const delivery = makeTest(event, endpoint, deps.clock.now());
       await write([delivery]);
+      await deps.worker.sendNow(delivery.id);
       await deps.events.insert([event], deps.clock.now());
       return delivery.id;
     },

@@ -12,12 +12,17 @@ export const EVENT_TYPES = {
   'publication.published': 'One channel of a post is public.',
   'publication.failed': 'One channel of a post failed for good.',
   'publication.unconfirmed': 'Nobody can tell whether one channel of a post is public; a person must look.',
+  'channel.connected': 'A channel was connected, or connected again.',
+  'channel.signed_out': 'A network signed a channel out; its posts are held until somebody connects it again.',
+  'channel.disconnected': 'Somebody disconnected a channel.',
+  'endpoint.disabled': 'Signpost turned one of your endpoints off.',
   'webhook.test': 'A test that somebody asked for.',
 } as const;
 
 export type PublicEventType = keyof typeof EVENT_TYPES;
 export type EventType = PublicEventType | 'post.accepted';
-export type PostEventType = Exclude<EventType, 'webhook.test'>;
+export type PostEventType = Extract<EventType, `post.${string}` | `publication.${string}`>;
+export type ChannelEventType = Extract<EventType, `channel.${string}`>;
 
 export const PUBLIC_EVENT_TYPES = Object.keys(EVENT_TYPES) as PublicEventType[];
 
@@ -36,12 +41,34 @@ export interface PostEventInput extends EventBase {
   data: PostFacts;
 }
 
+export interface ChannelEventInput extends EventBase {
+  type: ChannelEventType;
+  data: ChannelFacts;
+}
+
+export interface EndpointEventInput extends EventBase {
+  type: 'endpoint.disabled';
+  data: { endpointId: string; url: string; reason: string };
+}
+
 export interface TestEventInput extends EventBase {
   type: 'webhook.test';
   data: { message: string };
 }
 
-export type EventInput = PostEventInput | TestEventInput;
+export type EventInput = PostEventInput | ChannelEventInput | EndpointEventInput | TestEventInput;
+
+export interface ChannelFacts {
+  channelId: string;
+  platform: string;
+  username: string;
+  displayName: string;
+  /** The profile's refId and title. */
+  refId: string;
+  title: string;
+  /** Why it is signed out, in plain words. */
+  problem: string | null;
+}
 
 export interface PostFacts {
   postId: string;
@@ -69,5 +96,9 @@ export interface PublicationFacts {
 }
 
 export function isPostEvent(event: EventInput): event is PostEventInput {
-  return event.type !== 'webhook.test';
+  return event.type.startsWith('post.') || event.type.startsWith('publication.');
+}
+
+export function isChannelEvent(event: EventInput): event is ChannelEventInput {
+  return event.type.startsWith('channel.');
 }

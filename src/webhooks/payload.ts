@@ -1,6 +1,6 @@
 /** What an endpoint is sent for an event: Ayrshare's `scheduled` payload, or Signpost's own. Pure; serialized once per delivery. */
 import { ErrorCode } from '../lib/app-error.js';
-import { isPostEvent, type EventInput, type PostEventInput, type PublicationFacts } from './event.js';
+import { isChannelEvent, isPostEvent, type ChannelEventInput, type EventInput, type PostEventInput, type PublicationFacts, type TestEventInput } from './event.js';
 
 export type PayloadStyle = 'ayrshare' | 'signpost';
 
@@ -73,7 +73,9 @@ function postData({ data, sequence }: PostEventInput): Record<string, unknown> {
 }
 
 function ayrsharePayload(event: EventInput, context: PayloadContext): Payload | null {
-  if (!isPostEvent(event)) return { event: 'test', body: testBody(event, context) };
+  if (event.type === 'webhook.test') return { event: 'test', body: testBody(event, context) };
+  if (isChannelEvent(event)) return socialPayload(event, context);
+  if (!isPostEvent(event)) return null;
   const late = event.type === 'publication.published' ? event.data.publications.find((p) => p.id === event.data.publicationId) : undefined;
   if (late?.publishedSubAction !== undefined) return scheduledPayload(event, [late], context, late.publishedSubAction);
   return announcesOutcome(event, context) ? scheduledPayload(event, event.data.publications, context) : null;
@@ -110,7 +112,26 @@ function scheduledPayload(event: PostEventInput, publications: PublicationFacts[
   return { event: 'scheduled', body: JSON.stringify(body) };
 }
 
-function testBody(event: Exclude<EventInput, PostEventInput>, { url }: PayloadContext): string {
+/** Ayrshare's `social` action: a channel was linked or unlinked, by its user or by the network. */
+function socialPayload({ id, at, type, data }: ChannelEventInput, { url }: PayloadContext): Payload {
+  const body = {
+    action: 'social',
+    created: wholeSeconds(at),
+    code: 200,
+    type: type === 'channel.connected' ? 'link' : 'unlink',
+    platform: data.platform,
+    source: type === 'channel.signed_out' ? 'system' : 'user',
+    displayName: data.displayName,
+    details: data.problem === null ? {} : { message: data.problem },
+    refId: data.refId,
+    title: data.title,
+    url,
+    hookId: id,
+  };
+  return { event: 'social', body: JSON.stringify(body) };
+}
+
+function testBody(event: TestEventInput, { url }: PayloadContext): string {
   return JSON.stringify({ action: 'test', created: wholeSeconds(event.at), code: 200, status: 'success', message: event.data.message, url, hookId: event.id });
 }
 

@@ -1,0 +1,49 @@
+/**
+ * A circuit breaker for one endpoint: after some failures in a row its deliveries are parked, a single one probes it from time to time,
+ * and when that succeeds the others follow gradually. Parked deliveries lose no attempts.
+ */
+import type { AttemptResult } from './delivery.js';
+
+export interface Breaker {
+  failuresInRow: number;
+  /** Parked until then (ms of the epoch); 0: not parked. */
+  openUntil: number;
+  /** How long it was parked last. */
+  openMs: number;
+  /** Requests that may be in flight: 1 for a probe, then doubling up to the endpoint's cap. */
+  slots: number;
+}
+
+const OPEN_AFTER = 5;
+const FIRST_OPEN_MS = 60_000;
+const LONGEST_OPEN_MS = 30 * 60_000;
+
+export function newBreaker(cap: number): Breaker {
+  return { failuresInRow: 0, openUntil: 0, openMs: 0, slots: cap };
+}
+
+/** How many requests may be in flight now. */
+export function slotsOf(breaker: Breaker, now: number): number {
+  return breaker.openUntil > now ? 0 : breaker.slots;
+}
+
+/** @returns the breaker after this answer */
+export function afterAttempt(breaker: Breaker, result: Pick<AttemptResult, 'status' | 'error'>, cap: number, now: number): Breaker {
+  if (!isOutage(result)) {
+    const slots = Math.min(cap, breaker.slots * 2);
+    return { failuresInRow: 0, openUntil: 0, openMs: slots === cap ? 0 : breaker.openMs, slots };
+  }
+  const failuresInRow = breaker.failuresInRow + 1;
+  const isProbe = breaker.slots < cap;
+  if (failuresInRow < OPEN_AFTER && !isProbe) return { ...breaker, failuresInRow };
+  // Others of the same outage, sent before it was noticed, don't park it longer.
+  if (breaker.openUntil > now) return { ...breaker, failuresInRow };
+  const openMs = breaker.openMs === 0 ? FIRST_OPEN_MS : Math.min(LONGEST_OPEN_MS, breaker.openMs * 2);
+  return { failuresInRow, openUntil: now + openMs, openMs, slots: 1 };
+}
+
+/** A receiver that answers, even with a refusal, is there; one that can't be reached, is slow, or says that it is in trouble, is not. */
+function isOutage({ status, error }: Pick<AttemptResult, 'status' | 'error'>): boolean {
+  if (error === null || error.class === 'blocked' || error.class === 'interrupted') return false;
+  return status === null || status >= 500 || status === 429 || status === 408;
+}

@@ -1,0 +1,47 @@
+/** Turns endpoints off that have done nothing but fail for days; warns before, in the log and on the page. */
+import type { Clock } from '../lib/clock.js';
+import type { Logger } from '../lib/logger.js';
+import type { DeliveryRow, DeliveryStore } from './delivery-store.js';
+import type { Endpoint } from './endpoint.js';
+import type { EndpointStore } from './endpoint-store.js';
+
+const HOUR_MS = 3_600_000;
+export const DISABLE_AFTER_MS = 5 * 24 * HOUR_MS;
+/** One event that fails for days may be that event's fault: several, spread over time, are the endpoint's. */
+const DISTINCT_EVENTS = 3;
+const SPREAD_MS = 12 * HOUR_MS;
+const LOOK_AT = 200;
+
+export interface EndpointHealthDeps {
+  endpoints: Pick<EndpointStore, 'listFailing'>;
+  deliveries: Pick<DeliveryStore, 'listByEndpoint'>;
+  disable(endpointId: string, reason: string): Promise<void>;
+  clock: Clock;
+  log: Logger;
+}
+
+export function createEndpointHealth(deps: EndpointHealthDeps): { sweep(): Promise<void> } {
+  async function look(endpoint: Endpoint): Promise<void> {
+    const since = endpoint.failingSince ?? deps.clock.now();
+    if (!isHopeless(await deps.deliveries.listByEndpoint(endpoint.id, LOOK_AT), since)) return;
+    const last = endpoint.lastAttempt?.error ?? 'no answer';
+    await deps.disable(endpoint.id, `Every delivery has failed since ${since.toISOString()}. Last: ${last}`);
+    deps.log.warn({ endpointId: endpoint.id, since }, 'endpoint disabled after days of failure');
+  }
+
+  return {
+    async sweep() {
+      const since = new Date(deps.clock.now().getTime() - DISABLE_AFTER_MS);
+      for (const endpoint of await deps.endpoints.listFailing(since, 100)) await look(endpoint);
+    },
+  };
+}
+
+/** @param deliveries the endpoint's newest ones */
+export function isHopeless(deliveries: readonly Pick<DeliveryRow, 'eventId' | 'attemptCount' | 'state' | 'createdAt' | 'endedAt'>[], failingSince: Date): boolean {
+  const tried = deliveries.filter(({ attemptCount, createdAt, endedAt }) => attemptCount > 0 && (createdAt >= failingSince || endedAt === null || endedAt >= failingSince));
+  if (tried.some(({ state, endedAt }) => state === 'delivered' && endedAt !== null && endedAt >= failingSince)) return false;
+  const failed = tried.filter(({ state }) => state !== 'delivered');
+  const times = failed.map(({ createdAt }) => createdAt.getTime());
+  return new Set(failed.map(({ eventId }) => eventId)).size >= DISTINCT_EVENTS && Math.max(...times) - Math.min(...times) >= SPREAD_MS;
+}

@@ -1,0 +1,117 @@
+/** What happens to an endpoint that is down: parked without losing attempts, probed, let back gradually, and turned off only after days. */
+import assert from 'node:assert/strict';
+import { afterEach, describe, it } from 'node:test';
+import { afterAttempt, newBreaker, slotsOf } from '../../src/webhooks/breaker.js';
+import { isHopeless } from '../../src/webhooks/endpoint-health.js';
+import { startReceiver } from '../support/receiver.js';
+import { waitUntil } from '../support/wait-until.js';
+import { postEvent, startRig } from './rig.js';
+
+const closers: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+const down = { status: 503, error: { class: 'status', message: '' } } as const;
+const refusal = { status: 400, error: { class: 'status', message: '' } } as const;
+const fine = { status: 200, error: null } as const;
+
+describe('the breaker', () => {
+  it('opens after five failures in a row, probes with one request, waits twice as long up to half an hour, and lets others follow gradually', () => {
+    let breaker = newBreaker(5);
+    for (let i = 0; i < 4; i++) breaker = afterAttempt(breaker, down, 5, 0);
+    assert.equal(slotsOf(breaker, 0), 5);
+    breaker = afterAttempt(breaker, down, 5, 0);
+    assert.equal(slotsOf(breaker, 59_999), 0);
+    assert.equal(slotsOf(breaker, 60_000), 1);
+    assert.equal(afterAttempt(breaker, down, 5, 1_000).openUntil, breaker.openUntil, 'stragglers park it no longer');
+    let now = 60_000;
+    for (const wait of [120_000, 240_000, 480_000, 960_000, 1_800_000, 1_800_000]) {
+      breaker = afterAttempt(breaker, down, 5, now);
+      assert.equal(breaker.openUntil - now, wait);
+      now = breaker.openUntil;
+    }
+    const slots = [2, 4, 5];
+    for (const expected of slots) {
+      breaker = afterAttempt(breaker, fine, 5, now);
+      assert.equal(slotsOf(breaker, now), expected);
+    }
+    assert.deepEqual(breaker, newBreaker(5));
+  });
+
+  it('takes a refusal for an answer', () => {
+    let breaker = newBreaker(5);
+    for (let i = 0; i < 20; i++) breaker = afterAttempt(breaker, refusal, 5, 0);
+    assert.equal(slotsOf(breaker, 0), 5);
+  });
+
+  it('parks what waits for a dead endpoint without spending attempts, and drains it when the endpoint is back', async () => {
+    const receiver = await startReceiver();
+    closers.push(() => receiver.stop());
+    const rig = await startRig({ limits: { queuePerEndpoint: 5 } });
+    closers.push(() => rig.stop());
+    const { endpoint } = await rig.webhooks.endpoints.create(rig.actor, { name: '', url: receiver.url, style: 'ayrshare', events: ['scheduled'] });
+    receiver.answerWith({ status: 503 });
+    await rig.webhooks.record(Array.from({ length: 60 }, () => postEvent(rig.actor)));
+    await waitUntil('it to be parked', async () => (await rig.webhooks.endpoints.get(rig.actor, endpoint.id)).parkedUntil !== null);
+    await rig.sweep();
+    assert.ok(receiver.received.length <= 10, `${receiver.received.length} requests`);
+    const untouched = (await rig.all()).filter(({ attemptCount }) => attemptCount === 0);
+    assert.ok(untouched.length >= 50);
+    assert.ok(untouched.every(({ state, tries }) => state === 'waiting' && tries === 0));
+
+    const before = receiver.received.length;
+    await rig.webhooks.endpoints.test(rig.actor, endpoint.id);
+    await waitUntil('a test to go out all the same', () => receiver.received.length === before + 1);
+
+    receiver.answerWith({ status: 200 });
+    rig.advance(61 * 60_000);
+    await waitUntil('everything to be delivered', async () => {
+      await rig.sweep();
+      return (await rig.all()).filter(({ trigger }) => trigger !== 'test').every(({ state }) => state === 'delivered');
+    });
+    assert.equal((await rig.webhooks.endpoints.get(rig.actor, endpoint.id)).state, 'enabled');
+  });
+});
+
+describe('an endpoint that only fails', () => {
+  const at = (hours: number) => new Date(Date.UTC(2026, 0, 1) + hours * 3_600_000);
+  const delivery = (eventId: string, hours: number, state: 'waiting' | 'failed' | 'delivered' = 'failed') => ({ eventId, attemptCount: 3, state, createdAt: at(hours), endedAt: state === 'waiting' ? null : at(hours) });
+
+  it('is hopeless only when several events failed, spread over time, and none got through', () => {
+    const failed = [delivery('a', 1), delivery('b', 5, 'waiting'), delivery('c', 14)];
+    assert.equal(isHopeless(failed, at(0)), true);
+    assert.equal(isHopeless(failed.slice(0, 2), at(0)), false);
+    assert.equal(isHopeless([delivery('a', 1), delivery('b', 2), delivery('c', 3)], at(0)), false);
+    assert.equal(isHopeless([...failed, delivery('d', 10, 'delivered')], at(0)), false);
+    assert.equal(isHopeless([], at(0)), false);
+  });
+
+  it('is turned off after five days, tells the other endpoints, and keeps what happens meanwhile as skipped', async () => {
+    const receiver = await startReceiver();
+    closers.push(() => receiver.stop());
+    const rig = await startRig();
+    closers.push(() => rig.stop());
+    receiver.answerWith(({ path }) => ({ status: path === '/bad' ? 500 : 200 }));
+    const { endpoint } = await rig.webhooks.endpoints.create(rig.actor, { name: '', url: `${receiver.url}/bad`, style: 'ayrshare', events: ['scheduled'] });
+    await rig.webhooks.endpoints.create(rig.actor, { name: '', url: `${receiver.url}/good`, style: 'signpost', events: ['endpoint.disabled'] });
+    for (let day = 0; day < 6; day++) {
+      const event = { ...postEvent(rig.actor), at: rig.now() };
+      await rig.webhooks.record([event]);
+      await rig.until(`day ${day}`, ({ eventId, attemptCount }) => eventId === event.id && attemptCount > 0);
+      await waitUntil('the failure to be noted', async () => (await rig.webhooks.endpoints.get(rig.actor, endpoint.id)).failingSince !== null);
+      await rig.sweep();
+      assert.equal((await rig.webhooks.endpoints.get(rig.actor, endpoint.id)).state, 'enabled', `day ${day}`);
+      rig.advance(day === 5 ? 2 * 3_600_000 : 23.5 * 3_600_000);
+    }
+    rig.advance(3 * 3_600_000);
+    await rig.sweep();
+    const disabled = await rig.webhooks.endpoints.get(rig.actor, endpoint.id);
+    assert.equal(disabled.state, 'disabled');
+    assert.match(String(disabled.stateReason), /failed since/);
+    const told = await receiver.waitFor('the other endpoint to be told', ({ path }) => path === '/good');
+    assert.equal((told.json as { type: string }).type, 'endpoint.disabled');
+    await rig.webhooks.record([{ ...postEvent(rig.actor), at: rig.now() }]);
+    await rig.until('a later event to be kept', ({ state }) => state === 'skipped');
+  });
+});
