@@ -18,6 +18,7 @@ import { createSessionStore, sessionIndexes } from './accounts/session-store.js'
 import { channelPages } from './channels/channel-pages.js';
 import { createChannelService } from './channels/channel-service.js';
 import { channelIndexes, createChannelStore } from './channels/channel-store.js';
+import type { Channel } from './channels/channel.js';
 import { connectAttemptIndexes, createConnectAttemptStore } from './channels/connect-attempt-store.js';
 import { troublePages } from './channels/trouble-pages.js';
 import { userApi } from './channels/user-api.js';
@@ -33,6 +34,7 @@ import { createWebApp } from './http/web-app.js';
 import { createAgendaJobs, wakeupIndexes } from './jobs/agenda-jobs.js';
 import { systemClock, type Clock } from './lib/clock.js';
 import { createHttpClient } from './lib/http-client.js';
+import { newId } from './lib/ids.js';
 import type { Logger } from './lib/logger.js';
 import { createNotifier } from './lib/notifier.js';
 import { createSeal } from './lib/seal.js';
@@ -51,6 +53,7 @@ import { createPublisher } from './publishing/publisher.js';
 import { createPublishingService } from './publishing/publishing-service.js';
 import { defaultRetryPolicy, type RetryPolicy } from './publishing/retry-policy.js';
 import { createSettled } from './publishing/settled.js';
+import type { ChannelEventType } from './webhooks/event.js';
 
 export interface ComposeOptions {
   log: Logger;
@@ -116,8 +119,16 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     simulator: simulatorAddresses,
     callbackUrl: () => `${publicUrl()}/channels/callback`,
     onConnected: (channel) => publishing.releaseChannel(channel.id),
-    onDisconnected: async () => undefined,
+    onLinked: (channel) => tellOfChannel('channel.connected', channel),
+    onSignedOut: (channel) => tellOfChannel('channel.signed_out', channel),
+    onDisconnected: (channel) => tellOfChannel('channel.disconnected', channel),
   });
+  const tellOfChannel = async (type: ChannelEventType, channel: Channel): Promise<void> => {
+    const { refId, title } = await profiles.get(channel.profileId);
+    const { accountId, profileId, platform, username, displayName, problem } = channel;
+    const at = clock.now();
+    await webhooks.record([{ id: newId('evt', at), type, at, sequence: 0, accountId, profileId, data: { channelId: channel.id, platform, username, displayName, refId, title, problem } }]);
+  };
 
   // Webhooks
   const webhooks = composeWebhooks({

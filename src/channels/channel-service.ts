@@ -13,6 +13,8 @@ import { createConnectFlow, type ConnectFlowDeps } from './connect-flow.js';
 
 export interface ChannelServiceDeps extends Omit<ConnectFlowDeps, 'credentials'> {
   onDisconnected(channel: Channel): Promise<void>;
+  /** The network signed it out. */
+  onSignedOut?(channel: Channel): Promise<void>;
 }
 
 /** What is needed to act on a channel. */
@@ -108,6 +110,7 @@ export function createChannelService(deps: ChannelServiceDeps) {
       }
       await store.signOut(channelId, stored.credentialsVersion, problem, clock.now());
       log.info({ channelId, platform: stored.platform }, 'channel signed out');
+      await deps.onSignedOut?.({ ...toChannel(stored), state: 'signed-out', problem });
       return 'signed-out';
     },
   };

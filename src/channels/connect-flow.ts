@@ -21,6 +21,8 @@ export interface ConnectFlowDeps extends ChannelIoDeps {
   callbackUrl: () => string;
   /** A channel can be used (again): held posts may go. */
   onConnected(channel: Channel): Promise<void>;
+  /** Somebody linked it just now, for the first time or again. */
+  onLinked?(channel: Channel): Promise<void>;
 }
 
 /** What the network's redirect brought along. */
@@ -56,6 +58,7 @@ export function createConnectFlow(deps: ConnectFlowDeps) {
     if (channel === null) return alreadyConnected(platform, profileId);
     log.info({ channelId: channel.id, platform: platform.id }, 'channel connected');
     await deps.onConnected(channel);
+    await deps.onLinked?.(channel);
     return { channel, problem: null };
   }
 
