@@ -23,8 +23,9 @@ export async function connectDatabase(uri: string, databaseName?: string): Promi
   await client.connect().catch((error: unknown) => {
     throw startProblem(`MongoDB at ${client.options.hosts.join(', ')} can't be used: ${error instanceof Error ? error.message : String(error)}. Check MONGODB_URI and that the server runs.`, error);
   });
-  const named = databaseName ?? client.options.dbName;
-  const db = client.db(named === undefined || named === 'test' ? 'signpost' : named);
+  // Without a name the driver would take `test`.
+  const isNamed = /^mongodb(?:\+srv)?:\/\/[^/?]+\/[^?]/.test(uri);
+  const db = client.db(databaseName ?? (isNamed ? client.options.dbName : 'signpost'));
   return { client, db, close: () => client.close() };
 }
 
