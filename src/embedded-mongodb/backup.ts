@@ -99,7 +99,7 @@ export async function restore(options: { file: string; dataDir: string; onProgre
     const target = join(dataDir, FILE_NAME);
     const kept = existsSync(target) ? `${target}.before-restore-${new Date().toISOString().replaceAll(/[:.]/g, '-')}` : null;
     if (kept) renameSync(target, kept);
-    rmSync(`${target}-lock`, { force: true });
+    for (const belonging of ['-lock', '-sync']) rmSync(`${target}${belonging}`, { force: true });
     renameSync(partial, target);
     syncFile(dataDir);
     options.onProgress?.({ phase: 'done', bytes: totalBytes, totalBytes });

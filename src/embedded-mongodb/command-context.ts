@@ -3,6 +3,7 @@ import type { Doc } from './bson-decode.js';
 import { isObject } from './bson-order.js';
 import type { Catalog, Collection } from './catalog.js';
 import { CommandError, typeMismatch } from './command-error.js';
+import type { Durability } from './durability.js';
 import type { CursorTable } from './cursors.js';
 import type { Executor } from './executor.js';
 import { compileCondition, compileExpression } from './expression.js';
@@ -15,6 +16,7 @@ export interface Engine {
   store: Store;
   catalog: Catalog;
   executor: Executor;
+  durability: Durability;
   cursors: CursorTable;
   builder: IndexBuilder;
   startedAt: number;

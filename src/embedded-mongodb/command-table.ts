@@ -49,10 +49,19 @@ export async function runCommand(engine: Engine, message: Message, connectionId:
     checkCommandFields(name, body);
     const context: CommandContext = { ...engine, db, name, command: body, sequences, connectionId, deadline: deadlineOf(body) };
     if (entry.mode === 'at-once') return await entry.handler(context);
-    return await engine.executor.submit(entry.mode === 'write' || writesOutput(body), true, () => entry.handler(context));
+    const writes = entry.mode === 'write' || writesOutput(body);
+    const reply = await engine.executor.submit(writes, true, () => entry.handler(context));
+    if (writes && wantsFlush(name, body)) await engine.durability.flush();
+    return reply;
   } catch (error) {
     return errorReply(error);
   }
+}
+
+/** `j: true` and `w: 'majority'` wait until the write would survive a crash of the machine. */
+function wantsFlush(name: string, body: Doc): boolean {
+  const concern = body['writeConcern'];
+  return name === 'fsync' || (isObject(concern) && (concern['j'] === true || concern['w'] === 'majority'));
 }
 
 /** An aggregation that ends in `$out` or `$merge` writes. */

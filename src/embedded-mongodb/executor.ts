@@ -1,6 +1,6 @@
 /**
  * Runs commands one after another and commits them in groups: everything that arrived in one turn of the event loop shares one
- * transaction, and is answered when that transaction is on disk. Long work goes on in slices, so that others get their turn.
+ * transaction, and is answered when that is committed. Long work goes on in slices, so that others get their turn.
  */
 import { statfsSync } from 'node:fs';
 import { setImmediate } from 'node:timers';
@@ -60,7 +60,7 @@ function freeBytes(path: string): number {
   }
 }
 
-export function createExecutor(store: Store, catalog: Catalog): Executor {
+export function createExecutor(store: Store, catalog: Catalog, committed: () => void): Executor {
   let queue: Task[] = [];
   let scheduled = false;
   let idlers: (() => void)[] = [];
@@ -107,6 +107,7 @@ export function createExecutor(store: Store, catalog: Catalog): Executor {
         runSome(outcomes, true);
         catalog.saveCounts();
       });
+      committed();
     } catch (error) {
       catalog.reload();
       if (outcomes.length === 1) fail(outcomes[0]!, error);
@@ -129,6 +130,7 @@ export function createExecutor(store: Store, catalog: Catalog): Executor {
         catalog.saveCounts();
         return { result };
       }).result;
+      committed();
     } catch (error) {
       catalog.reload();
       fail(outcome, error);

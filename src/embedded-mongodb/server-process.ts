@@ -6,6 +6,7 @@ interface StartMessage {
   type: 'start';
   dataDir: string;
   port: number;
+  flushEveryMs?: number;
 }
 
 let server: EmbeddedServer | null = null;
@@ -16,10 +17,10 @@ function tell(message: Record<string, unknown>): void {
   if (process.connected) process.send!(message);
 }
 
-async function start({ dataDir, port }: StartMessage): Promise<void> {
+async function start({ dataDir, port, flushEveryMs }: StartMessage): Promise<void> {
   try {
     lock = await takeLock(dataDir);
-    server = await startServer({ dataDir, port });
+    server = await startServer({ dataDir, port, flushEveryMs });
     lock.setPort(server.port);
     tell({ type: 'listening', port: server.port });
   } catch (error) {

@@ -5,6 +5,7 @@ import { loadCatalog } from './catalog.js';
 import { runCommand } from './command-table.js';
 import type { Engine } from './command-context.js';
 import { serveConnection, type Traffic } from './connection.js';
+import { bootId, FLUSHED_BY_COMMIT, keepDurable, setBackAfterReboot } from './durability.js';
 import { createCursors } from './cursors.js';
 import { createExecutor } from './executor.js';
 import { sweepExpired, sweepGarbage } from './expiry.js';
@@ -19,13 +20,16 @@ export interface EmbeddedServer {
 }
 
 const TTL_SWEEP_MS = 10_000;
+const FLUSH_EVERY_MS = 100;
 const MAX_CONNECTIONS = 5000;
 
 /** @param port 0 for any free one. */
-export async function startServer(options: { dataDir: string; port: number }): Promise<EmbeddedServer> {
+export async function startServer(options: { dataDir: string; port: number; flushEveryMs?: number | undefined }): Promise<EmbeddedServer> {
   const store = openChecked(options.dataDir);
+  const boot = bootId();
+  const durability = boot === null ? FLUSHED_BY_COMMIT : await keepDurable(store.env, store.path, boot, options.flushEveryMs ?? FLUSH_EVERY_MS);
   const catalog = loadCatalog(store);
-  const executor = createExecutor(store, catalog);
+  const executor = createExecutor(store, catalog, durability.committed);
   const builder = createIndexBuilder(store, catalog, executor);
   const cursors = createCursors();
   const sockets = new Set<Socket>();
@@ -34,7 +38,7 @@ export async function startServer(options: { dataDir: string; port: number }): P
   let stopping = false;
   const server = createServer();
   const port = (): number => (server.address() as { port: number }).port;
-  const engine: Engine = { store, catalog, executor, builder, cursors, startedAt: Date.now(), counters: new Map(), connections: () => sockets.size, port };
+  const engine: Engine = { store, catalog, executor, durability, builder, cursors, startedAt: Date.now(), counters: new Map(), connections: () => sockets.size, port };
 
   server.on('connection', (socket) => {
     if (sockets.size >= MAX_CONNECTIONS) {
@@ -65,6 +69,7 @@ export async function startServer(options: { dataDir: string; port: number }): P
     for (const socket of sockets) socket.destroy();
     await Promise.race([sweeping, new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
     await executor.idle();
+    await durability.close();
     await store.close();
   };
   return { port: port(), close };
@@ -73,6 +78,7 @@ export async function startServer(options: { dataDir: string; port: number }): P
 /** Opens the data file if it is one, in the present format. @throws Error with code DATA_FILE_UNUSABLE */
 function openChecked(dataDir: string): Store {
   const path = join(dataDir, FILE_NAME);
+  if (setBackAfterReboot(path)) process.stderr.write('embedded-mongodb: the machine was started again without an orderly stop; the data is as of the last flush\n');
   const state = inspectFile(path);
   let store: Store;
   try {

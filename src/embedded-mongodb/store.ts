@@ -1,9 +1,10 @@
 /**
  * The files: one LMDB environment with documents by (collection, record), index entries by (index, key), the catalog and the
- * counts. Every change runs inside `transaction`, which is on disk when it returns.
+ * counts. Every change runs inside `transaction`.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { bootId } from './durability.js';
 import { open, type Database, type RootDatabase } from 'lmdb';
 
 type BinaryDatabase = Database<Buffer, Buffer>;
@@ -29,7 +30,7 @@ const BINARY = { keyEncoding: 'binary', encoding: 'binary' } as const;
 export function openStore(dir: string, file = FILE_NAME, readOnly = false): Store {
   mkdirSync(dir, { recursive: true });
   const path = join(dir, file);
-  const env = open<Buffer, Buffer>({ path, noSubdir: true, overlappingSync: false, maxDbs: 8, maxReaders: 64, mapSize: 1 << 30, readOnly, ...BINARY });
+  const env = open<Buffer, Buffer>({ path, noSubdir: true, overlappingSync: false, maxDbs: 8, maxReaders: 64, mapSize: 2 ** 36, readOnly, noSync: !readOnly && bootId() !== null, ...BINARY });
   const openOne = (name: string): BinaryDatabase => env.openDB<Buffer, Buffer>({ name, ...BINARY });
   const store: Store = {
     env,
