@@ -1,6 +1,7 @@
 /** `signpost backup`, `restore` and `migrate`: copies of the embedded database, and the way from it to a MongoDB. */
 import path from 'node:path';
 import { readConfig, type Config } from '../config.js';
+import { DEFAULT_DATABASE, databaseNameOf } from '../db/database.js';
 import { backup, restore } from '../embedded-mongodb/backup.js';
 import { migrate } from '../embedded-mongodb/migrate.js';
 import { findEmbeddedMongodb, startEmbeddedMongodb } from '../embedded-mongodb/start.js';
@@ -32,7 +33,7 @@ export async function migrateCommand(args: string[]): Promise<number> {
   if ((await findEmbeddedMongodb(dataDir)) !== null) throw startProblem('Signpost is running on this data directory. Stop it first, so that nothing changes while it is copied.');
   const source = await startEmbeddedMongodb({ dataDir });
   try {
-    const copied = await migrate({ fromUri: source.uri, toUri });
+    const copied = await migrate({ fromUri: source.uri, toUri, databases: [DEFAULT_DATABASE], renamed: { [DEFAULT_DATABASE]: databaseNameOf(toUri) } });
     for (const { namespace, documents, indexes } of copied) console.log(`${namespace}: ${documents} documents, ${indexes} indexes, compared`);
     console.log(`Done. Start Signpost with MONGODB_URI set to that address.\n${KEY_REMINDER}`);
     return 0;

@@ -14,6 +14,9 @@ export interface CollectionIndexes {
   indexes: IndexDescription[];
 }
 
+/** What the embedded database always holds. */
+export const DEFAULT_DATABASE = 'signpost';
+
 /**
  * @param uri a MongoDB connection string; its database name is used, `signpost` when it names none
  * @throws Error with a plain message when the address is wrong, or the server can't be reached within 10 s or refuses us
@@ -23,10 +26,19 @@ export async function connectDatabase(uri: string, databaseName?: string): Promi
   await client.connect().catch((error: unknown) => {
     throw startProblem(`MongoDB at ${client.options.hosts.join(', ')} can't be used: ${error instanceof Error ? error.message : String(error)}. Check MONGODB_URI and that the server runs.`, error);
   });
-  // Without a name the driver would take `test`.
-  const isNamed = /^mongodb(?:\+srv)?:\/\/[^/?]+\/[^?]/.test(uri);
-  const db = client.db(databaseName ?? (isNamed ? client.options.dbName : 'signpost'));
+  const db = client.db(databaseName ?? databaseNameIn(uri, client));
   return { client, db, close: () => client.close() };
+}
+
+/** Without a name in the address the driver would take `test`. */
+function databaseNameIn(uri: string, client: MongoClient): string {
+  const isNamed = /^mongodb(?:\+srv)?:\/\/[^/?]+\/[^?]/.test(uri);
+  return isNamed ? client.options.dbName : DEFAULT_DATABASE;
+}
+
+/** @throws Error with a plain message when it is no address */
+export function databaseNameOf(uri: string): string {
+  return databaseNameIn(uri, openClient(uri));
 }
 
 function openClient(uri: string): MongoClient {

@@ -14,6 +14,8 @@ export interface MigrateOptions {
   toUri: string;
   /** Only these databases; all but MongoDB's own when left out. */
   databases?: string[];
+  /** Names in the target, by name in the source; the same when left out. */
+  renamed?: Record<string, string>;
   onProgress?: (progress: MigrateProgress) => void;
 }
 
@@ -41,11 +43,13 @@ export async function migrate(options: MigrateOptions): Promise<MigratedCollecti
   try {
     await Promise.all([from.connect(), to.connect()]);
     const namespaces = await listNamespaces(from, options.databases);
+    const target = (db: string): Db => to.db(options.renamed?.[db] ?? db);
     for (const { db, name } of namespaces) {
-      if ((await to.db(db).collection(name).findOne({}, { projection: { _id: 1 } })) !== null) throw new Error(`${db}.${name} has documents in the target already: nothing was copied. Empty it, or choose another target.`);
+      const there = target(db).collection(name);
+      if ((await there.findOne({}, { projection: { _id: 1 } })) !== null) throw new Error(`${there.namespace} has documents in the target already: nothing was copied. Empty it, or choose another target.`);
     }
     const results: MigratedCollection[] = [];
-    for (const { db, name } of namespaces) results.push(await migrateCollection(from.db(db), to.db(db), name, options.onProgress));
+    for (const { db, name } of namespaces) results.push(await migrateCollection(from.db(db), target(db), name, options.onProgress));
     return results;
   } finally {
     await Promise.all([from.close(), to.close()]);

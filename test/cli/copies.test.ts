@@ -1,0 +1,98 @@
+/** `signpost backup`, `restore` and `migrate`, on a data directory that the real program used. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { apiClient, createApiKey, signUp } from '../../src/cli/newcomer.js';
+import { startProgram, temporaryFolder, type Program } from '../support/program.js';
+import { dropDatabase, temporaryDatabaseName, uriOfDatabase } from '../support/temporary-database.js';
+
+const CLI = path.resolve(import.meta.dirname, '../../src/cli/cli.js');
+
+describe('copies of the embedded database', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let program: Program;
+  let key: string;
+  let laterKey: string;
+
+  before(async () => {
+    folder = await temporaryFolder();
+    program = await startProgram({ dataDir: dataDir() });
+    key = await createApiKey((await signUp(program.url)).session);
+  });
+  after(async () => {
+    await program.end('SIGKILL');
+    await folder.remove();
+  });
+
+  const dataDir = (): string => path.join(folder.path, 'data');
+  const file = (): string => path.join(folder.path, 'backup');
+
+  async function signpost(args: string[], env: Record<string, string> = {}): Promise<{ code: number | null; output: string }> {
+    const { MONGODB_URI: _, ...inherited } = process.env;
+    const script = `const { runCommand } = await import(${JSON.stringify(CLI)}); process.exitCode = await runCommand(...${JSON.stringify([args[0], args.slice(1)])});`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { env: { ...inherited, DATA_DIR: dataDir(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    await once(child, 'close');
+    assert.doesNotMatch(output, /\n\s+at /, 'a stack trace');
+    return { code: child.exitCode, output };
+  }
+
+  const works = async (text: string): Promise<boolean> => (await apiClient(program.url, text).get('/api/user')).status === 200;
+
+  it('are made while Signpost runs, and never over an existing file', async () => {
+    const first = await signpost(['backup', file()]);
+    assert.equal(first.code, 0, first.output);
+    assert.match(first.output, /Copied \d+ documents[\s\S]*secret\.key/);
+    const second = await signpost(['backup', file()]);
+    assert.equal(second.code, 1);
+    assert.match(second.output, /exists already/);
+  });
+
+  it('are not put back, nor carried elsewhere, while Signpost runs', async () => {
+    assert.equal((await signpost(['restore', file()])).code, 1);
+    const { code, output } = await signpost(['migrate', '--to', 'mongodb://127.0.0.1:1/']);
+    assert.equal(code, 1);
+    assert.match(output, /Stop it first/);
+  });
+
+  it('bring back what was there when they were made', async () => {
+    laterKey = await createApiKey((await signUp(program.url, { email: 'later@example.com' })).session);
+    assert.equal(await works(laterKey), true);
+    assert.equal((await program.end('SIGTERM')).code, 0);
+    const { code, output } = await signpost(['restore', file()]);
+    assert.equal(code, 0, output);
+    assert.match(output, /Restored \d+ documents[\s\S]*is kept as/);
+    program = await startProgram({ dataDir: dataDir() });
+    assert.equal(await works(key), true);
+    assert.equal(await works(laterKey), false);
+  });
+
+  it('are carried to a MongoDB, on which Signpost goes on', async () => {
+    await program.end('SIGTERM');
+    const name = temporaryDatabaseName();
+    try {
+      const { code, output } = await signpost(['migrate', '--to', uriOfDatabase(name)]);
+      assert.equal(code, 0, output);
+      program = await startProgram({ dataDir: dataDir(), env: { MONGODB_URI: uriOfDatabase(name) } });
+      assert.equal(await works(key), true);
+    } finally {
+      await program.end('SIGKILL');
+      await dropDatabase(name);
+    }
+  });
+
+  it('are not made of a MongoDB of one\'s own, and wrong calls are answered with the usage', async () => {
+    assert.match((await signpost(['backup', file()], { MONGODB_URI: 'mongodb://127.0.0.1:1/x' })).output, /mongodump/);
+    for (const args of [['backup'], ['restore'], ['migrate'], ['migrate', 'mongodb://127.0.0.1:1']]) {
+      const { code, output } = await signpost(args);
+      assert.equal(code, 1);
+      assert.match(output, /Usage: npx signpost/);
+    }
+    const unknown = await signpost(['nonsense']);
+    assert.equal(unknown.code, 2);
+    assert.match(unknown.output, /There is no command "nonsense"/);
+  });
+});
