@@ -49,6 +49,8 @@ const VISITOR_SESSION_MS = DAY_MS;
 export function createWebApp(deps: WebAppDeps): Express {
   const app = express();
   app.disable('x-powered-by');
+  // Answers are made for one person at one moment; hashing each for a tag that never matches costs time for nothing.
+  app.set('etag', false);
   // Whatever NODE_ENV says: should even the error page fail, Express's own last answer shows no stack.
   app.set('env', 'production');
   app.set('trust proxy', deps.trustProxy);

@@ -1,13 +1,31 @@
 /** Identifiers: random, unguessable, and in the shapes that clients of the API expect. */
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 
 const ALPHANUMERIC = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 const CROCKFORD = '0123456789abcdefghjkmnpqrstvwxyz';
 
+/** Asking the system for a few bytes costs as much as asking for many, and ids are made on the hottest paths. */
+const pool = Buffer.alloc(8_192);
+let used = pool.length;
+
+function randomBytes(count: number): Buffer {
+  if (used + count > pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const bytes = Buffer.from(pool.subarray(used, used + count));
+  pool.fill(0, used, used + count);
+  used += count;
+  return bytes;
+}
+
 /** 20 alphanumerics, the shape of Ayrshare's post ids. */
 export function newPostId(): string {
   let id = '';
-  for (let i = 0; i < 20; i++) id += ALPHANUMERIC[randomInt(ALPHANUMERIC.length)];
+  while (id.length < 20) {
+    // 248 is the largest multiple of 62 in a byte: what is above would make some letters likelier.
+    for (const byte of randomBytes(24)) if (byte < 248 && id.length < 20) id += ALPHANUMERIC[byte % 62];
+  }
   return id;
 }
 
