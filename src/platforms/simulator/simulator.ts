@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import express, { type Express } from 'express';
+import express, { Router } from 'express';
 import type { Logger } from '../../lib/logger.js';
 import { decideConsent, give, showConsent, showGives } from './consent.js';
 import { controlApi } from './control-api.js';
@@ -51,24 +51,35 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
 
   const app = express();
   app.disable('x-powered-by');
+  app.disable('etag');
   app.set('query parser', 'simple');
+  const routers = new Map(options.networks.map((network) => [network.id, routerOf(network)]));
+  // By name instead of one `use` per network: what a request costs doesn't grow with their number.
+  app.use((req, res, next) => {
+    const [, name = ''] = req.path.split('/', 2);
+    const router = routers.get(name);
+    if (router === undefined) return next();
+    req.url = req.url.slice(name.length + 1) || '/';
+    router(req, res, next);
+  });
   app.get('/simulator.css', (_req, res) => res.sendFile(styleSheet));
   app.use('/simulator', controlApi({ world, faults, settings, networks: options.networks, now, publicUrl: () => publicUrl, outage }));
-  for (const network of options.networks) mountNetwork(app, network);
   app.get('/', (_req, res) => sendPage(res, 'home', { title: 'Simulated networks', networks: options.networks, world }));
   app.use((_req, res) => sendPage(res, 'problem', { title: 'Nothing here', message: 'This simulated page does not exist.' }, { status: 404 }));
 
-  function mountNetwork(to: Express, network: SimulatedNetwork): void {
+  function routerOf(network: SimulatedNetwork): Router {
+    const router = Router();
     const deps = { world, settings, now, faults, log: options.log, publicUrl: () => publicUrl };
     const form = express.urlencoded({ extended: false, limit: '20kb' });
-    to.get(`/${network.id}/web${network.consent.path}`, (req, res) => showConsent(network, deps, req, res));
-    to.post(`/${network.id}/web${network.consent.path}`, form, (req, res) => decideConsent(network, deps, req, res));
+    router.use('/api', networkApi(network, deps));
+    router.get(`/web${network.consent.path}`, (req, res) => showConsent(network, deps, req, res));
+    router.post(`/web${network.consent.path}`, form, (req, res) => decideConsent(network, deps, req, res));
     if (network.gives !== undefined) {
-      to.get(`/${network.id}/web${network.gives.path}`, (req, res) => showGives(network, deps, req, res));
-      to.post(`/${network.id}/web${network.gives.path}`, form, (req, res) => give(network, deps, req, res));
+      router.get(`/web${network.gives.path}`, (req, res) => showGives(network, deps, req, res));
+      router.post(`/web${network.gives.path}`, form, (req, res) => give(network, deps, req, res));
     }
-    to.use(`/${network.id}/api`, networkApi(network, deps));
-    to.use(`/${network.id}/web`, publicPages(network, deps));
+    router.use('/web', publicPages(network, deps));
+    return router;
   }
 
   server.on('request', app);
