@@ -5,6 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { SETTING_NAMES } from '../src/config.js';
 import { faultKinds } from '../src/platforms/simulator/faults.js';
+import { PUBLIC_EVENT_TYPES } from '../src/webhooks/event.js';
 
 const root = path.resolve(import.meta.dirname, '../..');
 
@@ -142,6 +143,11 @@ test('.env.example and docs/configuration.md name the settings that config.ts re
 test('docs/simulator.md names every failure that the simulated networks know', () => {
   const guide = readFileSync(path.join(root, 'docs/simulator.md'), 'utf8');
   assert.deepEqual(Object.keys(faultKinds).filter((kind) => !guide.includes(`\`${kind}\``)), []);
+});
+
+test('docs/webhooks.md names every event that endpoints can ask for', () => {
+  const guide = readFileSync(path.join(root, 'docs/webhooks.md'), 'utf8');
+  assert.deepEqual(PUBLIC_EVENT_TYPES.filter((type) => !guide.includes(`\`${type}\``)), []);
 });
 
 test('package-lock.json holds every package of every system, so that npm ci takes it anywhere', () => {
