@@ -51,6 +51,7 @@ import { createPostStore, postIndexes } from './posts/post-store.js';
 import type { Post } from './posts/post.js';
 import { createPublisher } from './publishing/publisher.js';
 import { createPublishingService } from './publishing/publishing-service.js';
+import { createTakeDown } from './publishing/take-down.js';
 import { defaultRetryPolicy, type RetryPolicy } from './publishing/retry-policy.js';
 import { createSettled } from './publishing/settled.js';
 import type { ChannelEventType } from './webhooks/event.js';
@@ -164,6 +165,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   });
   const posts = createPostService({
     store: postStore, channels, profiles, clock, notifier, log, postsDue: (due) => publisher.posted(due), eventsWritten: () => outbox.nudge(),
+    takeDown: createTakeDown({ session: (channelId) => channels.session(channelId), log }),
   });
   const publishing = createPublishingService({ posts: postStore, now: () => clock.now(), posted: (due) => publisher.posted(due), onSaved: (post) => { tellAbout(post); outbox.nudge(); } });
   const settled = createSettled({ find: (id) => postStore.find(id), notifier });

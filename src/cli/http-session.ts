@@ -88,7 +88,7 @@ function tokenIn(html: string): string | null {
 /** The fields of the first form of a page whose action contains `action`, with their values, and the form's own action. */
 export function formIn(html: string, action: string): { action: string; fields: Record<string, string> } {
   for (const [form] of html.matchAll(/<form\b[\s\S]*?<\/form>/g)) {
-    const target = decode(/<form\b[^>]*\baction="([^"]*)"/.exec(form)?.[1] ?? '');
+    const target = decode(/<form\b[^>]*\saction="([^"]*)"/.exec(form)?.[1] ?? '');
     if (!target.includes(action)) continue;
     const fields: Record<string, string> = {};
     for (const [input] of form.matchAll(/<input\b[^>]*>/g)) {

@@ -2,10 +2,11 @@
 import type { Channel } from '../channels/channel.js';
 import { mediaKindOf } from '../platforms/media-kind.js';
 import { findPlatform } from '../platforms/registry.js';
-import type { Post } from './post.js';
+import { foldStatus, type Post } from './post.js';
 import type { PostChanges } from './post-input.js';
 import { optionKeyOf } from './post-option-fields.js';
 import { newPublication, planPost } from './post-plan.js';
+import type { Removal } from './post-service.js';
 
 /** The post as it is after the changes, null when they change nothing; every rule is checked again on the whole. */
 export function edited(post: Post, changes: PostChanges, channels: Channel[], now: Date): Post | null {
@@ -74,4 +75,14 @@ export function cancelAll(post: Post): Post {
 
 export function deleted(post: Post, now: Date, what: string): Post {
   return { ...post, status: 'deleted', dueAt: null, deletedAt: now, history: [...post.history, { at: now, what }] };
+}
+
+/** After taking down: each publication that is gone is cancelled, so that it is neither retried nor taken down again; the post is deleted once all are. */
+export function withRemovals(post: Post, removals: readonly Removal[], now: Date, byHand: boolean): Post {
+  const gone = new Set(removals.filter((row) => row.removed).map((row) => row.publicationId));
+  const publications = post.publications.map((p) => (gone.has(p.id) ? { ...p, state: 'cancelled' as const, dueAt: null } : p));
+  const taken = post.publications.filter((p) => gone.has(p.id) && p.state === 'published');
+  const history = [...post.history, ...taken.map((p) => ({ at: now, what: byHand ? 'publication taken down by hand' : 'publication taken down', publicationId: p.id }))];
+  const after = { ...post, publications, history };
+  return publications.every((p) => p.state === 'cancelled') ? deleted(after, now, 'deleted') : { ...after, status: foldStatus(publications) };
 }

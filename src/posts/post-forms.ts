@@ -79,6 +79,9 @@ const publicationId = z.string('The form is damaged. Open the page again.').rege
 /** "Try again": one publication, or everything that failed. */
 export const retryFormSchema = z.looseObject({ publicationId: publicationId.optional() });
 
+/** "Delete": by Signpost, or done at the networks by hand already. */
+export const deleteFormSchema = z.looseObject({ byHand: z.enum(['yes', 'no'], 'Choose who deletes it.').default('no') });
+
 /** What a person saw at the network, for a publication whose outcome nobody could tell. */
 export const confirmFormSchema = z.looseObject({
   publicationId,

@@ -11,12 +11,12 @@ import type { Clock } from '../lib/clock.js';
 import { newToken } from '../lib/ids.js';
 import type { Notifier } from '../lib/notifier.js';
 import { livePost, livePosts } from './post-live.js';
-import { confirmFormSchema, draftSchema, postFormSchema, retryFormSchema } from './post-forms.js';
+import { confirmFormSchema, deleteFormSchema, draftSchema, postFormSchema, retryFormSchema } from './post-forms.js';
 import { listQuerySchema, toListFilter } from './post-list-query.js';
 import { mergeOptionFields } from './post-option-fields.js';
 import { preview } from './post-preview.js';
 import type { PostService, PublishingDoor } from './post-service.js';
-import { blankForm, composeView, formOf, listView, postView, type ComposeView } from './post-views.js';
+import { blankForm, composeView, formOf, listView, platformName, postView, type ComposeView } from './post-views.js';
 
 export interface PostPagesDeps {
   posts: PostService;
@@ -39,6 +39,7 @@ export function postPages(deps: PostPagesDeps): Router {
   router.get('/posts/:id/edit', (req, res) => edit(deps, req, res));
   router.post('/posts/:id/edit', form((req, res) => save(deps, req, res), (req, res, problems) => editAgain(deps, req, res, problems)));
   router.post('/posts/:id/cancel', (req, res) => cancel(deps, req, res));
+  router.post('/posts/:id/delete', (req, res) => remove(deps, req, res));
   router.post('/posts/:id/retry', (req, res) => retry(deps, req, res));
   router.post('/posts/:id/confirm', form((req, res) => confirm(deps, req, res), (req, res, problems) => showAgain(deps, req, res, problems)));
   return router;
@@ -137,6 +138,16 @@ async function cancel({ posts }: PostPagesDeps, req: Request, res: Response): Pr
   const id = idOf(req);
   await posts.cancel(actorOf(req), id);
   flash(req, 'success', 'The post is cancelled. Nothing of it will be published.');
+  goTo(req, res, `/posts/${id}`);
+}
+
+async function remove({ posts }: PostPagesDeps, req: Request, res: Response): Promise<void> {
+  const id = idOf(req);
+  const { byHand } = readBody(req, deleteFormSchema);
+  const { removals } = await posts.remove(actorOf(req), id, { removedByHand: byHand === 'yes' });
+  const stays = removals.filter((row) => !row.removed);
+  if (stays.length === 0) flash(req, 'success', 'The post is deleted.');
+  for (const { platform, message } of stays) flash(req, 'warning', `${platformName(platform).name}: ${message ?? 'It could not be taken down.'}`);
   goTo(req, res, `/posts/${id}`);
 }
 

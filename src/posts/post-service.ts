@@ -9,7 +9,7 @@ import { newPostId } from '../lib/ids.js';
 import { isUntouched, type Post } from './post.js';
 import { withEvents, type EventRequest } from './post-events.js';
 import type { PostChanges, PostInput } from './post-input.js';
-import { cancelAll, deleted, edited } from './post-edit.js';
+import { cancelAll, deleted, edited, withRemovals } from './post-edit.js';
 import { digestOf, findProblems, newPost, planPost, type Plan } from './post-plan.js';
 import type { PostListFilter, PostStore } from './post-store.js';
 
@@ -24,8 +24,8 @@ export interface PostServiceDeps {
   postsDue(posts: Post[]): Promise<void>;
   /** Tells the outbox that events wait. */
   eventsWritten(): void;
-  /** Takes published publications down at their networks; absent while Signpost can't. */
-  removePublished?(post: Post): Promise<Removal[]>;
+  /** Takes down at their networks what is or may be public; may be repeated. */
+  takeDown(post: Post): Promise<Removal[]>;
 }
 
 /** What a person saw at the network. */
@@ -41,6 +41,7 @@ export interface PublishingDoor {
 
 /** What became of one publication when its post was deleted. */
 export interface Removal {
+  publicationId: string;
   platform: string;
   removed: boolean;
   /** Why it is still there. */
@@ -195,14 +196,13 @@ export function createPostService(deps: PostServiceDeps): PostService {
 
     async remove(actor, id, { removedByHand = false } = {}) {
       const post = await get(actor, id);
-      if (post.status === 'deleted' || isUntouched(post)) return { post: await cancel(actor, id), removals: allRemoved(post) };
+      if (post.status === 'deleted' || isUntouched(post)) return { post: await cancel(actor, id), removals: removalsOf(post, []) };
       if (post.status === 'publishing') throw tooLate(post, 'deleted');
-      const removals = removedByHand ? allRemoved(post) : await takeDown(deps, post);
-      if (removals.some((row) => !row.removed)) return { post, removals };
+      const removals = removalsOf(post, removedByHand ? [] : await deps.takeDown(post));
       const after = await change(actor, id, (current, now) => {
         if (current.status === 'deleted') return null;
         if (current.status === 'publishing') throw tooLate(current, 'deleted');
-        return { after: deleted(current, now, removedByHand ? 'deleted, taken down by hand' : 'deleted'), requests: [] };
+        return { after: withRemovals(current, removals, now, removedByHand), requests: [] };
       });
       return { post: after, removals };
     },
@@ -246,15 +246,7 @@ function ignoreConflict(error: unknown): 0 {
   throw error;
 }
 
-function allRemoved(post: Post): Removal[] {
-  return post.publications.map(({ platform }) => ({ platform, removed: true }));
-}
-
-async function takeDown(deps: PostServiceDeps, post: Post): Promise<Removal[]> {
-  const isThere = post.publications.some((p) => p.state === 'published' || p.state === 'unconfirmed');
-  if (!isThere) return allRemoved(post);
-  if (deps.removePublished !== undefined) return deps.removePublished(post);
-  return post.publications.map(({ platform, state }) => (state === 'published' || state === 'unconfirmed'
-    ? { platform, removed: false, message: 'Signpost can\'t take down published posts yet. Delete it at the network, then send markManualDeleted.' }
-    : { platform, removed: true }));
+/** One row for each publication: what was never public counts as removed. */
+function removalsOf(post: Post, asked: Removal[]): Removal[] {
+  return post.publications.map(({ id, platform }) => asked.find((row) => row.publicationId === id) ?? { publicationId: id, platform, removed: true });
 }

@@ -14,7 +14,7 @@ function optionFieldsFor(platformId: string): OptionField[] {
   return platform === undefined ? [] : optionFieldsOf(platform);
 }
 
-function platformName(id: string): { name: string; icon: string } {
+export function platformName(id: string): { name: string; icon: string } {
   const platform = findPlatform(id);
   return { name: platform?.name ?? id, icon: platform?.icon ?? 'broadcast' };
 }
@@ -63,6 +63,8 @@ export interface PostView {
   post: Post;
   publications: (Publication & { name: string; icon: string })[];
   canChange: boolean;
+  /** Something of it is or may be public, and nothing is under way. */
+  canDelete: boolean;
   /** False once nothing can change by itself any more: then nothing has to be watched. */
   isLive: boolean;
 }
@@ -73,6 +75,7 @@ export function postView(post: Post): PostView {
     post,
     publications: post.publications.map((p) => ({ ...p, ...platformName(p.platform) })),
     canChange: post.status !== 'deleted' && isUntouched(post),
+    canDelete: post.status !== 'deleted' && post.publications.every(isSettled),
     isLive: post.status !== 'deleted' && !post.publications.every(isSettled),
   };
 }

@@ -175,6 +175,33 @@ describe('validation without posting', () => {
   });
 });
 
+describe('a published post', () => {
+  test('is taken down at its networks when it is deleted, and deleting it again changes nothing', async () => {
+    const text = 'Soon gone from everywhere';
+    const { body } = await user.call('POST', '/api/post', { post: text, platforms: ['bluesky', 'twitter'] });
+    const publicCount = async () => ((await (await fetch(`${app.simulatorUrl}/simulator/posts`)).json()) as { posts: { text: string; deletedAt: string | null }[] }).posts.filter((post) => post.text === text && post.deletedAt === null).length;
+    assert.equal(await publicCount(), 2);
+    for (let i = 0; i < 2; i++) {
+      const gone = await user.call('DELETE', '/api/post', { id: body['id'] });
+      assert.deepEqual([gone.status, gone.body['status'], gone.body['code']], [200, 'success', 200]);
+      assert.equal(await publicCount(), 0);
+    }
+  });
+
+  test('is kept where the network does not let it be deleted, until that was done by hand', async () => {
+    const { body } = await user.call('POST', '/api/post', { post: 'A clip that stays', platforms: ['tiktok'], mediaUrls: ['https://media.example.com/stays.mp4'] });
+    const { id } = body;
+    assert.ok(typeof id === 'string');
+    await waitUntil('the clip to be public', async () => ((await user.api.get(`/api/post/${id}`)).body['postIds'] as Row[])[0]?.['id'] !== 'pending');
+    const kept = await user.call('DELETE', '/api/post', { id });
+    assert.deepEqual([kept.status, kept.body['status'], (kept.body['tiktok'] as Row)['status']], [400, 'error', 'error']);
+    assert.match(String(kept.body['message']), /TikTok does not let programs delete/);
+    assert.equal((await user.api.get(`/api/post/${id}`)).body['status'], 'success');
+    assert.equal((await user.call('DELETE', '/api/post', { id, markManualDeleted: true })).status, 200);
+    assert.equal((await user.api.get(`/api/post/${id}`)).body['status'], 'deleted');
+  });
+});
+
 describe('a post that a network refused', () => {
   test('is answered with HTTP 400, the network\'s words and no ids, and can be sent again by request', async () => {
     const { status, body } = await user.call('POST', '/api/post', { post: 'Try me twice [[fault: refused]]', platforms: ['bluesky', 'twitter'] });

@@ -224,6 +224,17 @@ describe('a post\'s page', () => {
     assert.notEqual(formIn(page.text, '/posts').fields['formKey'], '');
   });
 
+  test('lets its writer take it down after it was published', async () => {
+    const id = idOf(await compose(session, { ...valid, post: 'Not for ever', when: 'now', scheduleDate: '' }));
+    await waitUntil('the post to be published', async () => (await api.get(`/api/post/${id}`)).body['status'] === 'success');
+    const page = await session.get(`/posts/${id}`);
+    const { action } = formIn(page.text, '/delete');
+    const gone = await session.post(action, {});
+    assert.match(gone.text, /The post is deleted[\s\S]*has been taken down/);
+    assert.doesNotMatch(gone.text, /Open on Bluesky/);
+    assert.equal((await api.get(`/api/post/${id}`)).body['status'], 'deleted');
+  });
+
   test('lets its writer send again what a network refused', async () => {
     const id = idOf(await compose(session, { ...valid, post: 'Once more [[fault: refused]]', when: 'now', scheduleDate: '' }));
     await waitUntil('the refusal', async () => (await api.get(`/api/post/${id}`)).body['status'] === 'error');

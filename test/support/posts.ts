@@ -48,6 +48,7 @@ export async function postsOverDatabase(deps: Partial<PostServiceDeps> = {}) {
     log: createLogger('silent'),
     postsDue: async (posts) => void due.push(...posts),
     eventsWritten: () => undefined,
+    takeDown: async (post) => post.publications.map(({ id, platform }) => ({ publicationId: id, platform, removed: platform !== 'bluesky', message: 'It stays.' })),
     ...deps,
   });
   /** A profile of its own, so that lists see only what the test made. */

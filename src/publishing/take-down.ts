@@ -1,0 +1,52 @@
+/** Takes published posts down at their networks, one publication at a time; what can't be taken down is said, never guessed. */
+import type { Logger } from '../lib/logger.js';
+import { PlatformFailure } from '../platforms/platform.js';
+import type { Post, Publication } from '../posts/post.js';
+import type { Removal } from '../posts/post-service.js';
+import type { ChannelSession } from './publication-work.js';
+
+export interface TakeDownDeps {
+  /** Null: the channel is disconnected. @throws PlatformFailure when its token could not be refreshed */
+  session(channelId: string): Promise<ChannelSession | null>;
+  log: Logger;
+}
+
+/** A network that does not answer in this time is asked again by whoever deletes again. */
+const LIMIT_MS = 30_000;
+
+/** @returns one row for each publication that is or may be public; adapters take what is already gone for done, so it can be repeated */
+export function createTakeDown(deps: TakeDownDeps): (post: Post) => Promise<Removal[]> {
+  return (post) => Promise.all(post.publications.filter((p) => p.state === 'published' || p.state === 'unconfirmed').map((p) => takeDown(post, p, deps)));
+}
+
+async function takeDown(post: Post, publication: Publication, deps: TakeDownDeps): Promise<Removal> {
+  const { id: publicationId, platform, remoteId } = publication;
+  const stays = (message: string): Removal => ({ publicationId, platform, removed: false, message });
+  if (publication.state === 'unconfirmed' || remoteId === null) {
+    return stays('Nobody can tell whether it is public. Look at your profile there; delete it by hand, then send markManualDeleted.');
+  }
+  try {
+    const session = await deps.session(publication.channelId);
+    if (session === null) return stays('Its channel is disconnected. Connect it again, or delete it at the network and send markManualDeleted.');
+    const { remove, name } = session.platform;
+    if (remove === undefined) return stays(`${name} does not let programs delete posts. Delete it there, then send markManualDeleted.`);
+    await inTime(remove.remove(remoteId, session.credentials, session.io), name);
+    return { publicationId, platform, removed: true };
+  } catch (error) {
+    if (error instanceof PlatformFailure) return stays(error.message);
+    deps.log.error({ err: error, postId: post.id }, 'a post could not be taken down');
+    return stays('Something unexpected happened while the network was asked. Try again in a moment.');
+  }
+}
+
+async function inTime(call: Promise<void>, name: string): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new PlatformFailure('unknown', `${name} did not answer in time. Try again in a moment.`)), LIMIT_MS);
+  });
+  try {
+    await Promise.race([call, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
