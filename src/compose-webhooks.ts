@@ -17,6 +17,7 @@ import { createDeliveryStore, deliveryIndexes } from './webhooks/delivery-store.
 import { createDeliveryWorker, type WorkerLimits } from './webhooks/delivery-worker.js';
 import { createEndpointHealth } from './webhooks/endpoint-health.js';
 import { endpointPages } from './webhooks/endpoint-pages.js';
+import { TIMEOUT_S } from './webhooks/endpoint.js';
 import { createEndpointService, type EndpointService } from './webhooks/endpoint-service.js';
 import { createEndpointStore, endpointIndexes } from './webhooks/endpoint-store.js';
 import { isOwnInbox } from './webhooks/endpoint-url.js';
@@ -27,7 +28,9 @@ import { inboxPages } from './webhooks/inbox-pages.js';
 import { inboxReceiver } from './webhooks/inbox-receiver.js';
 import { createInboxService, type InboxService } from './webhooks/inbox-service.js';
 import { createInboxStore, inboxIndexes } from './webhooks/inbox-store.js';
+import { createRecoveryService } from './webhooks/recovery.js';
 import { createTargets } from './webhooks/targets.js';
+import { webhookApi } from './webhooks/webhook-api.js';
 
 export interface WebhooksDeps {
   db: Db;
@@ -62,7 +65,7 @@ export interface Webhooks {
   hasEndpoint(actor: Actor): Promise<boolean>;
   /** Before sessions and CSRF: the inbox's door. */
   rawRouter: Router;
-  apiRouter: Router;
+  apiRouters: Router[];
   pages: Router[];
   /** Lets requests under way end for up to `graceMs`. */
   stop(graceMs: number): Promise<void>;
@@ -72,7 +75,6 @@ export const webhookIndexes = [...endpointIndexes, ...eventIndexes, ...deliveryI
 
 const SWEEP_EVERY_MS = 5_000;
 const HEALTH_EVERY_MS = 60_000;
-const TIMEOUT_MS = 15_000;
 
 export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const { db, seal, clock, log, notifier, publicUrl } = deps;
@@ -86,24 +88,27 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const deliveryStore = createDeliveryStore(db);
   const targets = createTargets({ endpoints: endpointStore, seal, clock });
   const recorder = createRecorder({ deliveries: deliveryStore, endpoints: endpointStore, notifier, log });
-  const sender = createSender({ http, ownHttp, ownInboxUrl, clock, userAgent: deps.userAgent, timeoutMs: deps.timeoutMs ?? TIMEOUT_MS });
+  const sender = createSender({ http, ownHttp, ownInboxUrl, clock, userAgent: deps.userAgent, maxTimeoutMs: deps.timeoutMs ?? TIMEOUT_S.max * 1_000 });
   const worker = createDeliveryWorker({
     deliveries: deliveryStore, recorder, sender, targets, jobs: deps.jobs, clock, log, random: deps.random ?? Math.random,
     abort: async () => void (await Promise.all([http.destroy(), ownHttp.destroy()])),
     onGone: (endpointId) => endpoints.disable(endpointId, 'The receiver answered 410 Gone.'),
     ...(deps.limits === undefined ? {} : { limits: deps.limits }),
   });
-  const events = createEventService({ events: createEventStore(db), endpoints: endpointStore, deliveries: deliveryStore, worker, clock, notifier });
+  const eventStore = createEventStore(db);
+  const events = createEventService({ events: eventStore, endpoints: endpointStore, deliveries: deliveryStore, worker, clock, notifier });
   const endpoints = createEndpointService({
     endpoints: endpointStore, deliveries: deliveryStore, events, targets, seal, clock, notifier,
     urls: { guard, loopbackOnly: deps.loopbackOnly, allowHttp: deps.allowHttp ?? true, publicUrl },
   });
   const deliveries = createDeliveryService({ deliveries: deliveryStore, worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock });
+  const recovery = createRecoveryService({ endpoints: endpointStore, deliveries: deliveryStore, get: (actor, id) => endpoints.get(actor, id), worker, notifier, clock, log });
   const inbox = createInboxService({ inboxes: createInboxStore(db), endpoints, publicUrl, notifier, clock });
 
   deps.jobs.handle('deliver', (endpointId) => worker.wake(endpointId));
   const health = createEndpointHealth({ endpoints: endpointStore, deliveries: deliveryStore, disable: (id, reason) => endpoints.disable(id, reason), clock, log });
   deps.jobs.sweep('endpoint health', HEALTH_EVERY_MS, () => health.sweep());
+  deps.jobs.sweep('recoveries', SWEEP_EVERY_MS, () => recovery.sweep());
   deps.jobs.sweep('deliveries', SWEEP_EVERY_MS, () => worker.sweep());
 
   return {
@@ -112,9 +117,10 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     inbox,
     hasEndpoint: async (actor) => (await endpoints.list(actor)).length > 0,
     rawRouter: inboxReceiver({ inbox }),
-    apiRouter: hookApi({ endpoints, refId: deps.refId }),
-    pages: [deliveryPages({ deliveries, endpoints, notifier }), endpointPages({ endpoints, deliveries, inbox }), inboxPages({ inbox, endpoints, notifier })],
+    apiRouters: [hookApi({ endpoints, refId: deps.refId }), webhookApi({ endpoints, deliveries, recovery, events: eventStore, clock })],
+    pages: [deliveryPages({ deliveries, endpoints, notifier }), endpointPages({ endpoints, deliveries, recovery, inbox, clock }), inboxPages({ inbox, endpoints, notifier })],
     async stop(graceMs) {
+      await recovery.stop();
       await worker.stop(graceMs);
       await recorder.stop();
       await Promise.all([http.destroy(), ownHttp.destroy()]);

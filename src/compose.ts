@@ -191,7 +191,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
         emailOf: async (accountId) => (await accountStore.findUserOfAccount(accountId))?.email ?? null,
         countPostsThisMonth: (accountId) => postStore.countSince(accountId, startOfMonth(clock.now())),
       }),
-      webhooks.apiRouter,
+      ...webhooks.apiRouters,
     ],
     publicPages: [visitorPages({ accounts, authenticator })],
     pages: [

@@ -3,6 +3,7 @@ import type { AxiosResponse } from 'axios';
 import type { Clock } from '../lib/clock.js';
 import { wireFactsOf, type HttpClient } from '../lib/http-client.js';
 import { BLOCKED_ADDRESS } from '../lib/http-connector.js';
+import { MASK } from './custom-headers.js';
 import { readRetryAfter, type AttemptErrorClass, type AttemptResult, type Delivery } from './delivery.js';
 import { signatureHeaders } from './signing.js';
 
@@ -11,6 +12,9 @@ export interface Target {
   url: string;
   /** The current one first. */
   secrets: string[];
+  /** The user's own headers, lower-case names. */
+  headers: Record<string, string>;
+  timeoutMs: number;
 }
 
 export interface SenderDeps {
@@ -22,7 +26,8 @@ export interface SenderDeps {
   ownInboxUrl(url: string): string | null;
   clock: Clock;
   userAgent: string;
-  timeoutMs: number;
+  /** No endpoint's own time-out is longer than this. */
+  maxTimeoutMs: number;
 }
 
 export interface Sender {
@@ -46,12 +51,14 @@ export function createSender(deps: SenderDeps): Sender {
         'x-signpost-event': delivery.event,
         'x-signpost-endpoint': delivery.endpointId,
       };
-      const base = { startedAt, url: target.url, requestHeaders };
+      const masked = Object.fromEntries(Object.keys(target.headers).map((name) => [name, MASK]));
+      const base = { startedAt, url: target.url, requestHeaders: { ...masked, ...requestHeaders } };
+      const timeoutMs = Math.min(target.timeoutMs, deps.maxTimeoutMs);
       const own = deps.ownInboxUrl(target.url);
       try {
         const response = await (own === null ? deps.http : deps.ownHttp).post(own ?? target.url, body, {
-          headers: requestHeaders,
-          timeout: deps.timeoutMs,
+          headers: { ...target.headers, ...requestHeaders },
+          timeout: timeoutMs,
           sample: { keepBytes: KEEP_BYTES, readBytes: READ_BYTES },
           repeatable: true,
           validateStatus: null,
@@ -60,7 +67,7 @@ export function createSender(deps: SenderDeps): Sender {
         });
         return { ...base, ...answered(response, startedAt) };
       } catch (error) {
-        return { ...base, ...unanswered(error, deps.timeoutMs) };
+        return { ...base, ...unanswered(error, timeoutMs) };
       }
     },
   };

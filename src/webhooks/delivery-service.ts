@@ -31,6 +31,11 @@ export function createDeliveryService(deps: DeliveryServiceDeps) {
       return deps.deliveries.list({ ...filter, accountId: actor.accountId });
     },
 
+    /** Every delivery of these events. */
+    async ofEvents(actor: Actor, eventIds: string[]): Promise<DeliveryRow[]> {
+      return deps.deliveries.listByEvents(actor.accountId, eventIds);
+    },
+
     async latestOf(endpointId: string, limit: number): Promise<DeliveryRow[]> {
       return deps.deliveries.listByEndpoint(endpointId, limit);
     },

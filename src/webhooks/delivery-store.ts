@@ -1,7 +1,7 @@
 /** Deliveries in MongoDB: claimed in batches with leases, moved only by who holds the lease. */
 import type { AnyBulkWriteOperation, Collection, Db, Filter } from 'mongodb';
 import type { CollectionIndexes } from '../db/database.js';
-import type { Delivery, DeliveryAttempt, DeliveryState, Lease, NextStep } from './delivery.js';
+import { RECOVERABLE, type Delivery, type DeliveryAttempt, type DeliveryState, type Lease, type NextStep } from './delivery.js';
 import { insertIgnoringDuplicates } from './event-store.js';
 
 const RETENTION_S = 30 * 24 * 3_600;
@@ -28,6 +28,7 @@ export const deliveryIndexes: CollectionIndexes[] = [
       { key: { 'lease.until': 1 }, name: 'lease_until', sparse: true },
       { key: { accountId: 1, createdAt: -1, _id: -1 }, name: 'by_account' },
       { key: { endpointId: 1, createdAt: -1, _id: -1 }, name: 'by_endpoint' },
+      { key: { eventId: 1 }, name: 'by_event' },
       { key: { createdAt: 1 }, name: 'retention', expireAfterSeconds: RETENTION_S },
     ],
   },
@@ -76,7 +77,13 @@ export interface DeliveryStore {
   cancelLeased(delivery: Pick<Delivery, 'id' | 'lease'>, note: string, now: Date): Promise<void>;
   /** Makes it due now, for one attempt. @returns false when it is being sent right now or is gone */
   resend(id: string, now: Date): Promise<boolean>;
+  /** Makes up to `limit` of them due again for a recovery. @returns how many; 0 when there are no more */
+  requeue(recovery: { id: string; endpointId: string; since: Date; until: Date }, now: Date, limit: number): Promise<number>;
+  /** How many a recovery would send. */
+  countRecoverable(endpointId: string, since: Date): Promise<number>;
   find(accountId: string, id: string): Promise<Delivery | null>;
+  /** Every delivery of these events. */
+  listByEvents(accountId: string, eventIds: string[]): Promise<DeliveryRow[]>;
   list(filter: DeliveryFilter): Promise<DeliveryRow[]>;
   /** The newest deliveries of one event, for a post's or a test's page. */
   listByEndpoint(endpointId: string, limit: number): Promise<DeliveryRow[]>;
@@ -164,6 +171,23 @@ export function createDeliveryStore(db: Db): DeliveryStore {
       );
       return result.matchedCount === 1;
     },
+    async requeue({ id, endpointId, since, until }, now, limit) {
+      const due = { endpointId, createdAt: { $gte: since, $lte: until }, state: { $in: [...RECOVERABLE] }, recoveryId: { $ne: id } };
+      const docs = await deliveries.find(due, { projection: { _id: 1 } }).limit(limit).toArray();
+      if (docs.length === 0) return 0;
+      await deliveries.updateMany(
+        { _id: { $in: docs.map((doc) => doc._id) }, state: { $in: [...RECOVERABLE] } },
+        { $set: { state: 'waiting', dueFor: endpointId, dueAt: now, tries: 0, claims: 0, trigger: 'recovery', note: null, endedAt: null, resumeTo: null, recoveryId: id } },
+      );
+      return docs.length;
+    },
+    async countRecoverable(endpointId, since) {
+      return deliveries.countDocuments({ endpointId, createdAt: { $gte: since }, state: { $in: [...RECOVERABLE] } }, { limit: 10_000 });
+    },
+    async listByEvents(accountId, eventIds) {
+      if (eventIds.length === 0) return [];
+      return (await deliveries.find({ accountId, eventId: { $in: eventIds } }, { projection: bulky }).toArray()).map((doc) => toDelivery(doc));
+    },
     async find(accountId, id) {
       const doc = await deliveries.findOne({ _id: id, accountId });
       return doc === null ? null : toDelivery(doc);
@@ -233,5 +257,5 @@ function toDoc({ id, dueAt, lease, ...rest }: Delivery): DeliveryDoc {
 }
 
 function toDelivery({ _id, dueFor: _dueFor, claims: _claims, dueAt, lease, ...rest }: DeliveryDoc): Delivery {
-  return { id: _id, ...rest, dueAt: dueAt ?? null, lease: lease ?? null, attempts: rest.attempts ?? [] };
+  return { id: _id, ...rest, dueAt: dueAt ?? null, lease: lease ?? null, attempts: rest.attempts ?? [], recoveryId: rest.recoveryId ?? null };
 }

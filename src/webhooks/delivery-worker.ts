@@ -23,7 +23,7 @@ export interface WorkerLimits {
   leaseReserveMs: number;
 }
 
-export const WORKER_LIMITS: WorkerLimits = { total: 200, perEndpoint: 5, queuePerEndpoint: 500, leaseMs: 60_000, leaseReserveMs: 20_000 };
+export const WORKER_LIMITS: WorkerLimits = { total: 200, perEndpoint: 5, queuePerEndpoint: 500, leaseMs: 75_000, leaseReserveMs: 40_000 };
 
 /** A delivery that was claimed this often without a stored attempt takes its sender down with it. */
 const MAX_CLAIMS = 5;
@@ -115,7 +115,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
 
   /** What a person asked for goes out to a parked endpoint too: that is how one finds out whether it works again. */
   function mayStart(of: Lane): boolean {
-    return of.inFlight < slotsOf(of.breaker, deps.clock.now().getTime()) || (of.inFlight < limits.perEndpoint && of.queue[0]?.trigger !== 'automatic');
+    return of.inFlight < slotsOf(of.breaker, deps.clock.now().getTime()) || (of.inFlight < limits.perEndpoint && isUrgent(of.queue[0]));
   }
 
   function newLease(): Lease {
@@ -168,7 +168,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     const found = await deps.targets.get(delivery.endpointId);
     if (found === null) return deps.deliveries.cancelLeased(delivery, 'The endpoint was removed.', now);
     // A person's resend or test goes out to a paused endpoint too: that is how one finds out whether it works again.
-    if (found.endpoint.state !== 'enabled' && delivery.trigger === 'automatic') {
+    if (found.endpoint.state !== 'enabled' && !isUrgent(delivery)) {
       return deps.deliveries.cancelLeased(delivery, `The endpoint is ${found.endpoint.state}.`, now);
     }
     const result = await deps.sender.send(delivery, found.target, delivery.attemptCount + 1);
@@ -195,9 +195,9 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   /** What is claimed for a parked endpoint goes back; the endpoint is looked at again when it is no longer parked. */
   function giveBackParked(of: Lane): void {
     if (slotsOf(of.breaker, deps.clock.now().getTime()) > 0 || stopping) return;
-    const back = of.queue.filter(({ trigger }) => trigger === 'automatic');
+    const back = of.queue.filter((delivery) => !isUrgent(delivery));
     if (back.length === 0) return;
-    of.queue = of.queue.filter(({ trigger }) => trigger !== 'automatic');
+    of.queue = of.queue.filter(isUrgent);
     of.hot = true;
     track(deps.deliveries.release(back, deps.clock.now()));
   }
@@ -326,4 +326,8 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
       clearTimeout(late);
     },
   };
+}
+
+function isUrgent(delivery: Delivery | undefined): boolean {
+  return delivery?.trigger === 'manual' || delivery?.trigger === 'test';
 }

@@ -9,7 +9,7 @@ export type DeliveryState = 'waiting' | 'sending' | 'delivered' | 'failed' | 'ca
 
 export const DELIVERY_STATES: readonly DeliveryState[] = ['waiting', 'sending', 'delivered', 'failed', 'cancelled', 'skipped'];
 
-export type AttemptTrigger = 'automatic' | 'manual' | 'test';
+export type AttemptTrigger = 'automatic' | 'manual' | 'test' | 'recovery';
 
 export type AttemptErrorClass =
   | 'dns' | 'blocked' | 'refused' | 'unreachable' | 'connect-timeout' | 'tls' | 'timeout' | 'reset' | 'bad-answer'
@@ -79,7 +79,12 @@ export interface Delivery {
   endedAt: Date | null;
   /** While somebody asked for a resend: what the delivery goes back to if that fails. */
   resumeTo: { state: DeliveryState; dueAt: Date | null } | null;
+  /** The last recovery that made it due again. */
+  recoveryId: string | null;
 }
+
+/** What a recovery sends again. */
+export const RECOVERABLE: readonly DeliveryState[] = ['failed', 'skipped', 'cancelled'];
 
 /** Waits before each attempt, in seconds: Standard Webhooks' ten attempts over 75 h 35 m. */
 export const SCHEDULE_S: readonly number[] = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];

@@ -4,23 +4,31 @@ import { actorOf } from '../http/actor.js';
 import { form, goTo, type FormProblems } from '../http/forms.js';
 import { readBody } from '../http/input.js';
 import { flash, render } from '../http/render.js';
+import { AppError } from '../lib/app-error.js';
+import type { Clock } from '../lib/clock.js';
 import type { DeliveryService } from './delivery-service.js';
-import { AYRSHARE_ACTIONS, type Endpoint } from './endpoint.js';
-import { changeEndpointSchema, readId, newEndpointSchema } from './endpoint-schemas.js';
+import { AYRSHARE_ACTIONS, TIMEOUT_S, type Endpoint } from './endpoint.js';
+import { changeEndpointSchema, newEndpointSchema, readId, recoverSchema, rotateSchema } from './endpoint-schemas.js';
 import type { EndpointService } from './endpoint-service.js';
 import { EVENT_TYPES } from './event.js';
+import { maskedLines } from './custom-headers.js';
 import type { InboxService } from './inbox-service.js';
+import type { RecoveryService } from './recovery.js';
 import { standardForm } from './signing.js';
 
 export interface EndpointPagesDeps {
   endpoints: EndpointService;
   deliveries: DeliveryService;
+  recovery: RecoveryService;
+  clock: Clock;
   inbox: Pick<InboxService, 'url'>;
 }
 
 const NO_PROBLEMS: FormProblems = { input: {}, problems: {}, fields: [], message: '' };
 const ACTIONS: Record<(typeof AYRSHARE_ACTIONS)[number], string> = { scheduled: 'What became of a scheduled post.', social: 'A channel was linked or unlinked.' };
 const LATEST = 10;
+const DAY_MS = 24 * 3_600_000;
+const WITHIN_MS = { '24h': DAY_MS, '3d': 3 * DAY_MS, '7d': 7 * DAY_MS, '30d': 30 * DAY_MS } as const;
 
 /** Mounted at `/`, behind sign-in, after the delivery log's pages. */
 export function endpointPages(deps: EndpointPagesDeps): Router {
@@ -33,6 +41,7 @@ export function endpointPages(deps: EndpointPagesDeps): Router {
   router.post('/webhooks/:id/edit', form((req, res) => save(deps, req, res), async (req, res, again) => renderForm(res, again, await deps.endpoints.get(actorOf(req), idOf(req)))));
   router.post('/webhooks/:id/test', (req, res) => test(deps, req, res));
   router.post('/webhooks/:id/rotate', (req, res) => rotate(deps, req, res));
+  router.post('/webhooks/:id/recover', (req, res) => recover(deps, req, res));
   router.post('/webhooks/:id/pause', (req, res) => act(deps, req, res, 'pause', 'The endpoint is paused. What waited for it was cancelled; what happens from now on is recorded as skipped.'));
   router.post('/webhooks/:id/resume', (req, res) => act(deps, req, res, 'resume', 'The endpoint is on.'));
   router.post('/webhooks/:id/remove', (req, res) => remove(deps, req, res));
@@ -44,7 +53,7 @@ function idOf(req: Request): string {
 }
 
 function blank(): FormProblems['input'] {
-  return { name: '', url: '', style: 'ayrshare', events: ['scheduled'] };
+  return { name: '', url: '', style: 'ayrshare', events: ['scheduled'], headers: '', timeoutS: String(TIMEOUT_S.default) };
 }
 
 async function list({ endpoints, inbox }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
@@ -70,15 +79,30 @@ function showSecret(res: Response, status: number, endpoint: Endpoint, secret: s
   render(res, 'webhooks/secret', { endpoint, secret, standard: standard === secret ? null : standard, why });
 }
 
-async function show({ endpoints, deliveries }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
-  const endpoint = await endpoints.get(actorOf(req), idOf(req));
-  render(res, 'webhooks/endpoint', { endpoint, deliveries: await deliveries.latestOf(endpoint.id, LATEST) });
+async function show({ endpoints, deliveries, recovery, clock }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
+  const actor = actorOf(req);
+  const endpoint = await endpoints.get(actor, idOf(req));
+  const [latest, missed] = await Promise.all([deliveries.latestOf(endpoint.id, LATEST), recovery.count(actor, endpoint.id, new Date(clock.now().getTime() - WITHIN_MS['30d']))]);
+  render(res, 'webhooks/endpoint', { endpoint, deliveries: latest, missed });
+}
+
+async function recover({ recovery, clock }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
+  const id = idOf(req);
+  const { within } = readBody(req, recoverSchema);
+  try {
+    await recovery.start(actorOf(req), id, new Date(clock.now().getTime() - WITHIN_MS[within]));
+    flash(req, 'info', 'What this endpoint missed is being sent again, with the same webhook-ids. The log shows how it goes.');
+  } catch (error) {
+    if (!(error instanceof AppError) || error.kind !== 'conflict') throw error;
+    flash(req, 'warning', error.message);
+  }
+  goTo(req, res, `/webhooks/${id}`);
 }
 
 async function edit({ endpoints }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
   const endpoint = await endpoints.get(actorOf(req), idOf(req));
-  const { name, url, style, events } = endpoint;
-  renderForm(res, { input: { name, url, style, events } }, endpoint);
+  const { name, url, style, events, headers, timeoutS } = endpoint;
+  renderForm(res, { input: { name, url, style, events, headers: maskedLines(headers), timeoutS: String(timeoutS) } }, endpoint);
 }
 
 async function save({ endpoints }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
@@ -94,7 +118,7 @@ async function test({ endpoints }: EndpointPagesDeps, req: Request, res: Respons
 }
 
 async function rotate({ endpoints }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
-  const { endpoint, secret } = await endpoints.rotate(actorOf(req), idOf(req));
+  const { endpoint, secret } = await endpoints.rotate(actorOf(req), idOf(req), readBody(req, rotateSchema).overlapHours);
   showSecret(res, 200, endpoint, secret, 'rotated');
 }
 

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import { DELIVERY_STATES } from './delivery.js';
-import { AYRSHARE_ACTIONS, KNOWN_ACTIONS } from './endpoint.js';
+import { AYRSHARE_ACTIONS, KNOWN_ACTIONS, TIMEOUT_S } from './endpoint.js';
+import { parseHeaders } from './custom-headers.js';
 import { PUBLIC_EVENT_TYPES } from './event.js';
 import { secretProblem } from './signing.js';
 
@@ -40,9 +41,20 @@ const endpointFields = {
   url,
   style: z.enum(['ayrshare', 'signpost'], 'Choose a format.'),
   events,
+  headers: z.string('Write one header per line, as Name: value.').max(50_000, 'These headers are too long.').optional().transform((text, context) => {
+    if (text === undefined) return undefined;
+    const parsed = parseHeaders(text);
+    if (typeof parsed !== 'string') return parsed;
+    context.addIssue({ code: 'custom', message: parsed });
+    return undefined;
+  }),
+  timeoutS: z.coerce.number('Enter a number of seconds.').int('Enter whole seconds.').min(TIMEOUT_S.min, `At least ${TIMEOUT_S.min} seconds.`).max(TIMEOUT_S.max, `At most ${TIMEOUT_S.max} seconds.`).optional(),
 };
 
 export const newEndpointSchema = z.object({ ...endpointFields, secret: secret.optional() });
+/** How long the old secret signs too; 0 to 7 days. */
+export const rotateSchema = z.object({ overlapHours: z.coerce.number('Enter a number of hours.').min(0, 'At least 0 hours.').max(168, 'At most 168 hours, which are 7 days.').default(24) });
+export const recoverSchema = z.object({ within: z.enum(['24h', '3d', '7d', '30d'], 'Choose how far back.') });
 export const changeEndpointSchema = z.object(endpointFields);
 
 /** @throws AppError `not-found` for what can't be an id: an address that was mistyped */

@@ -5,14 +5,15 @@ import type { Clock } from '../lib/clock.js';
 import { newId } from '../lib/ids.js';
 import type { Notifier } from '../lib/notifier.js';
 import type { Seal } from '../lib/seal.js';
+import { headersProblem, sealHeaders, type HeaderInput } from './custom-headers.js';
 import type { DeliveryStore } from './delivery-store.js';
-import { AYRSHARE_ACTIONS, sealContext, type Endpoint } from './endpoint.js';
+import { AYRSHARE_ACTIONS, sealContext, TIMEOUT_S, type Endpoint } from './endpoint.js';
 import type { EndpointChange, EndpointStore } from './endpoint-store.js';
 import { urlProblem, type UrlPolicy } from './endpoint-url.js';
 import { PUBLIC_EVENT_TYPES } from './event.js';
 import type { EventService } from './event-service.js';
 import type { PayloadStyle } from './payload.js';
-import { newSecret } from './signing.js';
+import { newSecret, secretProblem } from './signing.js';
 import { openSecrets, type Targets } from './targets.js';
 
 export interface EndpointServiceDeps {
@@ -31,6 +32,8 @@ export interface EndpointInput {
   url: string;
   style: PayloadStyle;
   events: string[];
+  headers?: HeaderInput[] | undefined;
+  timeoutS?: number | undefined;
 }
 
 /** The secret is in the answer once and never again. */
@@ -40,7 +43,8 @@ export interface Created {
 }
 
 const MAX_ENDPOINTS_PER_ACCOUNT = 50;
-const OVERLAP_MS = 24 * 3_600_000;
+const HOUR_MS = 3_600_000;
+const OVERLAP_MS = 24 * HOUR_MS;
 const MAX_LIVE_SECRETS = 3;
 
 export type EndpointService = ReturnType<typeof createEndpointService>;
@@ -69,8 +73,10 @@ export function createEndpointService(deps: EndpointServiceDeps) {
   function build(actor: Actor, input: EndpointInput, secret: string, apiAction: string | null): Endpoint {
     const at = now();
     const id = newId('end', at);
+    const { name, url, style, events, headers = [], timeoutS = TIMEOUT_S.default } = input;
     return {
-      id, accountId: actor.accountId, profileId: actor.profileId, ...input, apiAction, state: 'enabled', stateReason: null,
+      id, accountId: actor.accountId, profileId: actor.profileId, name, url, style, events, apiAction, timeoutS, recovery: null,
+      headers: sealHeaders(headers, [], deps.seal, sealContext(id)), state: 'enabled', stateReason: null,
       secrets: [{ sealed: deps.seal.seal(secret, sealContext(id)), createdAt: at, expiresAt: null }],
       lastAttempt: null, failingSince: null, parkedUntil: null, createdAt: at, updatedAt: at,
     };
@@ -96,11 +102,11 @@ export function createEndpointService(deps: EndpointServiceDeps) {
   }
 
   /** The new secret signs at once; old ones sign too until their overlap ends. */
-  function rotated(endpoint: Endpoint, secret: string): Endpoint['secrets'] {
+  function rotated(endpoint: Endpoint, secret: string, overlapMs = OVERLAP_MS): Endpoint['secrets'] {
     const at = now();
-    const until = new Date(at.getTime() + OVERLAP_MS);
+    const until = new Date(at.getTime() + overlapMs);
     const old = endpoint.secrets
-      .filter(({ expiresAt }) => expiresAt === null || expiresAt > at)
+      .filter(({ expiresAt }) => overlapMs > 0 && (expiresAt === null || expiresAt > at))
       .map((kept) => ({ ...kept, expiresAt: kept.expiresAt ?? until }));
     return [{ sealed: deps.seal.seal(secret, sealContext(endpoint.id)), createdAt: at, expiresAt: null }, ...old].slice(0, MAX_LIVE_SECRETS);
   }
@@ -121,6 +127,8 @@ export function createEndpointService(deps: EndpointServiceDeps) {
     async create(actor: Actor, input: EndpointInput & { secret?: string | undefined }): Promise<Created> {
       const { secret = newSecret(), ...rest } = input;
       const events = requireEvents(rest);
+      requireHeaders(rest.headers ?? []);
+      requireSecret(secret);
       const url = await requireUrl(rest.url);
       await requireRoom(actor.accountId);
       const endpoint = build(actor, { ...rest, events, url }, secret, null);
@@ -136,14 +144,16 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       const fixed = endpoint.apiAction === null ? {} : { style: endpoint.style, events: endpoint.events };
       const events = endpoint.apiAction === null ? requireEvents(input) : endpoint.events;
       const url = input.url === endpoint.url ? endpoint.url : await requireUrl(input.url);
-      return change(endpoint, { ...input, ...fixed, events, url });
+      const { name, style, headers, timeoutS = endpoint.timeoutS } = input;
+      const sealed = headers === undefined ? endpoint.headers : sealHeaders(requireHeaders(headers), endpoint.headers, deps.seal, sealContext(id));
+      return change(endpoint, { name, style, timeoutS, headers: sealed, ...fixed, events, url });
     },
 
-    /** A new secret; the old one signs too for 24 hours. */
-    async rotate(actor: Actor, id: string): Promise<Created> {
+    /** A new secret; the old ones sign too for `overlapHours`, 0 to 168. */
+    async rotate(actor: Actor, id: string, overlapHours = OVERLAP_MS / HOUR_MS): Promise<Created> {
       const endpoint = await own(actor, id);
       const secret = newSecret();
-      return { endpoint: await change(endpoint, { secrets: rotated(endpoint, secret) }), secret };
+      return { endpoint: await change(endpoint, { secrets: rotated(endpoint, secret, overlapHours * HOUR_MS) }), secret };
     },
 
     /** Nothing is sent to a paused endpoint: what waits for it is cancelled, what happens meanwhile is recorded as skipped. */
@@ -239,6 +249,17 @@ function requireEvents({ style, events }: EndpointInput): string[] {
     throw new AppError('invalid', ErrorCode.badRequest, `events: ${message}`, { fields: [{ field: 'events', message }] });
   }
   return chosen.includes('*') ? ['*'] : chosen;
+}
+
+function requireHeaders(headers: HeaderInput[]): HeaderInput[] {
+  const message = headersProblem(headers);
+  if (message === null) return headers;
+  throw new AppError('invalid', ErrorCode.badRequest, `headers: ${message}`, { fields: [{ field: 'headers', message }] });
+}
+
+function requireSecret(secret: string): void {
+  const message = secretProblem(secret);
+  if (message !== null) throw new AppError('invalid', ErrorCode.badRequest, `secret: ${message}`, { fields: [{ field: 'secret', message }] });
 }
 
 function noEndpoint(): AppError {

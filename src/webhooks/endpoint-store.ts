@@ -1,7 +1,7 @@
 /** Endpoints in MongoDB. */
 import { MongoServerError, type Collection, type Db, type UpdateFilter } from 'mongodb';
 import type { CollectionIndexes } from '../db/database.js';
-import type { Endpoint } from './endpoint.js';
+import { TIMEOUT_S, type Endpoint, type Recovery } from './endpoint.js';
 import { DUPLICATE_KEY } from './event-store.js';
 
 /** `apiAction` is left out where there is none, so that the unique index concerns registered actions only. */
@@ -14,12 +14,13 @@ export const endpointIndexes: CollectionIndexes[] = [
       { key: { profileId: 1, createdAt: 1 }, name: 'by_profile' },
       { key: { accountId: 1, createdAt: 1 }, name: 'by_account' },
       { key: { failingSince: 1 }, name: 'failing' },
+      { key: { 'recovery.startedAt': 1 }, name: 'recovering', sparse: true },
       { key: { profileId: 1, apiAction: 1 }, name: 'one_url_per_action', unique: true, partialFilterExpression: { apiAction: { $type: 'string' } } },
     ],
   },
 ];
 
-export type EndpointChange = Partial<Pick<Endpoint, 'name' | 'url' | 'style' | 'events' | 'state' | 'stateReason' | 'secrets' | 'updatedAt' | 'failingSince'>>;
+export type EndpointChange = Partial<Pick<Endpoint, 'name' | 'url' | 'style' | 'events' | 'state' | 'stateReason' | 'secrets' | 'headers' | 'timeoutS' | 'recovery' | 'updatedAt' | 'failingSince'>>;
 
 export interface AttemptNote {
   endpointId: string;
@@ -37,6 +38,11 @@ export interface EndpointStore {
   findByAction(profileId: string, apiAction: string): Promise<Endpoint | null>;
   /** @returns the endpoint as it is now; null when it is gone, or no longer in `whileState` */
   change(id: string, change: EndpointChange, whileState?: Endpoint['state']): Promise<Endpoint | null>;
+  /** Starts a recovery unless one runs. @returns false when one does */
+  startRecovery(id: string, recovery: Recovery): Promise<boolean>;
+  /** Notes how far a recovery is. */
+  noteRecovery(id: string, recoveryId: string, requeued: number, endedAt: Date | null): Promise<void>;
+  listRecovering(limit: number): Promise<Endpoint[]>;
   remove(id: string): Promise<boolean>;
   /** Endpoints that are on and whose every attempt failed since before this time. */
   listFailing(since: Date, limit: number): Promise<Endpoint[]>;
@@ -77,6 +83,16 @@ export function createEndpointStore(db: Db): EndpointStore {
       const doc = await endpoints.findOneAndUpdate({ _id: id, ...(whileState === undefined ? {} : { state: whileState }) }, { $set: change }, { returnDocument: 'after' });
       return doc === null ? null : toEndpoint(doc);
     },
+    async startRecovery(id, recovery) {
+      const idle = { $or: [{ recovery: null }, { 'recovery.endedAt': { $ne: null } }] };
+      return (await endpoints.updateOne({ _id: id, ...idle }, { $set: { recovery } })).matchedCount === 1;
+    },
+    async noteRecovery(id, recoveryId, requeued, endedAt) {
+      await endpoints.updateOne({ _id: id, 'recovery.id': recoveryId }, { $inc: { 'recovery.requeued': requeued }, $set: { 'recovery.endedAt': endedAt } });
+    },
+    async listRecovering(limit) {
+      return (await endpoints.find({ 'recovery.startedAt': { $exists: true }, 'recovery.endedAt': null }).limit(limit).toArray()).map(toEndpoint);
+    },
     async remove(id) {
       return (await endpoints.deleteOne({ _id: id })).deletedCount === 1;
     },
@@ -100,5 +116,5 @@ function attemptUpdates({ endpointId, attempt, parkedUntil }: AttemptNote): { up
 }
 
 function toEndpoint({ _id, apiAction, ...rest }: EndpointDoc): Endpoint {
-  return { id: _id, ...rest, apiAction: apiAction ?? null, parkedUntil: rest.parkedUntil ?? null };
+  return { id: _id, ...rest, apiAction: apiAction ?? null, parkedUntil: rest.parkedUntil ?? null, headers: rest.headers ?? [], timeoutS: rest.timeoutS ?? TIMEOUT_S.default, recovery: rest.recovery ?? null };
 }

@@ -1,4 +1,5 @@
 /** An endpoint: a URL that a user registered for webhooks, with the events it gets and the secrets that sign them. */
+import type { CustomHeader } from './custom-headers.js';
 import type { PayloadStyle } from './payload.js';
 
 /** enabled: gets its events. paused: its owner turned it off. disabled: Signpost turned it off and says why. */
@@ -32,6 +33,12 @@ export interface Endpoint {
   stateReason: string | null;
   /** The current one first. */
   secrets: EndpointSecret[];
+  /** Sent with every delivery; values sealed. */
+  headers: CustomHeader[];
+  /** How long its answer may take, in seconds. */
+  timeoutS: number;
+  /** The recovery that runs or ran last. */
+  recovery: Recovery | null;
   lastAttempt: { at: Date; deliveryId: string; ok: boolean; status: number | null; error: string | null } | null;
   /** Since when every attempt failed; null after a success. */
   failingSince: Date | null;
@@ -40,6 +47,20 @@ export interface Endpoint {
   createdAt: Date;
   updatedAt: Date;
 }
+
+/** Sends again what failed or was not sent, as a task that survives restarts. */
+export interface Recovery {
+  id: string;
+  /** Deliveries made from then on. */
+  since: Date;
+  startedAt: Date;
+  /** How many were made due again so far. */
+  requeued: number;
+  /** Null while it runs. */
+  endedAt: Date | null;
+}
+
+export const TIMEOUT_S = { min: 5, default: 15, max: 30 } as const;
 
 /** Does this endpoint get what it knows as `event`? Tests go to whoever they are for. */
 export function subscribesTo(endpoint: Pick<Endpoint, 'events' | 'style'>, event: string): boolean {

@@ -129,7 +129,7 @@ function newDelivery(event: EventInput, endpoint: Endpoint, payload: { event: st
     id: deliveryId(event.id, endpoint.id), accountId: endpoint.accountId, profileId: endpoint.profileId, endpointId: endpoint.id, endpointUrl: endpoint.url,
     eventId: event.id, eventType: event.type, event: payload.event, postId: isPostEvent(event) ? event.data.postId : null, body: payload.body,
     state: 'waiting', dueAt: now, lease: null, tries: 0, maxTries: SCHEDULE_S.length, trigger: 'automatic', attemptCount: 0, attempts: [],
-    note: null, lastStatus: null, lastError: null, createdAt: now, endedAt: null, resumeTo: null,
+    note: null, lastStatus: null, lastError: null, createdAt: now, endedAt: null, resumeTo: null, recoveryId: null,
   };
 }
 

@@ -1,5 +1,5 @@
 /** Events in MongoDB: written once by id, kept for 30 days. */
-import { MongoBulkWriteError, type Collection, type Db, type OptionalUnlessRequiredId } from 'mongodb';
+import { MongoBulkWriteError, type Collection, type Db, type Filter, type OptionalUnlessRequiredId } from 'mongodb';
 import type { CollectionIndexes } from '../db/database.js';
 import type { EventInput } from './event.js';
 
@@ -19,12 +19,22 @@ export const eventIndexes: CollectionIndexes[] = [
   },
 ];
 
+export interface EventFilter {
+  accountId: string;
+  since?: Date | undefined;
+  types?: readonly string[] | undefined;
+  before?: { at: Date; id: string } | undefined;
+  limit: number;
+}
+
 export interface EventStore {
   /** Writes what isn't there yet. */
   insert(events: EventInput[], now: Date): Promise<void>;
   /** Events of these posts and types. */
   listByPosts(postIds: string[], types: readonly string[]): Promise<EventInput[]>;
-  find(id: string): Promise<EventInput | null>;
+  findMany(ids: string[]): Promise<EventInput[]>;
+  /** Newest first. */
+  list(filter: EventFilter): Promise<EventInput[]>;
 }
 
 export function createEventStore(db: Db): EventStore {
@@ -37,9 +47,15 @@ export function createEventStore(db: Db): EventStore {
       if (postIds.length === 0) return [];
       return (await events.find({ 'data.postId': { $in: postIds }, type: { $in: [...types] as EventInput['type'][] } }).toArray()).map(toEvent);
     },
-    async find(id) {
-      const doc = await events.findOne({ _id: id });
-      return doc === null ? null : toEvent(doc);
+    async findMany(ids) {
+      return ids.length === 0 ? [] : (await events.find({ _id: { $in: ids } }).sort({ at: -1, _id: -1 }).toArray()).map(toEvent);
+    },
+    async list({ accountId, since, types, before, limit }) {
+      const and: Filter<EventDoc>[] = [{ accountId, type: { $ne: 'post.accepted' } }];
+      if (since !== undefined) and.push({ at: { $gte: since } });
+      if (types !== undefined) and.push({ type: { $in: [...types] as EventInput['type'][] } });
+      if (before !== undefined) and.push({ $or: [{ at: { $lt: before.at } }, { at: before.at, _id: { $lt: before.id } }] });
+      return (await events.find({ $and: and }).sort({ at: -1, _id: -1 }).limit(limit).toArray()).map(toEvent);
     },
   };
 }

@@ -1,6 +1,7 @@
 /** Endpoints as the sender needs them, secrets opened; kept for a second, so that a busy endpoint is not read anew for every delivery. */
 import type { Clock } from '../lib/clock.js';
 import type { Seal } from '../lib/seal.js';
+import { openHeaders } from './custom-headers.js';
 import type { Target } from './delivery-sender.js';
 import { sealContext, type Endpoint } from './endpoint.js';
 import type { EndpointStore } from './endpoint-store.js';
@@ -58,7 +59,12 @@ export function createTargets({ endpoints, seal, clock }: { endpoints: EndpointS
 }
 
 function openTarget(endpoint: Endpoint, seal: Seal, now: Date): Target {
-  return { url: endpoint.url, secrets: openSecrets(endpoint, seal, now) };
+  return {
+    url: endpoint.url,
+    secrets: openSecrets(endpoint, seal, now),
+    headers: openHeaders(endpoint.headers, seal, sealContext(endpoint.id)),
+    timeoutMs: endpoint.timeoutS * 1_000,
+  };
 }
 
 /** The secrets that sign now, the current one first. */
