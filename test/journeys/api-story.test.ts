@@ -136,6 +136,23 @@ describe('the whole story by API', () => {
     assert.equal(receiver.received.some((request) => eventOf(request).id === id), false);
   });
 
+  it('told of each post once, and of a video that became public later a second time', async () => {
+    const { body } = await api.post('/api/post', { post: 'Two networks, one of them slow.', platforms: ['tiktok', 'bluesky'], mediaUrls: ['https://media.example.com/clip.mp4'], scheduleDate: soon() });
+    const id = String(body['id']);
+    await heard(id, 'tikTokPublished');
+    await published(id);
+    // Whatever else was made of it is ahead of what comes after it.
+    const after = await api.post('/api/post', { post: 'After it.', platforms: ['bluesky'], scheduleDate: soon() });
+    await heard(String(after.body['id']));
+    const told = new Map<string, string[]>();
+    for (const request of receiver.received) {
+      const { id: postId = '', subAction = 'scheduled' } = eventOf(request);
+      told.set(postId, [...(told.get(postId) ?? []), subAction]);
+    }
+    assert.deepEqual(told.get(id), ['scheduled', 'tikTokPublished']);
+    for (const [postId, actions] of told) assert.equal(new Set(actions).size, actions.length, `${postId}: ${actions.join(', ')}`);
+  });
+
   it('lists all of it in the history', async () => {
     const { status, body } = await api.get('/api/history');
     assert.equal(status, 200);
