@@ -37,6 +37,8 @@ export function createSettled({ find, notifier }: SettledDeps): (postId: string,
   };
 }
 
+/** A retry that is due in a moment is worth waiting for; one that is due in half a minute is not. */
 function isAnswered(post: Post): boolean {
-  return post.publications.every((p) => p.state !== 'sending' && (p.state !== 'pending' || p.tries > 0));
+  const soon = Date.now() + 2_000;
+  return post.publications.every((p) => p.state !== 'sending' && (p.state !== 'pending' || (p.tries > 0 && p.dueAt !== null && p.dueAt.getTime() > soon)));
 }
