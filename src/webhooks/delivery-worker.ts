@@ -3,33 +3,25 @@ import type { Jobs } from '../jobs/jobs.js';
 import type { Clock } from '../lib/clock.js';
 import { newToken } from '../lib/ids.js';
 import type { Logger } from '../lib/logger.js';
-import { afterAttempt, newBreaker, slotsOf, type Breaker } from './breaker.js';
+import { afterAttempt } from './breaker.js';
 import { nextStep, type AttemptResult, type Delivery, type Lease } from './delivery.js';
+import { createLanes, isUrgent, type Lane, type LaneLimits } from './delivery-lanes.js';
 import type { Recorder } from './delivery-recorder.js';
 import type { Sender } from './delivery-sender.js';
 import type { DeliveryStore } from './delivery-store.js';
 import type { Targets } from './targets.js';
 
-export interface WorkerLimits {
-  /** Requests in flight in this process. */
-  total: number;
-  /** Requests in flight to one endpoint. */
-  perEndpoint: number;
-  /** Claimed deliveries that wait in memory for one endpoint, if it is fast. */
-  queuePerEndpoint: number;
+export interface WorkerLimits extends LaneLimits {
   /** Must outlast a request's time-out and the wait in memory. */
   leaseMs: number;
   /** A queued delivery with less lease left than this is given back instead of sent. */
   leaseReserveMs: number;
 }
 
-export const WORKER_LIMITS: WorkerLimits = { total: 200, perEndpoint: 5, queuePerEndpoint: 500, leaseMs: 75_000, leaseReserveMs: 40_000 };
+export const WORKER_LIMITS: WorkerLimits = { total: 200, repeats: 150, perEndpoint: 5, perHost: 40, queuePerEndpoint: 500, leaseMs: 75_000, leaseReserveMs: 40_000 };
 
 /** A delivery that was claimed this often without a stored attempt takes its sender down with it. */
 const MAX_CLAIMS = 5;
-/** What is claimed should be sent within this time, as fast as its endpoint has been answering. */
-const AHEAD_MS = 5_000;
-const UNKNOWN_ANSWER_MS = 500;
 const ENDPOINTS_PER_CLAIM = 50;
 
 export interface WorkerDeps {
@@ -70,53 +62,14 @@ const NO_ANSWER: Omit<AttemptResult, 'startedAt' | 'url' | 'requestHeaders'> = {
   error: { class: 'interrupted', message: 'Signpost stopped during this attempt. The receiver may have got it; it is sent again with the same webhook-id.' }, retryAfterMs: null,
 };
 
-/** One endpoint's share of this process. */
-interface Lane {
-  queue: Delivery[];
-  inFlight: number;
-  /** There may be more due in the database. */
-  hot: boolean;
-  /** How long its answers take, recent ones counting most. */
-  answerMs: number;
-  breaker: Breaker;
-}
-
 export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   const limits = deps.limits ?? WORKER_LIMITS;
-  const lanes = new Map<string, Lane>();
+  const lanes = createLanes(limits, () => deps.clock.now().getTime());
   const running = new Set<Promise<void>>();
   const nextWake = new Map<string, number>();
-  let inFlight = 0;
   let stopping = false;
   let brokenOff = false;
   let refilling: Promise<void> | null = null;
-
-  function lane(endpointId: string): Lane {
-    const there = lanes.get(endpointId) ?? { queue: [], inFlight: 0, hot: false, answerMs: UNKNOWN_ANSWER_MS, breaker: newBreaker(limits.perEndpoint) };
-    lanes.set(endpointId, there);
-    return there;
-  }
-
-  /** How many of this endpoint's deliveries this process should hold: a slow endpoint's would only wait in memory while their lease runs out. */
-  function holds(of: Lane): number {
-    const slots = slotsOf(of.breaker, deps.clock.now().getTime());
-    if (slots < limits.perEndpoint) return slots;
-    const ahead = Math.floor((AHEAD_MS / of.answerMs) * limits.perEndpoint);
-    return Math.max(limits.perEndpoint, Math.min(limits.queuePerEndpoint, ahead));
-  }
-
-  function room(of: Lane): number {
-    return Math.max(0, holds(of) - of.queue.length - of.inFlight);
-  }
-
-  function wantsMore(of: Lane): boolean {
-    return of.hot && room(of) > 0 && of.queue.length <= holds(of) / 2;
-  }
-
-  /** What a person asked for goes out to a parked endpoint too: that is how one finds out whether it works again. */
-  function mayStart(of: Lane): boolean {
-    return of.inFlight < slotsOf(of.breaker, deps.clock.now().getTime()) || (of.inFlight < limits.perEndpoint && isUrgent(of.queue[0]));
-  }
 
   function newLease(): Lease {
     return { token: newToken(12), until: new Date(deps.clock.now().getTime() + limits.leaseMs) };
@@ -127,37 +80,25 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     running.add(settled);
   }
 
-  /** Starts what may start, one per endpoint in turn, so that no endpoint takes all slots. */
   function pump(): void {
-    let started = true;
-    while (started && !stopping) {
-      started = false;
-      for (const [endpointId, of] of lanes) {
-        if (inFlight >= limits.total) return;
-        if (of.queue.length === 0 || !mayStart(of)) continue;
-        const delivery = of.queue.shift()!;
-        of.inFlight += 1;
-        inFlight += 1;
-        started = true;
-        track(attempt(endpointId, of, delivery));
-      }
-    }
+    if (stopping) return;
+    for (let started = lanes.next(); started !== null; started = lanes.next()) track(attempt(started.lane, started.delivery));
   }
 
-  async function attempt(endpointId: string, of: Lane, delivery: Delivery): Promise<void> {
-    let freed = false;
-    const free = () => {
-      if (freed) return;
-      freed = true;
-      of.inFlight -= 1;
-      afterwards(endpointId, of);
+  async function attempt(lane: Lane, delivery: Delivery): Promise<void> {
+    let isAnswered = false;
+    const answered = () => {
+      if (isAnswered) return;
+      isAnswered = true;
+      lanes.answered(lane, delivery);
+      afterwards(lane);
       pump();
     };
     try {
-      await attemptOne(delivery, of, free);
+      await attemptOne(delivery, lane, answered);
     } finally {
-      inFlight -= 1;
-      free();
+      lanes.ended(delivery);
+      answered();
       pump();
     }
   }
@@ -187,14 +128,14 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   }
 
   function enqueue(deliveries: Delivery[]): void {
-    for (const delivery of deliveries) lane(delivery.endpointId).queue.push(delivery);
+    for (const delivery of deliveries) lanes.get(delivery.endpointId).queue.push(delivery);
     // It may have been parked while they were claimed.
-    for (const endpointId of new Set(deliveries.map((delivery) => delivery.endpointId))) giveBackParked(lane(endpointId));
+    for (const endpointId of new Set(deliveries.map((delivery) => delivery.endpointId))) giveBackParked(lanes.get(endpointId));
   }
 
   /** What is claimed for a parked endpoint goes back; the endpoint is looked at again when it is no longer parked. */
   function giveBackParked(of: Lane): void {
-    if (slotsOf(of.breaker, deps.clock.now().getTime()) > 0 || stopping) return;
+    if (stopping || !lanes.isParked(of)) return;
     const back = of.queue.filter((delivery) => !isUrgent(delivery));
     if (back.length === 0) return;
     of.queue = of.queue.filter(isUrgent);
@@ -224,9 +165,9 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     await deps.jobs.wakeAt('deliver', endpointId, at);
   }
 
-  function afterwards(endpointId: string, of: Lane): void {
-    if (wantsMore(of)) refill();
-    else if (!of.hot && of.inFlight === 0 && of.queue.length === 0 && of.breaker.failuresInRow === 0 && lanes.get(endpointId) === of) lanes.delete(endpointId);
+  function afterwards(of: Lane): void {
+    if (lanes.wantsMore(of)) refill();
+    else lanes.forgetIdle(of);
   }
 
   function refill(): void {
@@ -237,25 +178,22 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
         refilling = null;
         pump();
         // A nudge may have come after the last look.
-        if ([...lanes.values()].some(wantsMore)) refill();
+        if (lanes.all().some(lanes.wantsMore)) refill();
       });
   }
 
   async function claimAll(): Promise<void> {
     for (;;) {
-      const wanted = [...lanes]
-        .filter(([, of]) => wantsMore(of))
-        .slice(0, ENDPOINTS_PER_CLAIM)
-        .map(([endpointId, of]) => ({ endpointId, limit: room(of) }));
+      const wanted = lanes.all().filter(lanes.wantsMore).slice(0, ENDPOINTS_PER_CLAIM).map((of) => ({ endpointId: of.endpointId, limit: lanes.room(of) }));
       if (wanted.length === 0 || stopping) return;
       // Cold from here: a nudge that comes while the claim is under way makes it hot again.
-      for (const { endpointId } of wanted) lane(endpointId).hot = false;
+      for (const { endpointId } of wanted) lanes.get(endpointId).hot = false;
       const claimed = await deps.deliveries.claim(wanted, deps.clock.now(), newLease());
       enqueue(claimed);
       for (const { endpointId, limit } of wanted) {
-        const of = lane(endpointId);
+        const of = lanes.get(endpointId);
         if (claimed.filter((delivery) => delivery.endpointId === endpointId).length >= limit) of.hot = true;
-        else afterwards(endpointId, of);
+        else afterwards(of);
       }
       pump();
     }
@@ -280,19 +218,19 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
 
   function nudge(endpointIds: string[]): void {
     if (stopping) return;
-    for (const endpointId of endpointIds) lane(endpointId).hot = true;
+    for (const endpointId of endpointIds) lanes.get(endpointId).hot = true;
     refill();
   }
 
   return {
     leaseForNew(endpointId) {
-      return { lease: newLease(), room: stopping ? 0 : room(lane(endpointId)) };
+      return { lease: newLease(), room: stopping ? 0 : lanes.room(lanes.get(endpointId)) };
     },
     async sendNow(deliveryId) {
       if (stopping) return;
       const delivery = await deps.deliveries.claimOne(deliveryId, newLease());
       if (delivery === null) return;
-      lane(delivery.endpointId).queue.unshift(delivery);
+      lanes.get(delivery.endpointId).queue.unshift(delivery);
       pump();
     },
     take(deliveries) {
@@ -315,8 +253,9 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     async stop(graceMs) {
       stopping = true;
       await refilling;
-      const queued = [...lanes.values()].flatMap((of) => of.queue.splice(0));
-      await deps.deliveries.release(queued, deps.clock.now());
+      const queued = lanes.all().flatMap((of) => of.queue.splice(0));
+      // Without a database they stay leased, and are sent when their lease has run out.
+      await deps.deliveries.release(queued, deps.clock.now()).catch((error: unknown) => deps.log.warn({ err: error }, 'queued deliveries could not be given back'));
       if (running.size === 0) return;
       const late = setTimeout(() => {
         brokenOff = true;
@@ -326,8 +265,4 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
       clearTimeout(late);
     },
   };
-}
-
-function isUrgent(delivery: Delivery | undefined): boolean {
-  return delivery?.trigger === 'manual' || delivery?.trigger === 'test';
 }

@@ -69,7 +69,7 @@ describe('the breaker', () => {
     await waitUntil('everything to be delivered', async () => {
       await rig.sweep();
       return (await rig.all()).filter(({ trigger }) => trigger !== 'test').every(({ state }) => state === 'delivered');
-    });
+    }, { timeoutMs: 30_000, everyMs: 100 });
     assert.equal((await rig.webhooks.endpoints.get(rig.actor, endpoint.id)).state, 'enabled');
   });
 });

@@ -1,0 +1,75 @@
+/** Who may send next: caps per endpoint, per host and in all, and slots kept for first attempts. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { createLanes, type LaneLimits, type Lanes } from '../../src/webhooks/delivery-lanes.js';
+import type { Delivery } from '../../src/webhooks/delivery.js';
+
+const LIMITS: LaneLimits = { total: 10, repeats: 6, perEndpoint: 3, perHost: 4, queuePerEndpoint: 100 };
+
+function delivery(endpointId: string, overrides: Partial<Delivery> = {}): Delivery {
+  return { id: `dlv_${endpointId}`, endpointId, endpointUrl: `https://${endpointId}.example.com/hook`, attemptCount: 0, trigger: 'automatic', ...overrides } as Delivery;
+}
+
+function fill(lanes: Lanes, endpointId: string, count: number, overrides: Partial<Delivery> = {}): void {
+  lanes.get(endpointId).queue.push(...Array.from({ length: count }, () => delivery(endpointId, overrides)));
+}
+
+function startAll(lanes: Lanes): string[] {
+  const started: string[] = [];
+  for (let next = lanes.next(); next !== null; next = lanes.next()) started.push(next.delivery.endpointId);
+  return started;
+}
+
+describe('lanes', () => {
+  it('start one endpoint after the other, no more than the cap of each', () => {
+    const lanes = createLanes(LIMITS, () => 0);
+    fill(lanes, 'a', 50);
+    fill(lanes, 'b', 2);
+    fill(lanes, 'c', 2);
+    assert.deepEqual(startAll(lanes), ['a', 'b', 'c', 'a', 'b', 'c', 'a']);
+  });
+
+  it('keep slots for first attempts when repeats would take them all', () => {
+    const lanes = createLanes({ ...LIMITS, perEndpoint: 10, perHost: 10 }, () => 0);
+    fill(lanes, 'a', 10, { attemptCount: 2 });
+    assert.equal(startAll(lanes).length, 6);
+    fill(lanes, 'b', 10);
+    assert.deepEqual(startAll(lanes), ['b', 'b', 'b', 'b']);
+  });
+
+  it('share a host among its endpoints', () => {
+    const lanes = createLanes(LIMITS, () => 0);
+    for (const id of ['a', 'b', 'c']) fill(lanes, id, 3, { endpointUrl: `https://shared.example.com/${id}` });
+    fill(lanes, 'd', 2);
+    const started = startAll(lanes);
+    assert.equal(started.filter((id) => id !== 'd').length, 4);
+    assert.equal(started.filter((id) => id === 'd').length, 2);
+  });
+
+  it('give a slot back when its receiver has answered, and the last one when the outcome is stored', () => {
+    const lanes = createLanes({ ...LIMITS, total: 3 }, () => 0);
+    fill(lanes, 'a', 4);
+    const lane = lanes.get('a');
+    const first = lanes.next()!;
+    assert.equal(startAll(lanes).length, 2);
+    lanes.answered(lane, first.delivery);
+    assert.equal(lanes.next(), null);
+    lanes.ended(first.delivery);
+    assert.notEqual(lanes.next(), null);
+  });
+
+  it('hold more of a fast endpoint than of a slow one, and nothing of a parked one', () => {
+    const lanes = createLanes(LIMITS, () => 0);
+    const lane = lanes.get('a');
+    lane.answerMs = 2;
+    assert.equal(lanes.room(lane), 100);
+    lane.answerMs = 15_000;
+    assert.equal(lanes.room(lane), 3);
+    lane.breaker = { failuresInRow: 5, openUntil: 1, openMs: 1, slots: 1 };
+    assert.equal(lanes.room(lane), 0);
+    fill(lanes, 'a', 1);
+    assert.equal(lanes.next(), null);
+    lane.queue[0] = delivery('a', { trigger: 'test' });
+    assert.notEqual(lanes.next(), null);
+  });
+});
