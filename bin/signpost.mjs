@@ -32,7 +32,8 @@ async function run() {
   }
   // What the environment says wins over the file. Tests don't read it: they must not touch the database that it names.
   if (existsSync('.env')) process.loadEnvFile('.env');
-  if (command === 'start') {
+  if (command === 'worker') process.env.ROLES = 'worker';
+  if (command === 'start' || command === 'worker') {
     await import(fromRoot('dist/src/main.js'));
     return;
   }

@@ -1,7 +1,9 @@
 /** Chooses the database: the one that was named, or the embedded one, which is started, watched and stopped with the program. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Logger } from './lib/logger.js';
-import { startEmbeddedMongodb } from './embedded-mongodb/start.js';
+import { startProblem } from './lib/start-problem.js';
+import { findEmbeddedMongodb, startEmbeddedMongodb, type EmbeddedMongodb, type StartOptions } from './embedded-mongodb/start.js';
 
 export interface DatabaseServer {
   uri: string;
@@ -21,7 +23,7 @@ export async function startDatabase(mongodbUri: string | null, dataDir: string, 
   const directory = path.join(dataDir, 'mongodb');
   let stopping = false;
   let restarts = 0;
-  let server = await startEmbeddedMongodb({ dataDir: directory, onExit: restart });
+  let server = await startOnLastPort({ dataDir: directory, onExit: restart });
 
   /** A database that died is started again on the same port, so that the driver's connections find it; what was acknowledged is on disk. */
   function restart(): void {
@@ -31,7 +33,7 @@ export async function startDatabase(mongodbUri: string | null, dataDir: string, 
     log.error({ restarts }, 'the embedded database ended unexpectedly, starting it again');
     setTimeout(() => {
       if (stopping) return;
-      startEmbeddedMongodb({ dataDir: directory, port: server.port, onExit: restart }).then((next: typeof server) => {
+      startEmbeddedMongodb({ dataDir: directory, port: server.port, onExit: restart }).then((next) => {
         server = next;
         if (stopping) return next.stop();
         setTimeout(() => { restarts = 0; }, 60_000).unref();
@@ -52,4 +54,37 @@ export async function startDatabase(mongodbUri: string | null, dataDir: string, 
       await server.stop();
     },
   };
+}
+
+/**
+ * For a worker beside the program that runs the embedded database.
+ * @throws Error with a plain message when nobody runs it
+ */
+export async function findDatabase(mongodbUri: string | null, dataDir: string): Promise<DatabaseServer> {
+  if (mongodbUri !== null) return { uri: mongodbUri, embeddedPid: null, stop: async () => undefined };
+  const found = await findEmbeddedMongodb(path.join(dataDir, 'mongodb'));
+  if (found === null) {
+    throw startProblem(`No Signpost runs on the data directory ${dataDir}, so there is no database for a worker to share. Start it first (npm start), set DATA_DIR to its folder, or set MONGODB_URI.`);
+  }
+  return { uri: found.uri, embeddedPid: null, stop: async () => undefined };
+}
+
+/** On the port of the last start, so that workers beside us find the database again after a restart; on any where that is taken. */
+async function startOnLastPort(options: StartOptions): Promise<EmbeddedMongodb> {
+  const file = path.join(options.dataDir, '..', 'mongodb.port');
+  const server = await startEmbeddedMongodb({ ...options, port: lastPort(file) }).catch((error: unknown) => {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error;
+    return startEmbeddedMongodb(options);
+  });
+  writeFileSync(file, `${server.port}\n`);
+  return server;
+}
+
+function lastPort(file: string): number {
+  try {
+    const port = Number(readFileSync(file, 'utf8'));
+    return Number.isInteger(port) && port > 1023 && port < 65_536 ? port : 0;
+  } catch {
+    return 0;
+  }
 }

@@ -29,6 +29,7 @@ import { inboxReceiver } from './webhooks/inbox-receiver.js';
 import { createInboxService, type InboxService } from './webhooks/inbox-service.js';
 import { createInboxStore, inboxIndexes } from './webhooks/inbox-store.js';
 import { createRecoveryService } from './webhooks/recovery.js';
+import { createRemoteWorker } from './webhooks/remote-worker.js';
 import { createTargets } from './webhooks/targets.js';
 import { webhookApi } from './webhooks/webhook-api.js';
 
@@ -51,6 +52,10 @@ export interface WebhooksDeps {
   allowHttp?: boolean;
   /** The profile's refId, for answers of the API. */
   refId(actor: Actor): Promise<string>;
+  /** Names this process in leases. */
+  owner?: string;
+  /** False: another process sends, this one only asks it to. */
+  delivers?: boolean;
   /** Smaller ones, for tests. */
   limits?: WorkerLimits;
   timeoutMs?: number;
@@ -89,9 +94,10 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const targets = createTargets({ endpoints: endpointStore, seal, clock });
   const recorder = createRecorder({ deliveries: deliveryStore, endpoints: endpointStore, notifier, log });
   const sender = createSender({ http, ownHttp, ownInboxUrl, clock, userAgent: deps.userAgent, maxTimeoutMs: deps.timeoutMs ?? TIMEOUT_S.max * 1_000 });
-  const worker = createDeliveryWorker({
+  const worker = deps.delivers === false ? createRemoteWorker(deps) : createDeliveryWorker({
     deliveries: deliveryStore, recorder, sender, targets, jobs: deps.jobs, clock, log, random: deps.random ?? Math.random,
     abort: async () => void (await Promise.all([http.destroy(), ownHttp.destroy()])),
+    ...(deps.owner === undefined ? {} : { owner: deps.owner }),
     onGone: (endpointId) => endpoints.disable(endpointId, 'The receiver answered 410 Gone.'),
     ...(deps.limits === undefined ? {} : { limits: deps.limits }),
   });
@@ -106,6 +112,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const inbox = createInboxService({ inboxes: createInboxStore(db), endpoints, publicUrl, notifier, clock });
 
   deps.jobs.handle('deliver', (endpointId) => worker.wake(endpointId));
+  deps.jobs.handle('deliver-now', (deliveryId) => worker.sendNow(deliveryId));
   const health = createEndpointHealth({ endpoints: endpointStore, deliveries: deliveryStore, disable: (id, reason) => endpoints.disable(id, reason), clock, log });
   deps.jobs.sweep('endpoint health', HEALTH_EVERY_MS, () => health.sweep());
   deps.jobs.sweep('recoveries', SWEEP_EVERY_MS, () => recovery.sweep());

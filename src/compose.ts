@@ -1,8 +1,6 @@
 /** The only file that builds things and joins them; read from top to bottom. */
 import { createServer, type Server } from 'node:http';
-import { hostname } from 'node:os';
-import path from 'node:path';
-import type { AddressInfo } from 'node:net';
+import express from 'express';
 import { accountPages, visitorPages } from './accounts/account-pages.js';
 import { createAccountService } from './accounts/account-service.js';
 import { accountIndexes, createAccountStore } from './accounts/account-store.js';
@@ -22,37 +20,38 @@ import type { Channel } from './channels/channel.js';
 import { connectAttemptIndexes, createConnectAttemptStore } from './channels/connect-attempt-store.js';
 import { troublePages } from './channels/trouble-pages.js';
 import { userApi } from './channels/user-api.js';
-import { startDatabase } from './compose-database.js';
+import { findDatabase, startDatabase } from './compose-database.js';
+import { composePublishing } from './compose-publishing.js';
+import { boundPort, closeServer, listen, localHost, reachableHost } from './compose-server.js';
+import { findWebProcess, startOwnSimulator } from './compose-simulator.js';
 import { composeWebhooks, webhookIndexes } from './compose-webhooks.js';
 import type { Config } from './config.js';
 import { connectDatabase, ensureIndexes } from './db/database.js';
-import { expireLeases } from './db/leases.js';
-import { rememberSimulatorPort, requireSameKey, simulatorPort } from './db/instance.js';
+import { rememberAddresses, requireSameKey } from './db/instance.js';
+import { createWorkerRegistry, expireLeases } from './db/workers.js';
 import { takeLock, type DataLock } from './embedded-mongodb/data-lock.js';
+import { health } from './http/health.js';
 import { endLiveStreams } from './http/live.js';
 import { createWebApp } from './http/web-app.js';
 import { createAgendaJobs, wakeupIndexes } from './jobs/agenda-jobs.js';
 import { systemClock, type Clock } from './lib/clock.js';
 import { createHttpClient } from './lib/http-client.js';
+import { newToken } from './lib/ids.js';
 import { newId } from './lib/ids.js';
 import type { Logger } from './lib/logger.js';
 import { createNotifier } from './lib/notifier.js';
+import { machineId } from './lib/processes.js';
 import { createSeal } from './lib/seal.js';
 import { startProblem } from './lib/start-problem.js';
 import { dataDirId, deriveKey, keyFingerprint, loadSecretKey } from './lib/secret-key.js';
-import { findPlatform, simulatedNetworks } from './platforms/registry.js';
+import { findPlatform } from './platforms/registry.js';
 import type { SimulatorSettings } from './platforms/simulator/network.js';
-import { startSimulator } from './platforms/simulator/simulator.js';
 import { postApi } from './posts/post-api.js';
-import { createPostOutbox } from './posts/post-outbox.js';
 import { postPages } from './posts/post-pages.js';
 import { createPostService } from './posts/post-service.js';
-import { createPostStore, postIndexes } from './posts/post-store.js';
-import type { Post } from './posts/post.js';
-import { createPublisher } from './publishing/publisher.js';
-import { createPublishingService } from './publishing/publishing-service.js';
+import { postIndexes } from './posts/post-store.js';
 import { createTakeDown } from './publishing/take-down.js';
-import { defaultRetryPolicy, type RetryPolicy } from './publishing/retry-policy.js';
+import type { RetryPolicy } from './publishing/retry-policy.js';
 import { createSettled } from './publishing/settled.js';
 import type { ChannelEventType } from './webhooks/event.js';
 
@@ -66,7 +65,7 @@ export interface ComposeOptions {
 
 /** What runs: the parts that tests and the command line use besides the web. */
 export interface App {
-  /** Listens, and starts the clock. */
+  /** Listens, and starts the clock. @returns url: '' for a worker that listens nowhere */
   start(): Promise<{ url: string; isFirstRun: boolean }>;
   /** In order: stop listening, let what runs end, close the database. */
   stop(): Promise<void>;
@@ -74,31 +73,40 @@ export interface App {
   simulatorUrl(): string;
 }
 
-const SWEEP_EVERY_MS = 5_000;
-const PUBLISH = 'publish';
+const BEAT_EVERY_MS = 5_000;
+/** Whose documents are leased. */
+const LEASED = ['posts', 'webhook_deliveries'];
 const USER_AGENT = 'Signpost/0.1';
 /** What may still run when the program is asked to stop; `main` gives up after 9.5 s in all. */
 const GRACE_MS = 6_000;
 
 export async function compose(config: Config, options: ComposeOptions): Promise<App> {
   const { log, clock = systemClock } = options;
-  const lock = await lockDataDir(config.dataDir);
+  const { web: isWeb, worker: isWorker } = config.roles;
+  // One web process for one data directory, also on a MongoDB of one's own: the simulator's journal has one writer.
+  const lock = isWeb ? await lockDataDir(config.dataDir) : null;
+  const database = isWeb ? await startDatabase(config.mongodbUri, config.dataDir, log) : await findDatabase(config.mongodbUri, config.dataDir);
   const key = loadSecretKey(config.secretKey, config.dataDir);
-  const database = await startDatabase(config.mongodbUri, config.dataDir, log);
   const { client, db, close: disconnect } = await connectDatabase(database.uri);
   await ensureIndexes(db, [
     ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...channelIndexes, ...connectAttemptIndexes, ...postIndexes, ...webhookIndexes, ...wakeupIndexes,
   ]);
   await requireSameKey(db, keyFingerprint(key));
-  // The embedded database refuses a second process on its files.
-  if (config.mongodbUri === null) await expireLeases(db, ['webhook_deliveries'], clock.now());
+  // Who holds the lock of the data directory knows that whoever leased under its name is dead; other workers have names of their own.
+  const group = isWeb ? dataDirId(config.dataDir) : 'worker';
+  const owner = `${group}-${newToken(12)}`;
+  if (isWeb) await expireLeases(db, LEASED, new RegExp(`^${group}-`), clock.now());
+  const workers = createWorkerRegistry(db, owner, LEASED);
 
   // Shells
   const seal = createSeal(key);
   const notifier = createNotifier();
-  const jobs = createAgendaJobs({ db, clock, log });
+  const jobs = createAgendaJobs({ db, clock, log, takesWakeUps: isWorker });
   let server: Server | null = null;
-  const publicUrl = (): string => config.publicUrl ?? `http://${reachableHost(config.host)}:${boundPort(server) ?? config.port}`;
+  const webProcess = isWeb ? null : await findWebProcess(db);
+  const publicUrl = (): string => webProcess?.addresses()?.publicUrl ?? config.publicUrl ?? `http://${reachableHost(config.host)}:${boundPort(server) ?? config.port}`;
+  const localUrl = (): string => webProcess?.addresses()?.localUrl ?? `http://${localHost(config.host)}:${boundPort(server) ?? config.port}`;
+  const loopbackOnly = config.loopbackOnly && (webProcess === null || webProcess.addresses()?.loopbackOnly === true);
 
   // Accounts
   const profiles = createProfileService({ store: createProfileStore(db), clock });
@@ -111,15 +119,15 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
 
   // Platforms and their simulator
   const http = createHttpClient({ userAgent: USER_AGENT });
-  const simulator = await startSimulatorSomewhere();
-  const simulatorAddresses = () => ({ callUrl: simulator.url, browserUrl: simulator.publicUrl });
+  const simulator = isWeb ? await startOwnSimulator(config, db, log, options.simulator) : null;
+  const simulatorAddresses = () => (simulator === null ? (webProcess?.simulator() ?? null) : { callUrl: simulator.url, browserUrl: simulator.publicUrl });
 
   // Channels
   const channels = createChannelService({
     store: createChannelStore(db), attempts: createConnectAttemptStore(db), seal, http, clock, log,
     simulator: simulatorAddresses,
     callbackUrl: () => `${publicUrl()}/channels/callback`,
-    onConnected: (channel) => publishing.releaseChannel(channel.id),
+    onConnected: (channel) => publishing.service.releaseChannel(channel.id),
     onLinked: (channel) => tellOfChannel('channel.connected', channel),
     onSignedOut: (channel) => tellOfChannel('channel.signed_out', channel),
     onDisconnected: (channel) => tellOfChannel('channel.disconnected', channel),
@@ -133,59 +141,44 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
 
   // Webhooks
   const webhooks = composeWebhooks({
-    db, seal, clock, log, jobs, notifier, publicUrl, userAgent: USER_AGENT, loopbackOnly: config.loopbackOnly, allowCidrs: config.webhookAllowCidrs, allowHttp: config.webhookAllowHttp,
-    localUrl: () => `http://${localHost(config.host)}:${boundPort(server) ?? config.port}`,
+    db, seal, clock, log, jobs, notifier, publicUrl, userAgent: USER_AGENT, loopbackOnly, allowCidrs: config.webhookAllowCidrs, allowHttp: config.webhookAllowHttp,
+    localUrl, owner, delivers: isWorker,
     refId: async (actor) => (await profiles.get(actor.profileId)).refId,
   });
 
   // Posts and publishing
-  const postStore = createPostStore(db);
-  // We hold the lock of the data directory, so whoever leased posts under its name is dead.
-  const owner = dataDirId(config.dataDir);
-  await postStore.expireLeases(owner);
-  const outbox = createPostOutbox({ store: postStore, record: (events) => webhooks.record(events), log });
-  const tellAbout = (post: Post): void => {
-    notifier.notify(`post:${post.id}`);
-    notifier.notify(`account:${post.accountId}:posts`);
-  };
-  const publisher = createPublisher({
-    posts: postStore,
-    owner,
-    session: (channelId) => channels.session(channelId),
-    markSignedOut: (channelId, problem) => channels.markSignedOut(channelId, problem),
-    policy: { ...defaultRetryPolicy, ...options.retryPolicy },
-    now: () => clock.now(),
-    random: Math.random,
-    wakeAt: (at) => jobs.wakeAt(PUBLISH, '', at),
-    onSaved: (post, events) => {
-      tellAbout(post);
-      if (events.length > 0) outbox.nudge();
-    },
-    log,
+  const publishing = composePublishing({
+    db, clock, log, jobs, notifier, channels, owner, publishes: isWorker, record: (events) => webhooks.record(events),
+    ...(options.retryPolicy === undefined ? {} : { retryPolicy: options.retryPolicy }),
   });
+  const { postStore, outbox } = publishing;
   const posts = createPostService({
-    store: postStore, channels, profiles, clock, notifier, log, postsDue: (due) => publisher.posted(due), eventsWritten: () => outbox.nudge(),
+    store: postStore, channels, profiles, clock, notifier, log, postsDue: publishing.postsDue, eventsWritten: () => outbox.nudge(),
     takeDown: createTakeDown({ session: (channelId) => channels.session(channelId), log }),
   });
-  const publishing = createPublishingService({ posts: postStore, now: () => clock.now(), posted: (due) => publisher.posted(due), onSaved: (post) => { tellAbout(post); outbox.nudge(); } });
   const settled = createSettled({ find: (id) => postStore.find(id), notifier });
-  jobs.handle(PUBLISH, () => publisher.claimDue());
-  jobs.sweep('due posts', SWEEP_EVERY_MS, () => publisher.sweep());
-  jobs.sweep('outbox', SWEEP_EVERY_MS, () => outbox.relay());
+  if (isWorker) {
+    jobs.sweep('workers', BEAT_EVERY_MS, async () => {
+      await workers.beat(clock.now());
+      await workers.buryDead(clock.now());
+    });
+  }
+  if (webProcess !== null) jobs.sweep('addresses', BEAT_EVERY_MS, () => webProcess.refresh());
 
   // Web
-  const app = createWebApp({
+  const ready = (): Promise<unknown> => db.command({ ping: 1 });
+  const app = !isWeb ? express().disable('x-powered-by').use(health(ready)) : createWebApp({
     log,
     isHttps: publicUrl().startsWith('https:'),
     trustProxy: config.trustProxy,
     sessionSecret: deriveKey(key, 'sessions'),
     sessionStore: createSessionStore(client, db.databaseName),
     authenticator,
-    formOrigins: () => [new URL(simulator.publicUrl).origin],
-    ready: () => db.command({ ping: 1 }),
+    formOrigins: () => [new URL(simulatorAddresses()?.browserUrl ?? publicUrl()).origin],
+    ready,
     rawRouters: [webhooks.rawRouter],
     apiRouters: [
-      postApi({ posts, profiles, settled, clock, publishing }),
+      postApi({ posts, profiles, settled, clock, publishing: publishing.service }),
       userApi({
         channels, profiles, clock,
         emailOf: async (accountId) => (await accountStore.findUserOfAccount(accountId))?.email ?? null,
@@ -210,58 +203,41 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       apiKeyPages({ apiKeys, publicUrl }),
       channelPages({ channels, countScheduledPosts: (channelId) => postStore.countWaitingByChannel(channelId) }),
       troublePages({ channels, http, simulator: simulatorAddresses }),
-      postPages({ posts, channels, clock, notifier, publishing }),
+      postPages({ posts, channels, clock, notifier, publishing: publishing.service }),
       ...webhooks.pages,
     ],
   });
 
   return {
     async start() {
-      server = await listen(createServer(app), config.host, config.port);
+      if (isWeb || config.isPortGiven) server = await listen(createServer(app), config.host, config.port);
+      if (simulator !== null) {
+        await rememberAddresses(db, { machine: machineId(), publicUrl: publicUrl(), localUrl: localUrl(), loopbackOnly, simulator: { callUrl: simulator.url, browserUrl: simulator.publicUrl } });
+      }
       await jobs.start();
-      return { url: publicUrl(), isFirstRun: (await accounts.signUpState()) === 'first' };
+      return { url: isWeb ? publicUrl() : server === null ? '' : `http://${reachableHost(config.host)}:${boundPort(server)}`, isFirstRun: (await accounts.signUpState()) === 'first' };
     },
 
     async stop() {
       endLiveStreams(app);
-      const closed = closeServer(server);
+      const closed = closeServer(server, GRACE_MS);
       await jobs.stop();
-      await publisher.stop(GRACE_MS);
-      await outbox.stop();
+      await publishing.stop(GRACE_MS);
       await webhooks.stop(GRACE_MS / 3);
       await closed;
-      await simulator.stop();
+      await simulator?.stop();
+      await workers.leave();
       await disconnect();
       await database.stop();
-      lock.release();
+      lock?.release();
     },
 
     url: publicUrl,
-    simulatorUrl: () => simulator.url,
+    simulatorUrl: () => simulatorAddresses()?.callUrl ?? '',
   };
-
-  /** On the port that was asked for; else on the one that links to simulated posts already name, or the one after ours, or any. */
-  async function startSimulatorSomewhere(): ReturnType<typeof startSimulator> {
-    const wanted = config.simulatorPort !== null ? [config.simulatorPort] : [await simulatorPort(db), config.port === 0 ? null : config.port + 1, 0].filter((port) => port !== null);
-    for (const port of wanted) {
-      try {
-        const started = await startSimulator({
-          host: config.host, port, journalFile: path.join(config.dataDir, 'simulator.jsonl'), networks: simulatedNetworks, log,
-          ...(config.simulatorPublicUrl === null ? {} : { publicUrl: config.simulatorPublicUrl }),
-          ...(options.simulator === undefined ? {} : { settings: options.simulator }),
-        });
-        await rememberSimulatorPort(db, started.port);
-        return started;
-      } catch (error) {
-        if (!isPortTaken(error)) throw error;
-        if (port === wanted.at(-1)) throw startProblem(`Port ${port}, meant for the simulated networks, is taken by another program. Set SIMULATOR_PORT to another one.`, error);
-      }
-    }
-    throw new Error('unreachable: the last port either serves or throws');
-  }
 }
 
-/** One Signpost for one data directory, also on a MongoDB of one's own: the simulator's journal has one writer. */
+/** @throws Error with a plain message when another web process has the directory */
 async function lockDataDir(dataDir: string): Promise<DataLock> {
   try {
     return await takeLock(dataDir);
@@ -272,46 +248,6 @@ async function lockDataDir(dataDir: string): Promise<DataLock> {
   }
 }
 
-function listen(server: Server, host: string, port: number): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (error) => {
-      reject(isPortTaken(error) ? startProblem(`Port ${port} is taken by another program. Set PORT to another one, e.g. PORT=3001 npm start.`) : error);
-    });
-    server.listen(port, host, () => resolve(server));
-  });
-}
-
-/** Answers what is under way, then lets go of connections that idle. */
-function closeServer(server: Server | null): Promise<void> {
-  if (server === null) return Promise.resolve();
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  setTimeout(() => server.closeAllConnections(), GRACE_MS).unref();
-  return closed;
-}
-
-function boundPort(server: Server | null): number | null {
-  const address = server?.address() as AddressInfo | null | undefined;
-  return address?.port ?? null;
-}
-
-function isPortTaken(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
-}
-
 function startOfMonth(now: Date): Date {
   return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1));
-}
-
-/** A wildcard address can be listened on but not visited. */
-function reachableHost(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return hostname();
-  return host.includes(':') ? `[${host}]` : host;
-}
-
-/** A wildcard address is reached from this machine by loopback. */
-function localHost(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  if (host === '::') return '[::1]';
-  return host.includes(':') ? `[${host}]` : host;
 }

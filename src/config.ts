@@ -6,9 +6,14 @@ import { z } from 'zod';
 const port = z.coerce.number('must be a number').int('must be a whole number').min(0, 'must be 0 to 65535').max(65535, 'must be 0 to 65535');
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s) address such as https://signpost.example.com' }).transform((url) => url.replace(/\/+$/, ''));
 
+const ROLES = ['web', 'worker'] as const;
+
 const schema = z.object({
+  ROLES: z.string().default('web,worker').transform((list) => list.split(',').map((part) => part.trim()).filter((part) => part !== '')).superRefine((roles, context) => {
+    if (roles.length === 0 || roles.some((role) => !ROLES.some((known) => known === role))) context.addIssue({ code: 'custom', message: 'must be web, worker or web,worker' });
+  }),
   HOST: z.string().min(1).default('127.0.0.1'),
-  PORT: port.default(3000),
+  PORT: port.optional(),
   PUBLIC_URL: httpUrl.optional(),
   DATA_DIR: z.string().min(1).default('data'),
   MONGODB_URI: z.string().regex(/^mongodb(\+srv)?:\/\//, 'must start with mongodb:// or mongodb+srv://').optional(),
@@ -27,8 +32,12 @@ const schema = z.object({
 export const SETTING_NAMES = Object.keys(schema.shape);
 
 export interface Config {
+  /** web: pages, API, the simulated networks and the embedded database. worker: publishes posts and delivers webhooks. */
+  roles: { web: boolean; worker: boolean };
   host: string;
   port: number;
+  /** True when PORT was set: a worker answers health checks then, and listens nowhere otherwise. */
+  isPortGiven: boolean;
   /** The address users and webhooks see; null: made from host and the port that was bound. */
   publicUrl: string | null;
   /** Absolute path: embedded database, key file, simulator's journal. */
@@ -70,8 +79,10 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   if (!parsed.success) throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   const s = parsed.data;
   return {
+    roles: { web: s.ROLES.includes('web'), worker: s.ROLES.includes('worker') },
     host: s.HOST,
-    port: s.PORT,
+    port: s.PORT ?? 3000,
+    isPortGiven: s.PORT !== undefined,
     publicUrl: s.PUBLIC_URL ?? null,
     dataDir: path.resolve(s.DATA_DIR),
     mongodbUri: s.MONGODB_URI ?? null,

@@ -39,14 +39,20 @@ async function main(): Promise<void> {
     else log.error({ err: error }, 'a rejected promise was not handled');
   });
   const { url, isFirstRun } = await app.start();
-  process.stdout.write(welcome(url, isFirstRun));
+  process.stdout.write(config.roles.web ? welcome(url, isFirstRun, config.roles.worker) : workerWelcome(url));
 }
 
-function welcome(url: string, isFirstRun: boolean): string {
+function welcome(url: string, isFirstRun: boolean, isWorker: boolean): string {
   const next = isFirstRun
     ? 'Open it and sign up: the first account is the administrator. A checklist there leads from a channel to the first post.'
     : 'Open it to plan posts.';
-  return `\nSignpost runs at ${url}\n${next}\nCtrl-C stops it.\n\n`;
+  const alone = isWorker ? '' : '\nThis process publishes nothing by itself: start a worker beside it with npm run worker.';
+  return `\nSignpost runs at ${url}\n${next}${alone}\nCtrl-C stops it.\n\n`;
+}
+
+function workerWelcome(url: string): string {
+  const answers = url === '' ? '' : ` It answers ${url}/healthz and ${url}/readyz.`;
+  return `\nA worker of Signpost runs: it publishes posts and delivers webhooks.${answers}\nCtrl-C stops it.\n\n`;
 }
 
 main().catch((error: unknown) => {

@@ -38,8 +38,8 @@ export async function runCommand(name: string, args: string[]): Promise<number> 
 }
 
 function usage(): string {
-  // The launcher does `start` itself, in its own process.
-  const all = [{ name: 'start', summary: 'run Signpost; the same as npm start' }, ...commands];
+  // The launcher does these itself, in its own process.
+  const all = [{ name: 'start', summary: 'run Signpost; the same as npm start' }, { name: 'worker', summary: 'run another worker beside it; the same as npm run worker' }, ...commands];
   const width = Math.max(...all.map(({ name }) => name.length));
   return ['Usage: npx signpost COMMAND', '', ...all.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)].join('\n');
 }

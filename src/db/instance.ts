@@ -1,4 +1,4 @@
-/** What belongs to the database as a whole: which key sealed its secrets, and where the simulator listened. */
+/** What belongs to the database as a whole: which key sealed its secrets, and where the web process and the simulator are. */
 import type { Db } from 'mongodb';
 import { startProblem } from '../lib/start-problem.js';
 
@@ -6,6 +6,20 @@ interface InstanceDoc {
   _id: string;
   keyFingerprint: string;
   simulatorPort?: number;
+  addresses?: Addresses;
+}
+
+/** Where the web process and its simulator are; workers need it. */
+export interface Addresses {
+  /** The machine they run on, as `machineId` names it. */
+  machine: string;
+  /** Signpost as users and receivers see it, and as its own machine reaches it. */
+  publicUrl: string;
+  localUrl: string;
+  /** False: users may be strangers, so webhooks must not go to loopback addresses. */
+  loopbackOnly: boolean;
+  /** The simulator as its own machine calls it, and as browsers and other machines reach it. */
+  simulator: { callUrl: string; browserUrl: string };
 }
 
 /**
@@ -29,4 +43,14 @@ export async function simulatorPort(db: Db): Promise<number | null> {
 
 export async function rememberSimulatorPort(db: Db, port: number): Promise<void> {
   await db.collection<InstanceDoc>('instance').updateOne({ _id: 'signpost' }, { $set: { simulatorPort: port } });
+}
+
+export async function rememberAddresses(db: Db, addresses: Addresses): Promise<void> {
+  await db.collection<InstanceDoc>('instance').updateOne({ _id: 'signpost' }, { $set: { addresses } });
+}
+
+/** Null before a web process ever ran on this database. */
+export async function readAddresses(db: Db): Promise<Addresses | null> {
+  const stored = await db.collection<InstanceDoc>('instance').findOne({ _id: 'signpost' });
+  return stored?.addresses ?? null;
 }

@@ -31,9 +31,11 @@ export interface JobsDeps {
   db: Db;
   clock: Clock;
   log: Logger;
+  /** False: wake-ups asked for here are taken by other processes; sweeps run all the same. */
+  takesWakeUps?: boolean;
 }
 
-export function createAgendaJobs({ db, clock, log }: JobsDeps): Jobs {
+export function createAgendaJobs({ db, clock, log, takesWakeUps = true }: JobsDeps): Jobs {
   // Agenda stops taking jobs for good when the per-name concurrencies sum up to more than maxConcurrency under a backlog.
   const agenda = new Agenda({
     backend: new MongoBackend({ mongo: db, collection: COLLECTION }),
@@ -93,7 +95,7 @@ export function createAgendaJobs({ db, clock, log }: JobsDeps): Jobs {
     },
 
     async start() {
-      await agenda.start();
+      if (takesWakeUps) await agenda.start();
       for (const sweep of sweeps) sweepSoon(sweep, 0);
     },
 

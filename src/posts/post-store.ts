@@ -89,8 +89,6 @@ export interface PostStore {
   claimDue(horizon: Date, lease: Lease, limit: number): Promise<Post[]>;
   /** Takes over posts whose lease ran out: their owner died or lost the database. */
   claimAbandoned(now: Date, lease: Lease, limit: number): Promise<Post[]>;
-  /** Ends the leases of an owner that is known to be dead, so that `claimAbandoned` needn't wait for them to run out. */
-  expireLeases(owner: string): Promise<void>;
   renewLease(ids: string[], token: string, until: Date): Promise<void>;
   /** Gives posts back untouched, e.g. when the process stops before their time. */
   release(posts: Post[]): Promise<void>;
@@ -195,10 +193,6 @@ export function createPostStore(db: Db): PostStore {
     claimDue: (horizon, lease, limit) => claim({ dueAt: { $lte: horizon } }, { dueAt: 1 }, lease, limit),
 
     claimAbandoned: (now, lease, limit) => claim({ 'lease.until': { $lte: now } }, { 'lease.until': 1 }, lease, limit),
-
-    async expireLeases(owner) {
-      await posts.updateMany({ 'lease.until': { $gt: new Date(0) }, 'lease.owner': owner }, { $set: { 'lease.until': new Date(0) } });
-    },
 
     async renewLease(ids, token, until) {
       await posts.updateMany({ _id: { $in: ids }, 'lease.token': token }, { $set: { 'lease.until': until } });

@@ -38,6 +38,8 @@ export interface WorkerDeps {
   /** Breaks off the requests under way. */
   abort(): Promise<void>;
   limits?: WorkerLimits;
+  /** Names this process in leases. */
+  owner?: string;
 }
 
 export interface DeliveryWorker {
@@ -72,7 +74,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   let refilling: Promise<void> | null = null;
 
   function newLease(): Lease {
-    return { token: newToken(12), until: new Date(deps.clock.now().getTime() + limits.leaseMs) };
+    return { token: newToken(12), ...(deps.owner === undefined ? {} : { owner: deps.owner }), until: new Date(deps.clock.now().getTime() + limits.leaseMs) };
   }
 
   function track(work: Promise<void>): void {

@@ -43,6 +43,8 @@ export interface DeliveryAttempt extends AttemptResult {
 export interface Lease {
   /** Fencing token: an outcome is written only by who holds it. */
   token: string;
+  /** The process that sends it. */
+  owner?: string;
   until: Date;
 }
 

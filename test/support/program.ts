@@ -25,11 +25,21 @@ export interface ProgramOptions {
 const MAIN = path.resolve(import.meta.dirname, '../../src/main.js');
 
 /** @throws Error with its output when it ends, or has said nothing within 20 s */
-export async function startProgram(options: ProgramOptions): Promise<Program> {
+export function startProgram(options: ProgramOptions): Promise<Program> {
+  return start(options, /Signpost runs at (http:\/\/\S+)/);
+}
+
+/** Starts another worker beside a program that runs on this data directory; `url` is '' unless PORT is given. */
+export function startWorker(options: ProgramOptions): Promise<Program> {
+  return start({ ...options, env: { PORT: '', ROLES: 'worker', ...options.env } }, /A worker of Signpost runs.*?(?:(http:\/\/\S+)\/healthz.*)?\n/);
+}
+
+async function start(options: ProgramOptions, greeting: RegExp): Promise<Program> {
   const { child, output } = launch(options);
   const url = await waitUntil('the program to say where it runs', () => {
     if (hasEnded(child)) throw new Error(`the program ended instead of starting:\n${output()}`);
-    return /Signpost runs at (http:\/\/\S+)/.exec(output())?.[1];
+    const said = greeting.exec(output());
+    return said === null ? null : (said[1] ?? '');
   }, { timeoutMs: 20_000 }).catch((error: unknown) => {
     child.kill('SIGKILL');
     throw new Error(`${String(error)}\n${output()}`, { cause: error });
@@ -62,7 +72,7 @@ export async function temporaryFolder(): Promise<{ path: string; remove(): Promi
 }
 
 function launch({ dataDir, env = {} }: ProgramOptions): { child: ChildProcess; output: () => string } {
-  const { MONGODB_URI: _, SIMULATOR_PORT: _port, ...inherited } = process.env;
+  const { MONGODB_URI: _, SIMULATOR_PORT: _port, ROLES: _roles, ...inherited } = process.env;
   const child = spawn(process.execPath, ['--enable-source-maps', MAIN], {
     env: { ...inherited, HOST: '127.0.0.1', PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

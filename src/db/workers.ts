@@ -1,0 +1,57 @@
+/** The workers that share a database: each is listed while it lives, and what a dead one of this machine had leased is free at once. */
+import type { Db } from 'mongodb';
+import { bornAt, isProcessAlive, machineId } from '../lib/processes.js';
+
+interface WorkerDoc {
+  /** Names it in leases. */
+  _id: string;
+  machine: string;
+  pid: number;
+  born: string | null;
+  seenAt: Date;
+}
+
+export interface WorkerRegistry {
+  /** Lists this process, and says that it is still there. */
+  beat(now: Date): Promise<void>;
+  /** Frees what dead workers of this machine had leased; those of other machines are found out by their leases running out. */
+  buryDead(now: Date): Promise<void>;
+  /** This process ends in order. */
+  leave(): Promise<void>;
+}
+
+const FORGOTTEN_AFTER_MS = 24 * 3_600_000;
+
+/**
+ * @param owner the name of this process in its leases
+ * @param collections whose documents hold `lease.owner` and `lease.until`
+ */
+export function createWorkerRegistry(db: Db, owner: string, collections: readonly string[]): WorkerRegistry {
+  const workers = db.collection<WorkerDoc>('workers');
+  const machine = machineId();
+  const self = { machine, pid: process.pid, born: bornAt(process.pid) };
+  return {
+    async beat(now) {
+      await workers.updateOne({ _id: owner }, { $set: { ...self, seenAt: now } }, { upsert: true });
+    },
+    async buryDead(now) {
+      const neighbours = await workers.find({ machine, _id: { $ne: owner } }).toArray();
+      const dead = neighbours.filter((worker) => !isProcessAlive(worker)).map(({ _id }) => _id);
+      if (dead.length > 0) await expireLeases(db, collections, dead, now);
+      await workers.deleteMany({ $or: [{ _id: { $in: dead } }, { seenAt: { $lt: new Date(now.getTime() - FORGOTTEN_AFTER_MS) } }] });
+    },
+    async leave() {
+      await workers.deleteOne({ _id: owner });
+    },
+  };
+}
+
+/**
+ * Ends the leases of owners that are certainly dead, so that what they held is taken over by the next sweep instead of when the leases run out.
+ * @param collections whose documents hold `lease.owner` and `lease.until`
+ */
+export async function expireLeases(db: Db, collections: readonly string[], owners: readonly string[] | RegExp, now: Date): Promise<void> {
+  for (const name of collections) {
+    await db.collection(name).updateMany({ 'lease.until': { $gt: now }, 'lease.owner': owners instanceof RegExp ? owners : { $in: [...owners] } }, { $set: { 'lease.until': now } });
+  }
+}
