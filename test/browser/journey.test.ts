@@ -81,13 +81,13 @@ describe('the whole story in a browser', { skip: noBrowser() }, () => {
 
   it('counts while one writes, and refuses a text that is too long beside its field', async () => {
     await page.goto(`${app.url}/posts/new`);
-    await page.getByLabel('Bluesky').check();
-    await page.getByLabel('Text').fill('x'.repeat(301));
+    await page.getByRole('checkbox', { name: /Bluesky/ }).check();
+    await page.getByLabel('Text', { exact: true }).fill('x'.repeat(301));
     await page.locator('.counter-over', { hasText: '301 / 300' }).waitFor();
-    await page.getByLabel('Now').check();
+    await page.getByLabel('Now', { exact: true }).check();
     await button('Publish now').click();
     await page.locator('#post-problem').waitFor();
-    assert.equal((await page.getByLabel('Text').inputValue()).length, 301, 'what was typed is kept');
+    assert.equal((await page.getByLabel('Text', { exact: true }).inputValue()).length, 301, 'what was typed is kept');
     await isFine();
   });
 
@@ -95,14 +95,14 @@ describe('the whole story in a browser', { skip: noBrowser() }, () => {
   it('schedules a post and shows it published at its time without a reload', async () => {
     postText = 'Written in the page, for in a moment.';
     await page.goto(`${app.url}/posts/new`);
-    await page.getByLabel('Bluesky').check();
-    await page.getByLabel('Text').fill(postText);
-    await page.getByLabel('At a time').check();
+    await page.getByRole('checkbox', { name: /Bluesky/ }).check();
+    await page.getByLabel('Text', { exact: true }).fill(postText);
+    await page.getByLabel('At a time', { exact: true }).check();
     await page.locator('.counter', { hasText: `${postText.length} / 300` }).waitFor();
     await isFine();
     // The page's check takes some seconds, so the time is chosen last.
-    const at = await page.evaluate<string>(`new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'medium', timeZone: 'Europe/Berlin' }).format(Date.now() + 4000).replace(' ', 'T')`);
-    await page.getByLabel('Date and time').fill(at);
+    const at = await page.evaluate<string>(`new Intl.DateTimeFormat('sv-SE', { dateStyle: 'short', timeStyle: 'medium', timeZone: 'Europe/Berlin' }).format(Date.now() + 6000).replace(' ', 'T')`);
+    await page.getByLabel('Date and time', { exact: true }).fill(at);
     assert.match(await page.locator('#schedule-zone').innerText(), /Europe\/Berlin/);
     await button('Schedule').click();
     await page.locator('#post-status', { hasText: 'Scheduled' }).waitFor();
@@ -131,7 +131,7 @@ describe('the whole story in a browser', { skip: noBrowser() }, () => {
 
   it('makes an API key that works, shown this once', async () => {
     await menu('API keys').click();
-    await page.getByLabel('Name').fill('Newsroom');
+    await page.getByLabel('Name', { exact: true }).fill('Newsroom');
     await button('Create key').click();
     const key = await page.locator('#new-key').innerText();
     await isFine();

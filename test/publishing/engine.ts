@@ -75,7 +75,7 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
       await publisher.posted([post]);
       return post;
     },
-    async until(id, condition, timeoutMs = 5_000) {
+    async until(id, condition, timeoutMs = 20_000) {
       const deadline = Date.now() + timeoutMs;
       for (;;) {
         const post = await store.find(id);

@@ -10,9 +10,9 @@ export interface WaitOptions {
  * Asks again and again until the answer is neither undefined, null nor false.
  * @param what completes the sentence "waited 10 s for ...", for the error
  * @returns the answer
- * @throws Error with `what` when `timeoutMs` (10 s) have passed; what `probe` throws ends it at once
+ * @throws Error with `what` when `timeoutMs` (20 s) have passed; what `probe` throws ends it at once
  */
-export async function waitUntil<T>(what: string, probe: () => T | Promise<T>, { timeoutMs = 10_000, everyMs = 20 }: WaitOptions = {}): Promise<Exclude<T, undefined | null | false>> {
+export async function waitUntil<T>(what: string, probe: () => T | Promise<T>, { timeoutMs = 20_000, everyMs = 20 }: WaitOptions = {}): Promise<Exclude<T, undefined | null | false>> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const answer = await probe();
