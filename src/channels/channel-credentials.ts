@@ -98,13 +98,14 @@ export function createChannelCredentials({ store, seal, clock, log }: Deps) {
 
     /**
      * For when the network refused an access token that we thought good.
-     * @returns true when the refresh token gave new ones; false when the channel can't sign in any more
+     * @returns true when the refresh token gave new ones, or, where there are none, the network takes the old one after all; false when the
+     *   channel can't sign in any more
      * @throws PlatformFailure when it can't be told now
      */
     async renew(channel: StoredChannel, platform: Platform, io: PlatformIo): Promise<boolean> {
-      if (platform.oauth?.refresh === undefined) return false;
       try {
-        await single(channel.id, () => refreshed(channel, platform, io));
+        if (platform.oauth?.refresh === undefined) await platform.verify(open(channel), io);
+        else await single(channel.id, () => refreshed(channel, platform, io));
         return true;
       } catch (error) {
         if (error instanceof PlatformFailure && error.kind === 'signed-out') return false;

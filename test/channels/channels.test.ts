@@ -208,6 +208,14 @@ describe('channels', async () => {
     assert.equal((await channels.get(channel.id))?.state, 'signed-out');
   });
 
+  it('are signed out without refresh tokens only when the network says it twice', async () => {
+    const actor = someone();
+    const channel = await connect(actor, 'facebook', 'ada.bakery');
+    assert.equal(await channels.markSignedOut(channel.id, 'refused'), 'renewed');
+    await revoke(channel);
+    assert.equal(await channels.markSignedOut(channel.id, 'refused'), 'signed-out');
+  });
+
   /** The owner takes the permission back at the network. */
   async function revoke(channel: Channel): Promise<void> {
     const session = await channels.session(channel.id);
