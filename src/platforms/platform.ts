@@ -235,6 +235,8 @@ export interface Platform {
    * then a look-up that finds nothing needs no waiting before it is sent again.
    */
   isIdempotent?: boolean;
+  /** Ids of its posts are numbers, and Ayrshare's clients get them as such, e.g. telegram. */
+  hasNumericIds?: boolean;
   /** Longest a publish call may take, in ms; leases outlast it. */
   publishTimeoutMs: number;
   verify(credentials: Credentials, io: PlatformIo): Promise<ChannelIdentity>;

@@ -35,8 +35,12 @@ export function postIdRows(post: Post): Row[] {
     const video = isVideo(post) ? { isVideo: true } : {};
     if (outcome === 'accepted') return [{ status: 'success', ...given('idShare', publication.handle), id: 'pending', ...video, platform: publication.platform }];
     if (outcome !== 'success') return [];
-    return [{ status: 'success', id: publication.remoteId ?? '', ...given('postUrl', publication.url), ...video, platform: publication.platform }];
+    return [{ status: 'success', id: idOf(publication), ...given('postUrl', publication.url), ...video, platform: publication.platform }];
   });
+}
+
+function idOf({ platform, remoteId }: Publication): string | number {
+  return findPlatform(platform)?.hasNumericIds === true && /^\d{1,15}$/.test(remoteId ?? '') ? Number(remoteId) : (remoteId ?? '');
 }
 
 /** Failures, and what still waits after one: `retryAvailable` says that Signpost or the user may try again. */

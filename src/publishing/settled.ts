@@ -1,5 +1,6 @@
 /** Waits until a post that goes out at once has an answer for whoever asked for it. */
 import type { Notifier } from '../lib/notifier.js';
+import { findPlatform } from '../platforms/registry.js';
 import type { Post } from '../posts/post.js';
 
 export interface SettledDeps {
@@ -11,8 +12,8 @@ export interface SettledDeps {
 const LOOK_EVERY_MS = 500;
 
 /**
- * Resolves with the post as soon as nothing of it is about to be sent: each publication is settled, processing at its network, held,
- * or waits for a retry; or after `timeoutMs` with the post as it is then.
+ * Resolves with the post as soon as nothing of it is about to happen: each publication is settled, held, waits for a retry, or is in its network's
+ * processing where acceptance counts as a success; or after `timeoutMs` with the post as it is then.
  * @returns null when the post does not exist
  */
 export function createSettled({ find, notifier }: SettledDeps): (postId: string, timeoutMs: number) => Promise<Post | null> {
@@ -40,5 +41,9 @@ export function createSettled({ find, notifier }: SettledDeps): (postId: string,
 /** A retry that is due in a moment is worth waiting for; one that is due in half a minute is not. */
 function isAnswered(post: Post): boolean {
   const soon = Date.now() + 2_000;
-  return post.publications.every((p) => p.state !== 'sending' && (p.state !== 'pending' || (p.tries > 0 && p.dueAt !== null && p.dueAt.getTime() > soon)));
+  return post.publications.every((p) => {
+    // Where acceptance is only a preparation, who asked wants to know of the publication.
+    if (p.state === 'processing') return findPlatform(p.platform)?.processing?.announces !== 'published';
+    return p.state !== 'sending' && (p.state !== 'pending' || (p.tries > 0 && p.dueAt !== null && p.dueAt.getTime() > soon));
+  });
 }

@@ -23,6 +23,7 @@ export const telegram = {
     media: { min: 0, max: 10, kinds: ['image', 'video', 'document'], maxVideos: 10, mixed: true, image: { maxBytes: 5_000_000 }, video: { maxBytes: 20_000_000 }, document: { maxBytes: 20_000_000 } },
     publish: [{ max: 20, windowMs: 60_000 }],
   },
+  hasNumericIds: true,
   publishTimeoutMs: 60_000,
 
   async verify(credentials, io) {
