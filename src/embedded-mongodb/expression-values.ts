@@ -304,7 +304,7 @@ export const VALUE_OPERATORS: Record<string, ValueOperator> = {
   $sum: folding('$sum'), $avg: folding('$avg'), $min: folding('$min'), $max: folding('$max'), $stdDevPop: folding('$stdDevPop'), $stdDevSamp: folding('$stdDevSamp'),
   $indexOfCP: between(2, 4, ([value, wanted, start = 0, end]) => {
     if (nil(value)) return null;
-    const [points, parts] = [[...text(value)], [...text(wanted)]];
+    const [points, parts] = [Array.from(text(value)), Array.from(text(wanted))];
     const stop = Math.min(points.length, end === undefined ? points.length : (wholeNumber(end) ?? 0)) - parts.length;
     for (let i = wholeNumber(start) ?? 0; i <= stop; i++) if (parts.every((part, j) => points[i + j] === part)) return i;
     return -1;
