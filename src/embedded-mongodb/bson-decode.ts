@@ -204,7 +204,7 @@ function readString(end: number): string {
 
 function readBytes(count: number, end: number): Buffer {
   need(count, end);
-  const bytes = Buffer.allocUnsafeSlow(count);
+  const bytes = Buffer.allocUnsafe(count);
   src.copy(bytes, 0, pos, pos + count);
   pos += count;
   return bytes;

@@ -20,7 +20,7 @@ export function encode(doc: Doc): Buffer {
   at = 0;
   try {
     writeDocument(doc, 0);
-    const copy = Buffer.allocUnsafeSlow(at);
+    const copy = Buffer.allocUnsafe(at);
     out.copy(copy, 0, 0, at);
     return copy;
   } finally {

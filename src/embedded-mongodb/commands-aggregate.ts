@@ -9,7 +9,7 @@ import { countMatches, firstBatch } from './commands-read.js';
 import { createRunner, type FindRunner, type Query } from './find-runner.js';
 import { compileFilter } from './match.js';
 import { wholeNumber } from './match-leaf.js';
-import { compilePipeline, type PipelineScope } from './pipeline.js';
+import { openChain, type Chain, type PipelineScope } from './pipeline.js';
 import { isWritingStage, writeOutput } from './pipeline-output.js';
 import { choosePlan } from './plan.js';
 import { parseSort } from './sort.js';
@@ -107,36 +107,36 @@ function runStages(context: CommandContext, collection: Collection | undefined, 
     const found = runner ? runner.next(until) : null;
     return found ? found.bytes : found;
   }, batchSize, false);
-  const input: Doc[] = [];
   const scope: PipelineScope = { variables: matching.variables ?? {}, session: context.command['lsid'], read: (name) => readAll(context, name) };
   const last = split.rest.at(-1);
   const writing = last && isWritingStage(last) ? split.rest.pop()! : null;
-  const run = compilePipeline(split.rest, scope);
+  const chain = openChain(split.rest, scope);
   const finish = (): Doc | Promise<Doc> => {
-    const output = run(input);
+    const output = chain.finish();
     let at = 0;
     if (writing) return writeOutput(context, writing, output, ns);
     return firstBatch(context, ns, () => (at < output.length ? encode(output[at++]!) : null), batchSize, false);
   };
-  const collected = context.executor.sliced(false, () => collectInput(context, runner, input));
+  const collected = context.executor.sliced(false, () => collectInput(context, runner, chain));
   return collected instanceof Promise ? collected.then(finish) : finish();
 }
 
 const MAX_INPUT = 2_000_000;
 
-function collectInput(context: CommandContext, runner: FindRunner | null, input: Doc[]): true | undefined {
+/** Feeds documents for a while; true at the end. */
+function collectInput(context: CommandContext, runner: FindRunner | null, chain: Chain): true | undefined {
   const until = performance.now() + 10;
-  for (;;) {
-    const found = runner ? runner.next(until) : null;
-    if (found === null) return true;
-    if (found === undefined) {
-      checkDeadline(context);
-      return undefined;
-    }
-    input.push(decode(found.bytes));
-    if (input.length > MAX_INPUT) throw new CommandError(292, 'the aggregation needs more documents in memory than this server holds');
-    if (performance.now() > until) return undefined;
-  }
+  const docs: Doc[] = [];
+  let found: ReturnType<FindRunner['next']>;
+  do {
+    found = runner ? runner.next(until) : null;
+    if (found) docs.push(decode(found.bytes));
+  } while (found && docs.length < 100);
+  chain.feed(docs);
+  if (chain.held() > MAX_INPUT) throw new CommandError(292, 'the aggregation needs more documents in memory than this server holds');
+  if (found === null) return true;
+  checkDeadline(context);
+  return undefined;
 }
 
 function readAll(context: CommandContext, name: string): Doc[] {

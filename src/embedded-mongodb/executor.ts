@@ -25,7 +25,9 @@ interface Outcome {
 export interface Executor {
   submit<T>(write: boolean, restartable: boolean, run: () => T | Promise<T>): Promise<T>;
   /** Repeats `step` until it gives something other than undefined; goes on in later turns when it takes long. */
-  sliced<T>(write: boolean, step: () => T | undefined, sliceMs?: number): T | Promise<T>;
+  sliced<T>(write: boolean, step: () => T | undefined): T | Promise<T>;
+  /** How many tasks have run: a change means that somebody else is at work. */
+  tasksRun(): number;
   /** Resolves when nothing is queued. */
   idle(): Promise<void>;
 }
@@ -63,6 +65,7 @@ function freeBytes(path: string): number {
 export function createExecutor(store: Store, catalog: Catalog, committed: () => void): Executor {
   let queue: Task[] = [];
   let scheduled = false;
+  let ran = 0;
   let idlers: (() => void)[] = [];
 
   const schedule = (): void => {
@@ -90,6 +93,7 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
     do {
       const task = queue.shift();
       if (!task) return;
+      ran++;
       const outcome: Outcome = { task, error: undefined, result: undefined };
       outcomes.push(outcome);
       try {
@@ -148,14 +152,14 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
       schedule();
     });
 
-  const sliced = <T>(write: boolean, step: () => T | undefined, sliceMs = SLICE_MS): T | Promise<T> => {
-    const until = performance.now() + sliceMs;
+  const sliced = <T>(write: boolean, step: () => T | undefined): T | Promise<T> => {
+    const until = performance.now() + SLICE_MS;
     do {
       const result = step();
       if (result !== undefined) return result;
     } while (performance.now() < until);
-    return submit(write, false, () => sliced(write, step, sliceMs));
+    return submit(write, false, () => sliced(write, step));
   };
 
-  return { submit, sliced, idle: () => (queue.length === 0 && !scheduled ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))) };
+  return { submit, sliced, tasksRun: () => ran, idle: () => (queue.length === 0 && !scheduled ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))) };
 }

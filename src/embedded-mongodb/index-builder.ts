@@ -1,4 +1,5 @@
 /** Builds indexes in the background of other commands, a slice per transaction; goes on after a restart. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Catalog, Collection } from './catalog.js';
 import { CommandError } from './command-error.js';
 import type { Executor } from './executor.js';
@@ -16,6 +17,8 @@ export interface IndexBuilder {
 const CHUNK = 50;
 /** Short, because each slice ends in a commit that others wait for. */
 const SLICE_MS = 4;
+/** Between slices while other commands come in. */
+const PAUSE_MS = 4;
 
 export function createIndexBuilder(store: Store, catalog: Catalog, executor: Executor): IndexBuilder {
   const find = (collection: Collection, id: number): Index | undefined => collection.indexes.find((index) => index.id === id);
@@ -30,7 +33,7 @@ export function createIndexBuilder(store: Store, catalog: Catalog, executor: Exe
 
   const fill = async (collection: Collection, indexId: number): Promise<void> => {
     let next = 0;
-    const step = (): true | undefined => {
+    const step = (): boolean => {
       const index = find(collection, indexId);
       if (!index || collection.dropped) throw new CommandError(276, 'Index build failed: the index or its collection was dropped');
       const { end } = collectionBounds(collection.id);
@@ -41,13 +44,22 @@ export function createIndexBuilder(store: Store, catalog: Catalog, executor: Exe
         next = record + 1;
       }
       collection.changed = true;
-      if (records.length === CHUNK) return undefined;
+      if (records.length === CHUNK) return false;
       index.ready = true;
       catalog.save(collection);
       return true;
     };
+    const slice = (): boolean => {
+      const until = performance.now() + SLICE_MS;
+      for (;;) {
+        if (step()) return true;
+        if (performance.now() > until) return false;
+      }
+    };
     try {
-      await executor.submit(true, false, () => executor.sliced(true, step, SLICE_MS));
+      for (let ran = executor.tasksRun(); !(await executor.submit(true, false, slice)); ran = executor.tasksRun()) {
+        if (executor.tasksRun() > ran + 1) await sleep(PAUSE_MS);
+      }
     } catch (error) {
       await executor.submit(true, true, () => {
         const index = find(collection, indexId);

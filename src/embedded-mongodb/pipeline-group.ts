@@ -20,21 +20,34 @@ export function compileGroup(spec: Doc, scope: PipelineScope): Stage {
   if (!('_id' in spec)) throw new CommandError(15955, 'a group specification must include an _id');
   const key = compileExpression(spec['_id'], scope.variables);
   const fields = Object.entries(spec).filter(([name]) => name !== '_id').map(([name, operand]) => compileField(name, operand, scope));
-  return (docs) => {
+  const open = (): ReturnType<NonNullable<Stage['open']>> => {
     const groups = new Map<string, { id: unknown; states: Accumulator[] }>();
-    for (const doc of docs) {
+    const take = (doc: Doc): void => {
       const id = key(doc) ?? null;
       const text = valueKey(id);
       let group = groups.get(text);
       if (!group) groups.set(text, (group = { id, states: fields.map((field) => field.make()) }));
       for (let i = 0; i < fields.length; i++) group.states[i]!.add(fields[i]!.value(doc));
-    }
-    return [...groups.values()].map(({ id, states }) => {
+    };
+    const results = (): Doc[] => [...groups.values()].map(({ id, states }) => {
       const result: Doc = { _id: id };
       fields.forEach((field, i) => (result[field.name] = states[i]!.result() ?? null));
       return result;
     });
+    return {
+      add: (docs) => {
+        for (const doc of docs) take(doc);
+        return [];
+      },
+      end: results,
+    };
   };
+  const stage = (docs: Doc[]): Doc[] => {
+    const group = open();
+    group.add(docs);
+    return group.end();
+  };
+  return Object.assign(stage, { open });
 }
 
 function compileField(name: string, operand: unknown, scope: PipelineScope): Field {

@@ -21,12 +21,23 @@ export interface PipelineScope {
   session?: unknown;
 }
 
-export type Stage = (docs: Doc[]) => Doc[];
+/** All documents in, all documents out. */
+export interface Stage {
+  (docs: Doc[]): Doc[];
+  /** For stages that can take their input piece by piece: `add` gives what is ready, `end` what is left. */
+  open?: () => { add(docs: Doc[]): Doc[]; end(): Doc[] };
+}
+
+/** A stage that treats each document by itself. */
+function eachDocument(stage: (docs: Doc[]) => Doc[]): Stage {
+  return Object.assign(stage, { open: () => ({ add: stage, end: () => [] }) });
+}
+
 type StageCompiler = (operand: unknown, scope: PipelineScope) => Stage;
 
-/** Compiles stages into one function. @throws CommandError when a stage is not valid */
-export function compilePipeline(stages: readonly Doc[], scope: PipelineScope): Stage {
-  const compiled = stages.map((stage, at) => {
+/** @throws CommandError when a stage is not valid */
+export function compileStages(stages: readonly Doc[], scope: PipelineScope): Stage[] {
+  return stages.map((stage, at) => {
     const [name, ...others] = Object.keys(stage);
     if (name === undefined || others.length > 0) throw new CommandError(40323, 'A pipeline stage specification object must contain exactly one field.');
     if (name === '$documents' && at > 0) throw new CommandError(40602, '$documents is only valid as the first stage in a pipeline');
@@ -36,7 +47,41 @@ export function compilePipeline(stages: readonly Doc[], scope: PipelineScope): S
     if (name === '$out' || name === '$merge') throw new CommandError(40601, `${name} can only be the final stage in the pipeline`);
     throw new CommandError(40324, `Unrecognized pipeline stage name: '${name}'`);
   });
+}
+
+/** Compiles stages into one function. @throws CommandError when a stage is not valid */
+export function compilePipeline(stages: readonly Doc[], scope: PipelineScope): Stage {
+  const compiled = compileStages(stages, scope);
   return (docs) => compiled.reduce((input, stage) => stage(input), docs);
+}
+
+export interface Chain {
+  feed(docs: Doc[]): void;
+  /** How many documents are held in memory between the stages. */
+  held(): number;
+  finish(): Doc[];
+}
+
+/** A pipeline that is fed piece by piece: its first stages work as documents come, the others when all are there. */
+export function openChain(stages: readonly Doc[], scope: PipelineScope): Chain {
+  const compiled = compileStages(stages, scope);
+  const whole = compiled.findIndex((stage) => !stage.open);
+  const streaming = compiled.slice(0, whole < 0 ? compiled.length : whole).map((stage) => stage.open!());
+  const rest = compiled.slice(streaming.length);
+  const out: Doc[] = [];
+  const pass = (docs: Doc[], from: number): void => {
+    let current = docs;
+    for (let i = from; i < streaming.length && current.length > 0; i++) current = streaming[i]!.add(current);
+    for (const doc of current) out.push(doc);
+  };
+  return {
+    feed: (docs) => pass(docs, 0),
+    held: () => out.length,
+    finish: () => {
+      streaming.forEach((stage, i) => pass(stage.end(), i + 1));
+      return rest.reduce((input, stage) => stage(input), out);
+    },
+  };
 }
 
 export function runPipeline(docs: Doc[], stages: readonly Doc[], scope: PipelineScope): Doc[] {
@@ -68,14 +113,14 @@ function objectOperand(name: string, operand: unknown, code = 40228): Doc {
 
 const match: StageCompiler = (operand, scope) => {
   const test = compileFilter(objectOperand('$match', operand, 15959), { compileExpression: compileCondition, variables: scope.variables });
-  return (docs) => docs.filter(test);
+  return eachDocument((docs) => docs.filter(test));
 };
 
 const project: StageCompiler = (operand, scope) => {
   const spec = objectOperand('$project', operand, 15969);
   if (Object.keys(spec).length === 0) throw new CommandError(51272, 'projection specification must have at least one field');
   const projection = compileProjection(spec, (expression) => compileExpression(expression, scope.variables), {}, true);
-  return (docs) => (projection ? docs.map((doc) => projection(doc, {})) : docs);
+  return eachDocument((docs) => (projection ? docs.map((doc) => projection(doc, {})) : docs));
 };
 
 interface FieldNode {
@@ -88,7 +133,7 @@ const addFields: StageCompiler = (operand, scope) => {
   const spec = objectOperand('$addFields', operand, 40272);
   if (Object.keys(spec).length === 0) throw new CommandError(40177, '$addFields specification must have at least one field');
   for (const [path, value] of Object.entries(spec)) addField(root, path.split('.'), value);
-  return (docs) => docs.map((doc) => setFields(doc, root, { root: doc, variables: { ...scope.variables, ROOT: doc } }));
+  return eachDocument((docs) => docs.map((doc) => setFields(doc, root, { root: doc, variables: { ...scope.variables, ROOT: doc } })));
 };
 
 function addField(node: FieldNode, parts: string[], value: unknown): void {
@@ -140,7 +185,18 @@ const count: StageCompiler = (operand) => {
   if (typeof operand !== 'string' || operand === '') throw new CommandError(40156, 'the count field must be a non-empty string');
   if (operand.startsWith('$')) throw new CommandError(40158, 'the count field cannot be a $-prefixed path');
   if (operand.includes('.')) throw new CommandError(40160, "the count field cannot contain '.'");
-  return (docs) => (docs.length > 0 ? [{ [operand]: docs.length }] : []);
+  const stage = (docs: Doc[]): Doc[] => (docs.length > 0 ? [{ [operand]: docs.length }] : []);
+  const open = (): ReturnType<NonNullable<Stage['open']>> => {
+    let n = 0;
+    return {
+      add: (docs) => {
+        n += docs.length;
+        return [];
+      },
+      end: () => (n > 0 ? [{ [operand]: n }] : []),
+    };
+  };
+  return Object.assign(stage, { open });
 };
 
 const unwind: StageCompiler = (operand) => {
@@ -150,7 +206,7 @@ const unwind: StageCompiler = (operand) => {
   const parts = path.slice(1).split('.');
   const keepEmpty = spec['preserveNullAndEmptyArrays'] === true;
   const indexField = spec['includeArrayIndex'] as string | undefined;
-  return (docs) => docs.flatMap((doc) => unwindOne(doc, parts, keepEmpty, indexField));
+  return eachDocument((docs) => docs.flatMap((doc) => unwindOne(doc, parts, keepEmpty, indexField)));
 };
 
 function unwindOne(doc: Doc, parts: string[], keepEmpty: boolean, indexField: string | undefined): Doc[] {
@@ -173,11 +229,11 @@ export function setAt(doc: Doc, parts: readonly string[], value: unknown): Doc {
 
 function replaceWith(expression: unknown, scope: PipelineScope): Stage {
   const evaluate = compileExpression(expression, scope.variables);
-  return (docs) => docs.map((doc) => {
+  return eachDocument((docs) => docs.map((doc) => {
     const next = evaluate(doc);
     if (!isObject(next)) throw new CommandError(40228, "'replacement document' expression must evaluate to an object");
     return next;
-  });
+  }));
 }
 
 const lookup: StageCompiler = (operand, scope) => {

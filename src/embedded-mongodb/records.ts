@@ -44,7 +44,9 @@ export function readRecord(store: Store, collection: Collection, record: number)
 
 /** A copy that is the caller's to keep (the store's own buffer is longer than the document in it). */
 export function copyBytes(volatile: Buffer): Buffer {
-  return Uint8Array.prototype.slice.call(volatile, 0, volatile.readInt32LE(0)) as Buffer;
+  const bytes = Buffer.allocUnsafe(volatile.readInt32LE(0));
+  bytes.set(volatile.subarray(0, bytes.length));
+  return bytes;
 }
 
 /** Stores a new document. @throws CommandError 11000, 10334 or 171; then nothing was written. */
