@@ -65,7 +65,9 @@ export function loadCatalog(store: Store): Catalog {
       const read = readCollection(store, decode(value));
       const collection = Object.assign(known.get(read.id) ?? {}, read);
       collections.set(collection.ns, collection);
+      known.delete(read.id);
     }
+    for (const gone of known.values()) gone.dropped = true;
   };
   reload();
   const saveMeta = (): void => store.catalog.putSync(META_KEY, encode({ nextId, garbage }));

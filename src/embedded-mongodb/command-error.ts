@@ -8,7 +8,7 @@ const CODE_NAMES: Record<number, string> = {
   55: 'InvalidDBRef', 56: 'EmptyFieldName', 57: 'DottedFieldName', 59: 'CommandNotFound', 66: 'ImmutableField', 67: 'CannotCreateIndex',
   68: 'IndexAlreadyExists', 72: 'InvalidOptions', 73: 'InvalidNamespace', 79: 'UnknownReplWriteConcern', 85: 'IndexOptionsConflict',
   86: 'IndexKeySpecsConflict', 91: 'ShutdownInProgress', 96: 'OperationFailed', 100: 'UnsatisfiableWriteConcern', 115: 'CommandNotSupported', 121: 'DocumentValidationFailure',
-  125: 'CommandFailed', 146: 'ExceededMemoryLimit', 165: 'ViewDepthLimitExceeded', 168: 'InvalidPipelineOperator', 171: 'CannotIndexParallelArrays',
+  125: 'CommandFailed', 146: 'ExceededMemoryLimit', 165: 'ViewDepthLimitExceeded', 168: 'InvalidPipelineOperator', 175: 'QueryPlanKilled', 171: 'CannotIndexParallelArrays',
   197: 'InvalidIndexSpecificationOption', 211: 'KeyNotFound', 238: 'NotImplemented', 241: 'ConversionFailure', 263: 'OperationNotSupportedInTransaction',
   276: 'IndexBuildAborted', 291: 'NoQueryExecutionPlans', 292: 'QueryExceededMemoryLimitNoDiskUseAllowed', 303: 'APIMismatchError', 322: 'APIVersionError', 323: 'APIStrictError',
   10334: 'BSONObjectTooLarge', 11000: 'DuplicateKey', 11601: 'Interrupted', 14031: 'OutOfDiskSpace', 17280: 'Location17280', 17419: 'Location17419',

@@ -12,6 +12,7 @@ import { wholeNumber } from './match-leaf.js';
 import { openChain, type Chain, type PipelineScope } from './pipeline.js';
 import { isWritingStage, writeOutput } from './pipeline-output.js';
 import { choosePlan } from './plan.js';
+import { MAX_DOCUMENT_BYTES } from './records.js';
 import { parseSort } from './sort.js';
 
 interface Split {
@@ -115,10 +116,16 @@ function runStages(context: CommandContext, collection: Collection | undefined, 
     const output = chain.finish();
     let at = 0;
     if (writing) return writeOutput(context, writing, output, ns);
-    return firstBatch(context, ns, () => (at < output.length ? encode(output[at++]!) : null), batchSize, false);
+    return firstBatch(context, ns, () => (at < output.length ? encodeResult(output[at++]!) : null), batchSize, false);
   };
   const collected = context.executor.sliced(false, () => collectInput(context, runner, chain));
   return collected instanceof Promise ? collected.then(finish) : finish();
+}
+
+function encodeResult(doc: Doc): Buffer {
+  const bytes = encode(doc);
+  if (bytes.length > MAX_DOCUMENT_BYTES) throw new CommandError(10334, `BSONObj size: ${bytes.length} is invalid. Size must be between 0 and ${MAX_DOCUMENT_BYTES}(16MB)`);
+  return bytes;
 }
 
 const MAX_INPUT = 2_000_000;

@@ -182,6 +182,7 @@ export function distinct(context: CommandContext): Doc | Promise<Doc> {
   const runner = createRunner(store, collection, { filter, match, sort: [], skip: 0, limit: 0, plan: choosePlan(collection, filter, [], command['hint']), project: null });
   const parts = key.split('.');
   const groups = new Map<string, unknown>();
+  let keyBytes = 0;
   return context.executor.sliced(false, () => {
     const until = performance.now() + SLICE_MS;
     for (;;) {
@@ -195,7 +196,10 @@ export function distinct(context: CommandContext): Doc | Promise<Doc> {
       keyValues(decode(found.bytes), parts, 0, values);
       for (const value of values) {
         const key = valueKey(value);
-        if (value !== undefined && !groups.has(key)) groups.set(key, value);
+        if (value === undefined || groups.has(key)) continue;
+        groups.set(key, value);
+        keyBytes += key.length;
+        if (keyBytes > MAX_BATCH_BYTES) throw new CommandError(17217, 'distinct too big, 16mb cap');
       }
     }
   });

@@ -19,6 +19,16 @@ export interface ConnectionOptions {
 const MAX_BUFFERED_BYTES = 256 * 1024 * 1024;
 const STALLED_MS = 30_000;
 
+/** An answer that is too large to encode becomes an error. */
+function replyBytes(message: Message, doc: Doc): Buffer {
+  try {
+    return replyTo(message, doc);
+  } catch (error) {
+    const { message: errmsg, code, codeName } = error instanceof CommandError ? error : new CommandError(1, String(error));
+    return replyTo(message, { ok: 0, errmsg, code, codeName });
+  }
+}
+
 /** Serves a socket until either side closes it; a malformed message closes it at once. */
 export function serveConnection(socket: Socket, options: ConnectionOptions): void {
   const { traffic } = options;
@@ -89,7 +99,7 @@ export function serveConnection(socket: Socket, options: ConnectionOptions): voi
   const answer = (message: Message, doc: Doc): void => {
     if (closed) return;
     if (message.silent) return next();
-    const bytes = replyTo(message, doc);
+    const bytes = replyBytes(message, doc);
     if (socket.write(bytes)) return next();
     waitForReader(bytes.length);
   };

@@ -120,13 +120,16 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
   };
 
   const fail = (outcome: Outcome, error: unknown): void => {
+    if (outcome.result instanceof Promise) outcome.result.catch(() => undefined);
     outcome.result = undefined;
     outcome.error = error instanceof CommandError ? error : outcome.task.write ? storageFailure(store, error) : error;
   };
 
   /** After a shared transaction was thrown away, each of its commands gets one of its own. */
   const runAlone = (outcome: Outcome, cause: unknown): void => {
-    if (!outcome.task.restartable) return fail(outcome, cause);
+    const begun = outcome.result instanceof Promise;
+    if (begun) (outcome.result as Promise<unknown>).catch(() => undefined);
+    if (begun || !outcome.task.restartable) return fail(outcome, cause);
     outcome.error = undefined;
     try {
       outcome.result = store.transaction(() => {

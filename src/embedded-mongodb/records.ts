@@ -51,6 +51,7 @@ export function copyBytes(volatile: Buffer): Buffer {
 
 /** Stores a new document. @throws CommandError 11000, 10334 or 171; then nothing was written. */
 export function insertRecord(store: Store, collection: Collection, doc: Doc, bytes: Buffer): number {
+  refuseDropped(collection);
   if (bytes.length > MAX_DOCUMENT_BYTES) throw new CommandError(10334, `BSONObj size: ${bytes.length} is invalid. Size must be between 0 and ${MAX_DOCUMENT_BYTES}(16MB)`);
   const entries: Entries[] = [];
   for (const index of collection.indexes) {
@@ -65,6 +66,11 @@ export function insertRecord(store: Store, collection: Collection, doc: Doc, byt
   collection.bytes += bytes.length;
   collection.changed = true;
   return record;
+}
+
+/** A command that let others have their turn may find its collection gone. */
+function refuseDropped(collection: Collection): void {
+  if (collection.dropped) throw new CommandError(175, `the collection ${collection.ns} was dropped meanwhile`);
 }
 
 function addEntry(store: Store, index: Index, key: Buffer, record: number): void {
@@ -88,6 +94,7 @@ export function duplicateKey(collection: Collection, index: Index, doc: Doc): Co
  * @throws CommandError 11000, 17419 or 171; then nothing was written.
  */
 export function replaceRecord(store: Store, collection: Collection, record: number, before: Buffer, after: Doc, bytes: Buffer, touched: ReadonlySet<string> | null): void {
+  refuseDropped(collection);
   if (bytes.length > MAX_DOCUMENT_BYTES) throw new CommandError(17419, `Resulting document after update is larger than ${MAX_DOCUMENT_BYTES}`);
   const moves: { index: Index; gone: Buffer[]; added: Buffer[] }[] = [];
   let old: Doc | null = null;
@@ -127,6 +134,7 @@ function removeEntry(store: Store, index: Index, key: Buffer, record: number): v
 }
 
 export function deleteRecord(store: Store, collection: Collection, record: number, before: Buffer): void {
+  refuseDropped(collection);
   const doc = decode(before);
   for (const index of collection.indexes) for (const key of keysOf(index, doc)) removeEntry(store, index, key, record);
   store.docs.removeSync(recordKey(collection.id, record));

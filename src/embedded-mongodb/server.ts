@@ -22,6 +22,7 @@ export interface EmbeddedServer {
 const TTL_SWEEP_MS = 10_000;
 const FLUSH_EVERY_MS = 100;
 const MAX_CONNECTIONS = 5000;
+const SHUTTING_DOWN = { ok: 0, errmsg: 'The server is in quiesce mode and will shut down', code: 91, codeName: 'ShutdownInProgress' };
 
 /** @param port 0 for any free one. */
 export async function startServer(options: { dataDir: string; port: number; flushEveryMs?: number | undefined }): Promise<EmbeddedServer> {
@@ -46,7 +47,7 @@ export async function startServer(options: { dataDir: string; port: number; flus
       return;
     }
     sockets.add(socket);
-    serveConnection(socket, { id: nextConnection++, traffic, handle: (message, id) => runCommand(engine, message, id), onClose: () => sockets.delete(socket) });
+    serveConnection(socket, { id: nextConnection++, traffic, handle: (message, id) => (stopping ? Promise.resolve(SHUTTING_DOWN) : runCommand(engine, message, id)), onClose: () => sockets.delete(socket) });
   });
   await listen(server, options.port);
   builder.resume();
