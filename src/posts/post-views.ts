@@ -87,6 +87,8 @@ export interface ComposeView {
   /** What stands in the form's fields. */
   fields: Record<string, string | string[]>;
   channels: { platform: string; name: string; icon: string; label: string; isChosen: boolean; isSignedOut: boolean; options: OptionField[] }[];
+  /** Names of chosen platforms whose channel is gone: what is saved goes without them. */
+  missing: string[];
   accountZone: string;
   problems: Record<string, string[]>;
   /** Every problem in one sentence that says what it is about, for the top of the form. */
@@ -135,6 +137,7 @@ export function composeView({ channels, again, ...rest }: ComposeOptions): Compo
       isChosen: chosen.includes(channel.platform), isSignedOut: channel.state === 'signed-out',
       options: optionFieldsFor(channel.platform),
     })),
+    missing: chosen.filter((id) => findPlatform(id) !== undefined && !channels.some((channel) => channel.platform === id && channel.state !== 'disconnected')).map((id) => platformName(id).name),
     problems: problemsByField(again),
     summary: (again?.fields ?? []).map(({ field, message, platform }) => (isOptionOf(platform, field) ? `${platformName(platform).name}, ${labelOf(keyIn(field))}: ${message}` : message)),
     message: again?.message ?? null,

@@ -24,6 +24,12 @@ async function compose(browser: HttpSession, fields: Record<string, string | str
 
 const idOf = (page: Page): string => /\/posts\/([A-Za-z0-9]{20})$/.exec(page.url)?.[1] ?? assert.fail(`not a post's page: ${page.url}`);
 
+/** Disconnects the first channel of the page. */
+async function disconnectOne(browser: HttpSession): Promise<void> {
+  const path = /(\/channels\/chn_[0-9a-z]+)\/?[a-z]*"/.exec((await browser.get('/channels')).text)?.[1] ?? assert.fail('no channel');
+  assert.equal((await browser.post(`${path}/disconnect`, {})).status, 200);
+}
+
 function countOf(page: Page): number {
   return [...page.text.matchAll(/class="post-row"/g)].length;
 }
@@ -67,6 +73,21 @@ describe('the composer', () => {
     assert.match(changed.text, /already sent/);
     const again = await session.post('/posts', { ...sent, post: 'Changed after going back', formKey: formIn(changed.text, '/posts').fields['formKey'] ?? '' });
     assert.notEqual(idOf(again), idOf(first));
+  });
+
+  test('keeps the text and says what is missing when a channel is gone', async () => {
+    const { session: ann, api: annApi } = await app.newcomer(['bluesky', 'twitter']);
+    const id = idOf(await compose(ann, { ...valid, post: 'For both', platforms: ['bluesky', 'twitter'] }));
+    const page = await ann.get('/posts/new');
+    const form = formIn(page.text, '/posts').fields;
+    await disconnectOne(ann);
+    assert.match((await ann.get(`/posts/${id}/edit`)).text, /Not connected any more: (Bluesky|X)\./);
+    await disconnectOne(ann);
+    const refused = await ann.post('/posts', { ...valid, formKey: form['formKey'] ?? '', post: 'Nobody to send it' });
+    assert.equal(refused.status, 422);
+    assert.match(refused.text, /Nobody to send it[\s\S]*<\/textarea>/);
+    assert.match(refused.text, /No channel is connected/);
+    assert.equal((await annApi.get(`/api/post/${id}`)).body['status'], 'pending');
   });
 
   const bad: [name: string, fields: Record<string, string | string[]>, field: RegExp, message: RegExp][] = [
