@@ -105,7 +105,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const events = createEventService({ events: eventStore, endpoints: endpointStore, deliveries: deliveryStore, worker, clock, notifier });
   const endpoints = createEndpointService({
     endpoints: endpointStore, deliveries: deliveryStore, events, targets, seal, clock, notifier,
-    urls: { guard, loopbackOnly: deps.loopbackOnly, allowHttp: deps.allowHttp ?? true, publicUrl },
+    urls: { guard, loopbackOnly: deps.loopbackOnly, allowHttp: deps.allowHttp ?? true, publicUrl, localUrl: deps.localUrl },
   });
   const deliveries = createDeliveryService({ deliveries: deliveryStore, worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock });
   const recovery = createRecoveryService({ endpoints: endpointStore, deliveries: deliveryStore, get: (actor, id) => endpoints.get(actor, id), worker, notifier, clock, log });

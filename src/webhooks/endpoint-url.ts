@@ -11,6 +11,8 @@ export interface UrlPolicy {
   allowHttp: boolean;
   /** Signpost's own address as users see it. */
   publicUrl(): string;
+  /** And as this machine does. */
+  localUrl(): string;
 }
 
 export const MAX_URL_LENGTH = 2_048;
@@ -36,8 +38,19 @@ export function writtenProblem(text: string, policy: UrlPolicy): string | null {
   if (url.username !== '' || url.password !== '') return 'A webhook URL must not contain a user name or password.';
   if (text.includes('#')) return 'A webhook URL must not contain a fragment (the part after #); it is never sent.';
   if (isOwnInbox(text, policy.publicUrl())) return null;
-  if (url.origin === new URL(policy.publicUrl()).origin) return "This is Signpost's own address. Only your inbox can be called there.";
+  if (isOwnAddress(url, policy)) return "This is Signpost's own address. Only your inbox can be called there.";
   return hostProblem(url, policy) ?? schemeProblem(url, policy) ?? portProblem(url);
+}
+
+/** A webhook that calls Signpost's own API could call itself for ever. */
+function isOwnAddress(url: URL, policy: UrlPolicy): boolean {
+  if (url.origin === new URL(policy.publicUrl()).origin) return true;
+  const host = bareHost(url);
+  return (isLoopbackName(host) || host === '::1' || host.startsWith('127.')) && portOf(url) === portOf(new URL(policy.localUrl()));
+}
+
+function portOf(url: URL): string {
+  return url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
 }
 
 function hostProblem(url: URL, policy: UrlPolicy): string | null {

@@ -22,6 +22,8 @@ export function inboxPages(deps: InboxPagesDeps): Router {
   router.get('/inbox', async (req, res) => render(res, 'inbox/inbox', await deps.inbox.view(actorOf(req))));
   router.get('/inbox/live', (req, res) => live(deps, req, res));
   router.get('/inbox/messages/:id', (req, res) => show(deps, req, res));
+  // Somebody opened the callback URL in a browser: it is for programs, the page is here.
+  router.get('/inbox/:token', (req, res) => goTo(req, res, '/inbox'));
   router.post('/inbox/endpoint', form((req, res) => register(deps, req, res), async (req, res, again) => {
     render(res, 'inbox/inbox', { ...(await deps.inbox.view(actorOf(req))), flash: [{ kind: 'danger', message: again.fields[0]?.message ?? again.message }] });
   }));

@@ -7,7 +7,7 @@ import type { Notifier } from '../lib/notifier.js';
 import type { Endpoint } from './endpoint.js';
 import type { EndpointService } from './endpoint-service.js';
 import { isOwnInbox } from './endpoint-url.js';
-import { MESSAGES_KEPT, type Inbox, type InboxMessage, type InboxStore } from './inbox-store.js';
+import { MESSAGES_KEPT, type Inbox, type InboxMessage, type InboxRow, type InboxStore } from './inbox-store.js';
 import { verifyAyrshare, verifyStandard } from './verify.js';
 
 export interface InboxServiceDeps {
@@ -20,7 +20,7 @@ export interface InboxServiceDeps {
 
 export interface InboxView {
   url: string;
-  messages: InboxMessage[];
+  messages: InboxRow[];
   /** The endpoint that sends here, if there is one. */
   endpoint: Endpoint | null;
   version: string;
@@ -30,6 +30,8 @@ export type InboxService = ReturnType<typeof createInboxService>;
 
 /** Headers that say nothing to a developer, or that a proxy in front added about itself. */
 const LEFT_OUT = new Set(['connection', 'host', 'cookie', 'authorization', 'accept', 'accept-encoding']);
+
+const PREVIEW_LENGTH = 600;
 
 export function createInboxService(deps: InboxServiceDeps) {
   const urlOf = ({ token }: Inbox) => `${deps.publicUrl()}/inbox/${token}`;
@@ -82,9 +84,10 @@ export function createInboxService(deps: InboxServiceDeps) {
       if (inbox === null) return false;
       const verdict = await verify(inbox, headers, body);
       const at = deps.clock.now();
+      const text = body.toString('utf8');
       await deps.inboxes.add({
         id: newId('msg', at), accountId: inbox.accountId, at, headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !LEFT_OUT.has(name))),
-        body: body.toString('utf8'), webhookId: headers['webhook-id'] ?? null, event: headers['x-signpost-event'] ?? null, ...verdict,
+        body: text, preview: text.slice(0, PREVIEW_LENGTH), size: body.length, webhookId: headers['webhook-id'] ?? null, event: headers['x-signpost-event'] ?? null, ...verdict,
       });
       deps.notifier.notify(`account:${inbox.accountId}:inbox`);
       return true;

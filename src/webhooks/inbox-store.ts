@@ -17,6 +17,10 @@ export interface InboxMessage {
   headers: Record<string, string>;
   /** As text; at most 256 KB. */
   body: string;
+  /** Its beginning, for the list. */
+  preview: string;
+  /** In bytes. */
+  size: number;
   /** What the signature headers said; null: there were none. */
   standardWebhooks: 'verified' | 'not verified' | null;
   ayrshare: 'verified' | 'not verified' | null;
@@ -26,6 +30,9 @@ export interface InboxMessage {
   webhookId: string | null;
   event: string | null;
 }
+
+/** What the list shows: 200 whole bodies would be 50 MB. */
+export type InboxRow = Omit<InboxMessage, 'body' | 'headers'>;
 
 export const MESSAGES_KEPT = 200;
 
@@ -40,7 +47,7 @@ export interface InboxStore {
   /** @returns the inbox that is there now: this one, or one that was made at the same moment */
   insert(inbox: Inbox): Promise<Inbox>;
   add(message: InboxMessage): Promise<void>;
-  list(accountId: string, limit: number): Promise<InboxMessage[]>;
+  list(accountId: string, limit: number): Promise<InboxRow[]>;
   find(accountId: string, id: string): Promise<InboxMessage | null>;
   clear(accountId: string): Promise<void>;
   /** Changes whenever a message arrives or goes. */
@@ -88,7 +95,7 @@ export function createInboxStore(db: Db): InboxStore {
       await trim(rest.accountId);
     },
     async list(accountId, limit) {
-      return (await messages.find({ accountId }).sort({ at: -1, _id: -1 }).limit(limit).toArray()).map(toMessage);
+      return (await messages.find({ accountId }, { projection: { body: 0, headers: 0 } }).sort({ at: -1, _id: -1 }).limit(limit).toArray()).map(toMessage);
     },
     async find(accountId, id) {
       const doc = await messages.findOne({ _id: id, accountId });

@@ -120,6 +120,7 @@ describe('the page of webhooks', () => {
       [{ url: 'http://10.0.0.1/' }, /10\.0\.0\.1 is a private address/],
       [{ url: 'https://user:pass@example.com/' }, /user name or password/],
       [{ url: `${app.url}/webhooks` }, /Signpost&#39;s own address/],
+      [{ url: `${app.url.replace('127.0.0.1', 'localhost')}/api/post` }, /Signpost&#39;s own address/],
       [{ url: `${receiver.url}/x`, style: 'ayrshare', events: [] }, /Choose at least one action/],
       [{ url: `${receiver.url}/x`, style: 'signpost', events: ['post.nonsense'] }, /Not an event/],
       [{ url: `${receiver.url}/x`, secret: 'whsec_short' }, /24 to 64 bytes/],
