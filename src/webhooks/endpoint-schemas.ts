@@ -5,6 +5,7 @@ import { DELIVERY_STATES } from './delivery.js';
 import { AYRSHARE_ACTIONS, KNOWN_ACTIONS, TIMEOUT_S } from './endpoint.js';
 import { parseHeaders } from './custom-headers.js';
 import { PUBLIC_EVENT_TYPES } from './event.js';
+import { PAYLOAD_STYLES } from './payload.js';
 import { secretProblem } from './signing.js';
 
 const url = z.string('Enter the URL that webhooks are sent to, e.g. https://example.com/webhooks.').trim().min(1, 'Enter the URL that webhooks are sent to, e.g. https://example.com/webhooks.').meta({ code: ErrorCode.webhookUrl });
@@ -39,7 +40,7 @@ const events = choices.transform((chosen, context) => {
 const endpointFields = {
   name,
   url,
-  style: z.enum(['ayrshare', 'signpost'], 'Choose a format.'),
+  style: z.enum(PAYLOAD_STYLES, 'Choose a format.'),
   events,
   headers: z.string('Write one header per line, as Name: value.').max(50_000, 'These headers are too long.').optional().transform((text, context) => {
     if (text === undefined) return undefined;

@@ -64,7 +64,7 @@ export const TIMEOUT_S = { min: 5, default: 15, max: 30 } as const;
 
 /** Does this endpoint get what it knows as `event`? Tests go to whoever they are for. */
 export function subscribesTo(endpoint: Pick<Endpoint, 'events' | 'style'>, event: string): boolean {
-  return endpoint.events.includes(event) || (endpoint.style === 'signpost' && endpoint.events.includes('*'));
+  return endpoint.events.includes(event) || (endpoint.style !== 'ayrshare' && endpoint.events.includes('*'));
 }
 
 export function sealContext(endpointId: string): string {

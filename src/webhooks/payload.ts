@@ -1,8 +1,11 @@
 /** What an endpoint is sent for an event: Ayrshare's `scheduled` payload, or Signpost's own. Pure; serialized once per delivery. */
 import { ErrorCode } from '../lib/app-error.js';
+import { CHAT_STYLES, chatBody, type ChatStyle } from './chat-messages.js';
 import { isChannelEvent, isPostEvent, type ChannelEventInput, type EventInput, type PostEventInput, type PublicationFacts, type TestEventInput } from './event.js';
 
-export type PayloadStyle = 'ayrshare' | 'signpost';
+export type PayloadStyle = 'ayrshare' | 'signpost' | ChatStyle;
+
+export const PAYLOAD_STYLES = ['ayrshare', 'signpost', ...CHAT_STYLES] as const;
 
 export interface PayloadContext {
   /** The URL that is called. */
@@ -20,7 +23,10 @@ export interface Payload {
 
 /** @returns null when this style has nothing to say about the event */
 export function buildPayload(style: PayloadStyle, event: EventInput, context: PayloadContext): Payload | null {
-  return style === 'ayrshare' ? ayrsharePayload(event, context) : signpostPayload(event);
+  if (style === 'ayrshare') return ayrsharePayload(event, context);
+  if (style === 'signpost') return signpostPayload(event);
+  const body = chatBody(style, event);
+  return body === null ? null : { event: event.type, body };
 }
 
 /** Does the answer for this event depend on what was announced before? */

@@ -4,6 +4,7 @@ import { ErrorCode } from '../lib/app-error.js';
 import { DELIVERY_STATES } from './delivery.js';
 import { TIMEOUT_S } from './endpoint.js';
 import { PUBLIC_EVENT_TYPES } from './event.js';
+import { PAYLOAD_STYLES } from './payload.js';
 
 const url = z.string('Give the URL that webhooks are sent to.').min(1, 'Give the URL that webhooks are sent to.').meta({ code: ErrorCode.webhookUrl });
 const headers = z.record(z.string(), z.string('A header value is text.'), 'Give an object of header names and values.').transform((given) => Object.entries(given).map(([name, value]) => ({ name, value })));
@@ -11,7 +12,7 @@ const headers = z.record(z.string(), z.string('A header value is text.'), 'Give 
 const fields = {
   name: z.string().max(60, 'A name has at most 60 characters.'),
   url,
-  style: z.enum(['signpost', 'ayrshare'], 'Use signpost or ayrshare.'),
+  style: z.enum(PAYLOAD_STYLES, `Use one of ${PAYLOAD_STYLES.join(', ')}.`),
   events: z.array(z.string().max(60)).min(1, 'Give at least one event.').max(50),
   headers,
   timeoutS: z.number('Give a number of seconds.').int().min(TIMEOUT_S.min).max(TIMEOUT_S.max),

@@ -90,3 +90,31 @@ describe("Signpost's payload", () => {
     assert.equal(buildPayload('signpost', { ...event, type: 'post.accepted' }, { url, acceptedBefore: false }), null);
   });
 });
+
+describe('messages for chats', () => {
+  const event = postEvent(actor, {
+    type: 'post.partially_published',
+    data: { text: 'Sale <!everyone> @everyone & more', publications: [publication({ url: 'https://example.com/a|b>c' }), publication({ platform: 'twitter', ...failed })] },
+  });
+  const body = (style: 'slack' | 'discord' | 'teams') => JSON.parse(buildPayload(style, event, { url, acceptedBefore: false })!.body) as Record<string, unknown>;
+
+  it('have the shapes that Slack, Discord and Teams take, and ping nobody', () => {
+    const slack = JSON.stringify(body('slack'));
+    assert.match(slack, /"type":"mrkdwn"/);
+    assert.ok(slack.includes('Sale &lt;!everyone&gt; @everyone &amp; more') && slack.includes('<https://example.com/a%7Cb%3Ec|bluesky>'), slack);
+    assert.deepEqual(body('discord')['allowed_mentions'], { parse: [] });
+    assert.match(String(body('discord')['content']), /^\*\*Post published on some channels only\*\*\nSale/);
+    assert.match(String(body('discord')['content']), /twitter: Status is a duplicate\./);
+    const [attachment] = body('teams')['attachments'] as { contentType: string; content: { type: string; body: unknown[]; actions: unknown[] } }[];
+    assert.equal(attachment?.contentType, 'application/vnd.microsoft.card.adaptive');
+    assert.equal(attachment.content.type, 'AdaptiveCard');
+    assert.equal(attachment.content.actions.length, 1);
+  });
+
+  it('stay within the limits of the chats', () => {
+    const long = { ...event, data: { ...event.data, text: 'x'.repeat(100_000), publications: Array.from({ length: 40 }, () => publication({ ...failed, failure: { kind: 'rejected', code: 1, message: 'y'.repeat(500) } })) } };
+    const text = (style: 'slack' | 'discord') => JSON.parse(buildPayload(style, long, { url, acceptedBefore: false })!.body) as { content: string; blocks: { text: { text: string } }[] };
+    assert.ok(text('discord').content.length <= 2_000);
+    assert.ok(text('slack').blocks[0]!.text.text.length <= 3_000);
+  });
+});
