@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -143,6 +143,42 @@ describe('the simulator', () => {
     const first = await run();
     assert.ok(first.includes(true) && first.includes(false));
     assert.deepEqual(await run(), first);
+  });
+
+  it('refuses a text that was posted before, and sets its clock wrong, when told to', async () => {
+    const io = ioFor(twitter, sim);
+    const { grant } = await connect(twitter, io, 'strict');
+    await sim.set({ refuseDuplicates: true });
+    await twitter.publish(contentFor(twitter, 'Twice'), grant.credentials, io);
+    await assert.rejects(twitter.publish(contentFor(twitter, 'Twice'), grant.credentials, io), /already has a post with this text/);
+    await sim.set({ refuseDuplicates: false, clockSkewMs: 3 * 3600_000 });
+    await assert.rejects(twitter.verify(grant.credentials, io), /no longer accepts/);
+    await sim.set({ clockSkewMs: 0 });
+    assert.equal((await twitter.verify(grant.credentials, io)).username, 'strict');
+  });
+
+  it('spends a refresh token for somebody else when told to', async () => {
+    const io = ioFor(twitter, sim);
+    const { grant } = await connect(twitter, io, 'raced');
+    await sim.fault({ kind: 'already-rotated', act: 'refresh', handle: 'raced', times: 1 });
+    await assert.rejects(twitter.oauth!.refresh!(grant.credentials, io), /no longer accepts/);
+    await assert.rejects(twitter.oauth!.refresh!(grant.credentials, io), /no longer accepts/);
+  });
+
+  it('rewrites a journal that is mostly outdated, and keeps what it says', async () => {
+    const dir = await mkdtemp(path.join(os.tmpdir(), 'signpost-compact-'));
+    const journalFile = path.join(dir, 'simulator.jsonl');
+    const account = { network: 'twitter', id: '1', handle: 'ada', displayName: 'Ada', createdAt: 0 };
+    const lines = Array.from({ length: 1500 }, (_, i) => JSON.stringify({ kind: 'account', value: { ...account, displayName: `Ada ${i}` } }));
+    await writeFile(journalFile, `${lines.join('\n')}\n${JSON.stringify({ kind: 'fired', value: 'x' })}\n`);
+    for (let starts = 0; starts < 2; starts++) {
+      const simulator = await startSimulator({ host: '127.0.0.1', port: 0, journalFile, networks: simulatedNetworks, log: createLogger('silent') });
+      const { data } = await browser.get<{ accounts: { displayName: string }[] }>(`${simulator.url}/simulator/accounts`);
+      assert.deepEqual(data.accounts.map((one) => one.displayName), ['Ada 1499']);
+      await simulator.stop();
+    }
+    assert.equal((await readFile(journalFile, 'utf8')).trim().split('\n').length, 3);
+    await rm(dir, { recursive: true });
   });
 
   it('refuses control requests that make no sense, naming the field', async () => {

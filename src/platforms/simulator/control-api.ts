@@ -30,6 +30,7 @@ const ruleSchema = z.object({
 
 const settingsSchema = z.object({
   accessTokenMs: z.int().positive(), codeMs: z.int().positive(), processingMs: z.int().min(0), holdMs: z.int().positive(), enforceRateLimits: z.boolean(),
+  refuseDuplicates: z.boolean(), clockSkewMs: z.int().min(-86_400_000).max(86_400_000),
 }).partial();
 
 const outageSchema = z.object({ ms: z.int().min(1).max(600_000) });

@@ -16,6 +16,7 @@ export const faultKinds = {
   'rate-limited': 'answers 429; `after` sets Retry-After in seconds, `after=none` leaves it out (default 2)',
   'signed-out': 'answers that the token is no longer good',
   'revoked': 'revokes the grant: no token works until the channel is connected again',
+  'already-rotated': 'on refresh: the refresh token was used by somebody else a moment before',
   suspended: 'answers that the account is suspended',
   duplicate: 'answers that this was posted before',
   'daily-limit': 'answers that the daily number of posts is reached',

@@ -1,8 +1,10 @@
 /** An append-only file of JSON lines: what was answered survives a crash of the process, a torn last line is dropped. */
-import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, ftruncateSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import path from 'node:path';
 
 export interface Journal {
+  /** How many records were there at the start. */
+  readonly replayed: number;
   /** Written to the file (handed to the operating system) when this returns. */
   append(record: unknown): void;
   close(): void;
@@ -14,11 +16,17 @@ export interface Journal {
  */
 export function openJournal(file: string, apply: (record: unknown) => void): Journal {
   mkdirSync(path.dirname(file), { recursive: true });
-  const whole = existsSync(file) ? replay(readFileSync(file), file, apply) : 0;
+  let replayed = 0;
+  const counted = (record: unknown): void => {
+    replayed++;
+    apply(record);
+  };
+  const whole = existsSync(file) ? replay(readFileSync(file), file, counted) : 0;
   const fd = openSync(file, 'a+', 0o600);
   ftruncateSync(fd, whole);
   let isOpen = true;
   return {
+    replayed,
     append(record) {
       if (!isOpen) throw new Error('The simulator has stopped.');
       const line = Buffer.from(`${JSON.stringify(record)}\n`);
@@ -30,6 +38,16 @@ export function openJournal(file: string, apply: (record: unknown) => void): Jou
       closeSync(fd);
     },
   };
+}
+
+/** Replaces the file by these records: whole or not at all, whatever happens meanwhile. Only while nobody has it open. */
+export function rewriteJournal(file: string, records: Iterable<unknown>): void {
+  const fresh = `${file}.new`;
+  const fd = openSync(fresh, 'w', 0o600);
+  for (const record of records) writeSync(fd, `${JSON.stringify(record)}\n`);
+  fsyncSync(fd);
+  closeSync(fd);
+  renameSync(fresh, file);
 }
 
 /** @returns how many bytes are whole lines */

@@ -2,8 +2,8 @@
 import express, { type Request, type RequestHandler, type Response, Router } from 'express';
 import type { Logger } from '../../lib/logger.js';
 import type { Fault, Faults } from './faults.js';
-import type { SimulatedAnswer, SimulatedCall, SimulatedNetwork, SimulatedRoute, SimulatorSettings } from './network.js';
-import { answerTokenRequest } from './tokens.js';
+import { textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork, type SimulatedRoute, type SimulatorSettings } from './network.js';
+import { answerTokenRequest, renewGrant } from './tokens.js';
 import type { SimulatedAccount, World } from './world.js';
 
 interface Deps {
@@ -53,6 +53,7 @@ async function answer(network: SimulatedNetwork, route: SimulatedRoute, call: Si
     const tooMany = network.refusals.tooMany(Math.ceil((usage.resetAt - call.now) / 1000), call.now);
     return send(res, { ...tooMany, headers: { ...usage.headers, ...tooMany.headers } });
   }
+  if (route.act === 'publish' && call.settings.refuseDuplicates && wasPosted(network, call, route.textOf?.(call) ?? '')) return send(res, network.refusals.duplicate());
   if (fault?.kind === 'stuck' || fault?.kind === 'processing-fails' || fault?.kind === 'late' || fault?.kind === 'expires') call.effect = fault.kind;
   if (call.effect === 'late') call.settings = { ...call.settings, processingMs: Number(fault?.options['ms'] ?? 120_000) };
   const answered = route.handle(call);
@@ -68,6 +69,10 @@ async function answer(network: SimulatedNetwork, route: SimulatedRoute, call: Si
   send(res, { ...answered, headers: { ...usage?.headers, ...answered.headers } });
 }
 
+function wasPosted(network: SimulatedNetwork, { world, account }: SimulatedCall, text: string): boolean {
+  return text !== '' && world.postsOf(network.id, account.id).some((post) => post.text === text && post.deletedAt === null);
+}
+
 function refusalOf(network: SimulatedNetwork, fault: Fault, call: SimulatedCall): SimulatedAnswer | null {
   const { refusals } = network;
   switch (fault.kind) {
@@ -79,6 +84,11 @@ function refusalOf(network: SimulatedNetwork, fault: Fault, call: SimulatedCall)
       const grant = call.world.grantByAccessToken(network.id, tokenOf(network, call));
       if (grant !== undefined) call.world.put('grant', { ...grant, isRevoked: true });
       return refusals.signedOut();
+    }
+    case 'already-rotated': {
+      const grant = call.world.grantByRefreshToken(network.id, textField(call.body, 'refresh_token'));
+      if (grant !== undefined) renewGrant(network, call, grant);
+      return network.token.error('invalid_grant', 'The refresh token was used before.');
     }
     case 'suspended': return refusals.suspended();
     case 'duplicate': return refusals.duplicate();

@@ -105,6 +105,10 @@ export interface SimulatorSettings {
   holdMs: number;
   /** Refuse what exceeds a network's rate limit, not only announce it. */
   enforceRateLimits: boolean;
+  /** Refuse a text that the same account has posted before, as some networks do. */
+  refuseDuplicates: boolean;
+  /** How far the networks' clocks are ahead of ours. */
+  clockSkewMs: number;
 }
 
 export const defaultSettings: SimulatorSettings = {
@@ -113,6 +117,8 @@ export const defaultSettings: SimulatorSettings = {
   processingMs: 4000,
   holdMs: 60_000,
   enforceRateLimits: false,
+  refuseDuplicates: false,
+  clockSkewMs: 0,
 };
 
 export function ok(body: unknown, headers?: Record<string, string>): SimulatedAnswer {

@@ -43,11 +43,11 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const world = openWorld(options.journalFile);
   const settings: SimulatorSettings = { ...defaultSettings, ...options.settings };
   const faults = createFaults(world);
-  const now = (): number => Date.now();
+  const now = (): number => Date.now() + settings.clockSkewMs;
   const server = createServer();
   let url = '';
   let publicUrl = '';
-  const outage = createOutage(() => server, () => ({ host: options.host, port: (new URL(url)).port }));
+  const outage = createOutage(server, () => ({ host: options.host, port: Number(new URL(url).port) }), options.log);
 
   const app = express();
   app.disable('x-powered-by');
@@ -139,16 +139,25 @@ export interface Outage {
   cancel(): void;
 }
 
-function createOutage(server: () => Server, address: () => { host: string; port: string }): Outage {
+const LISTEN_AGAIN_MS = 500;
+
+function createOutage(server: Server, address: () => { host: string; port: number }, log: Logger): Outage {
   let timer: NodeJS.Timeout | undefined;
+  const listenAgain = (): void => {
+    const { host, port } = address();
+    server.listen(port, host);
+  };
   return {
     begin(ms) {
-      const { host, port } = address();
       clearTimeout(timer);
-      const current = server();
-      current.close();
-      current.closeAllConnections();
-      timer = setTimeout(() => current.listen(Number(port), host), ms);
+      // Somebody else may have taken the port meanwhile: keep trying.
+      server.removeAllListeners('error').on('error', (error) => {
+        log.warn({ err: error }, 'the simulator cannot listen again yet');
+        timer = setTimeout(listenAgain, LISTEN_AGAIN_MS);
+      });
+      server.close();
+      server.closeAllConnections();
+      timer = setTimeout(listenAgain, ms);
     },
     cancel: () => clearTimeout(timer),
   };

@@ -1,6 +1,6 @@
 /** Everything that the simulated networks remember: accounts, consents, tokens, posts, uploads; each change is journaled first. */
 import type { FaultRule } from './faults.js';
-import { openJournal } from './journal.js';
+import { openJournal, rewriteJournal } from './journal.js';
 
 export interface SimulatedAccount {
   network: string;
@@ -96,6 +96,9 @@ export interface World {
   close(): void;
 }
 
+/** A journal with more records than this is rewritten at the start when most of them are outdated. */
+const COMPACT_FROM = 1000;
+
 /** @param journalFile created when it isn't there; its directory too */
 export function openWorld(journalFile: string): World {
   const tables: { [K in keyof Kinds]: Map<string, Kinds[K]> } = { account: new Map(), code: new Map(), grant: new Map(), post: new Map(), upload: new Map() };
@@ -130,12 +133,27 @@ export function openWorld(journalFile: string): World {
     ofAccount.set(account, keys);
   }
 
-  const journal = openJournal(journalFile, (record) => {
+  let journal = openJournal(journalFile, (record) => {
     const { kind, value } = record as { kind: keyof Kinds | 'fired' | 'rules'; value: never };
     if (kind === 'fired') firings.set(value, (firings.get(value) ?? 0) + 1);
     else if (kind === 'rules') rules = value;
     else apply(kind, value);
   });
+
+  if (journal.replayed > COMPACT_FROM && journal.replayed > 2 * count()) {
+    journal.close();
+    rewriteJournal(journalFile, records());
+    journal = openJournal(journalFile, () => undefined);
+  }
+
+  function count(): number {
+    return Object.values(tables).reduce((sum, table) => sum + table.size, firings.size);
+  }
+  function* records(): Generator<unknown> {
+    for (const [kind, table] of Object.entries(tables)) for (const value of table.values()) yield { kind, value };
+    for (const [key, times] of firings) for (let i = 0; i < times; i++) yield { kind: 'fired', value: key };
+    yield { kind: 'rules', value: rules };
+  }
 
   return {
     put(kind, value) {
