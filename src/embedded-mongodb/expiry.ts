@@ -34,7 +34,7 @@ function removeChunk(store: Store, collection: Collection, index: Index, now: nu
   const found = partRanges({ points: null, lower: null, upper: { value: cutoff, inclusive: true }, exact: true, exists: true }, part.descending, true)!;
   const prefix = idPrefix(index.id);
   const ranges = found.ranges.map(({ low, high }) => ({ low: Buffer.concat([prefix, low]), high: Buffer.concat([prefix, high]) }));
-  const next = entryReader(store, { kind: 'index', index, ranges, backward: false, sorted: false, mergeFrom: null, exact: false }, 0);
+  const next = entryReader(store, { kind: 'index', index, ranges, backward: false, sorted: false, mergeFrom: null, exact: false, wholeKeys: false }, 0);
   const records: number[] = [];
   for (let entry = next(); entry && records.length < CHUNK; entry = next()) records.push(entry.record);
   let removed = 0;

@@ -125,5 +125,6 @@ function truncate(list: Sorted[], keep: number, sort: readonly SortPart[]): void
 }
 
 export function projectBytes(bytes: Buffer, project: Projection | null, filter: Doc): Buffer {
-  return project ? encode(project(decode(bytes), filter)) : bytes;
+  if (!project) return bytes;
+  return encode(project(project.fields ? decodeFields(bytes, project.fields) : decode(bytes), filter));
 }

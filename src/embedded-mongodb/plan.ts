@@ -22,10 +22,14 @@ export interface IndexScan {
   mergeFrom: number | null;
   /** Every record of the ranges matches; nothing needs to be read to count them. */
   exact: boolean;
+  /** The lower end of each range is a whole key of a unique index: it holds one record or none. */
+  wholeKeys: boolean;
 }
 
 export type Plan = { kind: 'collection'; backward: boolean; sorted: boolean } | IndexScan | { kind: 'union'; branches: IndexScan[]; sorted: false };
 
+/** Of one field alone, and of several fields together. */
+const MAX_POINTS = 200_000;
 const MAX_RANGES = 2000;
 
 /** @throws CommandError when a hint names no index. */
@@ -116,7 +120,7 @@ function scanOf(index: Index, filter: Doc, conditions: ReadonlyMap<string, PathC
   for (const part of index.parts) {
     const known = conditions.get(part.path);
     const found = known && partRanges(known, part.descending, index.multikey);
-    if (!known || !found || prefixes.length * found.ranges.length > MAX_RANGES) break;
+    if (!known || !found || prefixes.length * found.ranges.length > (prefixes.length === 1 ? MAX_POINTS : MAX_RANGES)) break;
     ranges = prefixes.flatMap((prefix) => found.ranges.map(({ low, high }) => ({ low: Buffer.concat([prefix, low]), high: Buffer.concat([prefix, high]) })));
     exact &&= known.exact;
     used++;
@@ -129,12 +133,13 @@ function scanOf(index: Index, filter: Doc, conditions: ReadonlyMap<string, PathC
   const order = sortOrder(index, conditions, sort, fixed, prefixes.length);
   if (order) score += used === 0 && sort.length > 0 ? 4 : sort.length > 0 ? 7 : 0;
   const backward = order?.backward ?? false;
+  const wholeKeys = index.unique && fixed === index.parts.length && ranges.every((range) => range.low.length <= 1800);
   for (const range of ranges) {
     range.low = limitBound(range.low);
     if (range.high.length > 1800) range.high = Buffer.concat([limitBound(range.high), Buffer.alloc(40, 0xff)]);
   }
   if (backward) ranges.reverse();
-  const scan: IndexScan = { kind: 'index', index, ranges, backward, sorted: order !== null, mergeFrom: order?.mergeFrom ?? null, exact: exact && used === conditions.size && onlyPaths(filter) };
+  const scan: IndexScan = { kind: 'index', index, ranges, backward, sorted: order !== null, mergeFrom: order?.mergeFrom ?? null, exact: exact && used === conditions.size && onlyPaths(filter), wholeKeys };
   if (ranges.length === 0) score += 100;
   return { scan, score };
 }

@@ -6,7 +6,11 @@ import { elemMatchTest, truthy, type MatchContext } from './match.js';
 import { wholeNumber } from './match-leaf.js';
 import { positionalIndex } from './update.js';
 
-export type Projection = (doc: Doc, filter: Doc) => Doc;
+export interface Projection {
+  (doc: Doc, filter: Doc): Doc;
+  /** The top-level fields it reads, or null when it may read any. */
+  fields: ReadonlySet<string> | null;
+}
 /** Compiles an aggregation expression; given by the caller. */
 export type ExpressionValue = (expression: unknown) => (doc: Doc) => unknown;
 
@@ -46,10 +50,15 @@ export function compileProjection(spec: Doc, expression: ExpressionValue, contex
   if (idAction === null && neutral) return null;
   const inclusive = including ?? (neutral ? idAction?.kind === 'include' : [...root.children.values()].some((node) => node.action?.kind === 'elemMatch'));
   if (inclusive ? idAction?.kind !== 'exclude' && !root.children.has('_id') : idAction?.kind === 'exclude') root.children.set('_id', { children: new Map(), action: { kind: inclusive ? 'include' : 'exclude' } });
-  return (doc, filter) => {
+  const project = (doc: Doc, filter: Doc): Doc => {
     const result = (inclusive ? pick : drop)(doc, root, doc, filter, '');
     return inclusive && '_id' in result && Object.keys(result)[0] !== '_id' ? { _id: result['_id'], ...result } : result;
   };
+  return Object.assign(project, { fields: inclusive && readsOnlyItsPaths(root) ? new Set(root.children.keys()) : null });
+}
+
+function readsOnlyItsPaths(node: Node): boolean {
+  return [...node.children.values()].every((child) => (child.action ? child.action.kind !== 'compute' && child.action.kind !== 'positional' : readsOnlyItsPaths(child)));
 }
 
 function mixed(path: string, including: boolean): CommandError {

@@ -96,6 +96,7 @@ export function entryReader(store: Store, scan: IndexScan, which: number): () =>
 
 /** The entries of all ranges: one range after the other, or merged on the key behind the fixed fields. */
 function entriesOf(store: Store, scan: IndexScan): () => Entry | null {
+  if (scan.wholeKeys && scan.mergeFrom === null) return lookUps(store, scan);
   if (scan.mergeFrom !== null && scan.ranges.length > 1) return mergedEntries(store, scan);
   let which = 0;
   let read: (() => Entry | null) | null = null;
@@ -109,6 +110,19 @@ function entriesOf(store: Store, scan: IndexScan): () => Entry | null {
       if (entry) return entry;
       read = null;
     }
+  };
+}
+
+/** One look-up per range, without a cursor. */
+function lookUps(store: Store, scan: IndexScan): () => Entry | null {
+  let which = 0;
+  return () => {
+    while (which < scan.ranges.length) {
+      const key = scan.ranges[which++]!.low;
+      const value = store.index.getBinaryFast(key);
+      if (value) return { key, record: value.readUIntBE(0, 6) };
+    }
+    return null;
   };
 }
 
