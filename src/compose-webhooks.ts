@@ -15,6 +15,7 @@ import { createSender } from './webhooks/delivery-sender.js';
 import { createDeliveryService } from './webhooks/delivery-service.js';
 import { createDeliveryStore, deliveryIndexes } from './webhooks/delivery-store.js';
 import { createDeliveryWorker, type WorkerLimits } from './webhooks/delivery-worker.js';
+import { developerPages } from './webhooks/developer-pages.js';
 import { createEndpointHealth } from './webhooks/endpoint-health.js';
 import { endpointPages } from './webhooks/endpoint-pages.js';
 import { TIMEOUT_S } from './webhooks/endpoint.js';
@@ -125,7 +126,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     hasEndpoint: async (actor) => (await endpoints.list(actor)).length > 0,
     rawRouter: inboxReceiver({ inbox }),
     apiRouters: [hookApi({ endpoints, refId: deps.refId }), webhookApi({ endpoints, deliveries, recovery, events: eventStore, clock })],
-    pages: [deliveryPages({ deliveries, endpoints, notifier }), endpointPages({ endpoints, deliveries, recovery, inbox, clock }), inboxPages({ inbox, endpoints, notifier })],
+    pages: [developerPages({ endpoints, clock }), deliveryPages({ deliveries, endpoints, notifier }), endpointPages({ endpoints, deliveries, recovery, inbox, clock }), inboxPages({ inbox, endpoints, notifier })],
     async stop(graceMs) {
       await recovery.stop();
       await worker.stop(graceMs);

@@ -12,6 +12,7 @@ import type { Endpoint } from './endpoint.js';
 import { readId } from './endpoint-schemas.js';
 import type { EndpointService } from './endpoint-service.js';
 import type { EventInput } from './event.js';
+import { CATALOGUE } from './event-catalogue.js';
 import type { EventStore } from './event-store.js';
 import { buildPayload } from './payload.js';
 import type { RecoveryService } from './recovery.js';
@@ -52,6 +53,7 @@ export function webhookApi(deps: WebhookApiDeps): Router {
     await deliveries.resend(actorOf(req), readId(req.params));
     res.status(202).json({ status: 'success', id: req.params.id });
   });
+  router.get('/events/types', (_req, res) => void res.json({ status: 'success', types: CATALOGUE }));
   router.get('/events', (req, res) => listEvents(deps, req, res));
   router.post('/hook/verify', (req, res) => verify(deps, req, res));
   return router;

@@ -1,7 +1,8 @@
 /** What endpoints are told, and when: the rules that turn a post's events into payloads. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { PostEventInput, PublicationFacts } from '../../src/webhooks/event.js';
+import { bodySchema, CATALOGUE } from '../../src/webhooks/event-catalogue.js';
+import { PUBLIC_EVENT_TYPES, type PostEventInput, type PublicationFacts } from '../../src/webhooks/event.js';
 import { buildPayload, wasAcceptedBefore } from '../../src/webhooks/payload.js';
 import { postEvent, publication } from './rig.js';
 
@@ -116,5 +117,20 @@ describe('messages for chats', () => {
     const text = (style: 'slack' | 'discord') => JSON.parse(buildPayload(style, long, { url, acceptedBefore: false })!.body) as { content: string; blocks: { text: { text: string } }[] };
     assert.ok(text('discord').content.length <= 2_000);
     assert.ok(text('slack').blocks[0]!.text.text.length <= 3_000);
+  });
+});
+
+describe('the catalogue of events', () => {
+  it('has an example and a schema for each type that is sent, and the real payloads keep to the schema', () => {
+    assert.deepEqual(CATALOGUE.map(({ type }) => type), PUBLIC_EVENT_TYPES);
+    for (const { type, example, schema } of CATALOGUE) {
+      bodySchema(type).parse(example);
+      assert.equal((schema as { type: string }).type, 'object');
+    }
+    for (const type of ['post.published', 'post.failed', 'publication.failed'] as const) {
+      const event = postEvent(actor, { type, data: { publicationId: 'pub_1', publications: [publication(), publication({ ...failed }), tiktok(processing)] } });
+      const body: unknown = JSON.parse(buildPayload('signpost', event, { url, acceptedBefore: false })!.body);
+      assert.deepEqual(bodySchema(type).parse(body), body, 'nothing is sent that the schema does not name');
+    }
   });
 });

@@ -136,6 +136,23 @@ describe('the page of webhooks', () => {
   });
 });
 
+describe('the check of a signature', () => {
+  it('says that a request is right, or why it is not, and asks for what is missing', async () => {
+    const { session } = await someone();
+    const { id, secret } = await addEndpoint(session, { url: `${receiver.url}/checked` });
+    await session.post(`/webhooks/${id}/test`, {}, { from: `/webhooks/${id}` });
+    const request = await receiver.waitFor('the test', ({ path }) => path === '/checked');
+    const headers = Object.entries(request.headers).map(([name, value]) => `${name}: ${String(value)}`).join('\r\n');
+    const check = (fields: Record<string, string>) => session.post('/webhooks/verify', { headers, body: request.raw.toString(), secret: '', ...fields }, { from: '/webhooks/verify' });
+    assert.match((await check({})).text, /The signature is right/);
+    const wrong = await check({ secret: 'something else' });
+    assert.match(wrong.text, /The signature does not match/);
+    assert.match(wrong.text, /neither this body nor this secret/);
+    assert.match((await check({ secret: secret.slice(6) })).text, /The signature is right|lacks its beginning/);
+    assert.equal((await check({ body: '' })).status, 422);
+  });
+});
+
 describe('POST, GET and DELETE /api/hook/webhook', () => {
   it('registers one URL per action, lists it, replaces it, and removes it', async () => {
     const { api, session } = await someone();
@@ -255,7 +272,7 @@ describe('the pages in a browser', { skip: noBrowser() }, () => {
       await page.waitForSelector('#inbox-messages >> text=Verified', { timeout: 10_000 });
       const message = await page.getAttribute('#inbox-messages h3 a', 'href');
 
-      const paths = ['/webhooks', '/webhooks/new', `/webhooks/${id}`, `/webhooks/${id}/edit`, '/webhooks/deliveries', '/webhooks/deliveries?text=nothing', delivery, '/inbox', message!];
+      const paths = ['/webhooks', '/webhooks/new', '/webhooks/events', '/webhooks/verify', `/webhooks/${id}`, `/webhooks/${id}/edit`, '/webhooks/deliveries', '/webhooks/deliveries?text=nothing', delivery, '/inbox', message!];
       for (const scheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme: scheme });
         for (const path of paths) {
