@@ -3,6 +3,7 @@ import type { Doc } from './bson-decode.js';
 import { isObject } from './bson-order.js';
 import { CommandError } from './command-error.js';
 import type { CommandContext, Engine, Handler } from './command-context.js';
+import { beginTurn } from './budget.js';
 import { checkCommandFields } from './command-fields.js';
 import { aggregate } from './commands-aggregate.js';
 import { count, distinct, explain, find, getMore, killCursors } from './commands-read.js';
@@ -50,7 +51,10 @@ export async function runCommand(engine: Engine, message: Message, connectionId:
     const context: CommandContext = { ...engine, db, name, command: body, sequences, connectionId, deadline: deadlineOf(body) };
     if (entry.mode === 'at-once') return await entry.handler(context);
     const writes = entry.mode === 'write' || writesOutput(body);
-    const reply = await engine.executor.submit(writes, true, () => entry.handler(context));
+    const reply = await engine.executor.submit(writes, true, () => {
+      beginTurn(context.deadline);
+      return entry.handler(context);
+    });
     if (writes && wantsFlush(name, body)) await engine.durability.flush();
     return reply;
   } catch (error) {

@@ -2,6 +2,7 @@
  * Runs commands one after another and commits them in groups: everything that arrived in one turn of the event loop shares one
  * transaction, and is answered when that is committed. Long work goes on in slices, so that others get their turn.
  */
+import { beginTurn } from './budget.js';
 import { statfsSync } from 'node:fs';
 import { setImmediate } from 'node:timers';
 import { CommandError } from './command-error.js';
@@ -97,6 +98,7 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
       const outcome: Outcome = { task, error: undefined, result: undefined };
       outcomes.push(outcome);
       try {
+        beginTurn();
         outcome.result = task.run();
       } catch (error) {
         outcome.error = error;

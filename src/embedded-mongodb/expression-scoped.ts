@@ -1,5 +1,6 @@
 /** The operators that decide what is evaluated, or that bind variables: conditions, `$let`, `$map`, `$filter`, `$reduce`. */
 import type { Doc } from './bson-decode.js';
+import { countStep } from './budget.js';
 import { compare, isObject } from './bson-order.js';
 import { CommandError } from './command-error.js';
 import type { Compile, Evaluate, Frame } from './expression.js';
@@ -18,6 +19,7 @@ function fields(name: string, operand: unknown, required: string[], optional: st
 }
 
 function bind(frame: Frame, variables: Doc): Frame {
+  countStep();
   return { root: frame.root, variables: Object.assign(Object.create(frame.variables) as Doc, variables) };
 }
 

@@ -14,7 +14,7 @@ export interface RecordSource {
   advance(): boolean;
 }
 
-const FIRST_CHUNK = 16;
+const FIRST_CHUNK = 4;
 const MAX_CHUNK = 256;
 const EMPTY = Buffer.alloc(0);
 
@@ -39,7 +39,7 @@ function collectionSource(store: Store, collection: Collection, backward: boolea
     at = 0;
     ended = chunk.length < size;
     last = chunk.at(-1)?.key ?? last;
-    size = Math.min(MAX_CHUNK, size * 2);
+    size = Math.min(MAX_CHUNK, size * 4);
   };
   const source: RecordSource = {
     record: 0, bytes: EMPTY, keysExamined: 0, docsExamined: 0,
@@ -82,7 +82,7 @@ export function entryReader(store: Store, scan: IndexScan, which: number): () =>
     at = 0;
     ended = chunk.length < size;
     last = chunk.at(-1)?.key ?? last;
-    size = Math.min(MAX_CHUNK, size * 2);
+    size = Math.min(MAX_CHUNK, size * 4);
   };
   return () => {
     if (at === chunk.length) {

@@ -1,6 +1,7 @@
 /** MongoDB's wire protocol: reads OP_MSG (and OP_QUERY for a first handshake) and writes the answers. */
 import { decode, decodeWithRawArray, type Doc } from './bson-decode.js';
 import { encode } from './bson-encode.js';
+import { crc32c } from './checksum.js';
 import { CommandError } from './command-error.js';
 
 export const MAX_MESSAGE_BYTES = 48_000_000;
@@ -44,6 +45,7 @@ function parseMsg(message: Buffer, requestId: number): Message {
   const flags = message.readUInt32LE(HEADER_BYTES);
   if ((flags & 0xffff & ~(CHECKSUM_PRESENT | MORE_TO_COME)) !== 0) throw new CommandError(17, `unknown required flag bits ${flags}`);
   const end = message.length - (flags & CHECKSUM_PRESENT ? 4 : 0);
+  if (end !== message.length && crc32c(message.subarray(0, end)) !== message.readUInt32LE(end)) throw new CommandError(17, 'OP_MSG checksum does not match contents');
   const sequences = new Map<string, Buffer[]>();
   let body: Doc | null = null;
   let pos = HEADER_BYTES + 4;

@@ -177,19 +177,24 @@ for (const [name, filter, code] of REFUSED) {
   });
 }
 
-test('collation, unknown options, transactions and change streams are refused', async () => {
-  await things.insertOne({});
-  const options = things.db.client.options;
-  const standalone = !options.replicaSet;
-  if (process.env['MONGODB_URI'] === undefined) {
-    await assert.rejects(things.find({}, { collation: { locale: 'de' } }).toArray(), { code: 238 });
-    await assert.rejects(things.watch().next(), { code: 40573 });
-  }
+test('unknown commands and options are refused', async () => {
   await assert.rejects(things.db.command({ find: 'things', nonsense: 1 }), { code: 40415 });
   await assert.rejects(things.db.command({ noSuchCommand: 1 }), { code: 59, codeName: 'CommandNotFound' });
-  if (standalone && process.env['MONGODB_URI'] === undefined) {
-    await assert.rejects(things.db.client.withSession((session) => session.withTransaction(() => things.insertOne({}, { session }))));
+});
+
+test('what the embedded server does not support it refuses by code', async (t) => {
+  if ((await things.db.admin().command({ buildInfo: 1 }))['gitVersion'] !== 'embedded') {
+    t.skip('another MongoDB');
+    return;
   }
+  await things.insertOne({});
+  await assert.rejects(things.find({}, { collation: { locale: 'de' } }).toArray(), { code: 238 });
+  await assert.rejects(things.watch().next(), { code: 40573 });
+  await assert.rejects(things.find({ $where: 'true' }).toArray(), { code: 2 });
+  await assert.rejects(things.db.command({ insert: 'things', documents: [{}], txnNumber: Long.fromNumber(1), lsid: { id: new Binary(Buffer.alloc(16), 4) } }), { code: 20 });
+  await assert.rejects(things.insertOne({}, { writeConcern: { w: 2 } }), { code: 2 });
+  const endless = { $reduce: { input: { $range: [0, 4_000_000] }, initialValue: 0, in: { $add: ['$$value', 1] } } };
+  await assert.rejects(things.find({ $expr: { $lt: [{ $map: { input: { $range: [0, 1000] }, in: endless } }, 0] } }, { maxTimeMS: 100 }).toArray(), { code: 50 });
 });
 
 test('maxTimeMS ends a long query', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { MongoClient } from 'mongodb';
+import { crc32c } from '../../src/embedded-mongodb/checksum.js';
 import { startEmbeddedMongodb, type EmbeddedMongodb } from '../../src/embedded-mongodb/start.js';
 import { runFuzz } from './fuzz.js';
 import { connectRaw, opMsg } from './raw-client.js';
@@ -58,6 +59,21 @@ test('BSON that lies about its lengths is answered with an error or a closed con
     raw.socket.destroy();
   }
   await isWell();
+});
+
+test('a checksum is accepted when it is right, and closes the connection when it is wrong', async () => {
+  const message = Buffer.concat([opMsg({ ping: 1, $db: 'a' }, 1), Buffer.alloc(4)]);
+  message.writeInt32LE(message.length, 0);
+  message.writeUInt32LE(crc32c(message.subarray(0, message.length - 4)), message.length - 4);
+  const right = await connectRaw(server.port);
+  right.send(message);
+  assert.equal((await right.receive())?.['ok'], 1);
+  right.socket.destroy();
+  message[message.length - 1]! ^= 1;
+  const wrong = await connectRaw(server.port);
+  wrong.send(message);
+  await wrong.closed;
+  assert.equal(crc32c(Buffer.from('123456789')), 0xe3069283);
 });
 
 test('nesting beyond the limit is refused', async () => {

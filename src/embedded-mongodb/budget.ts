@@ -1,0 +1,16 @@
+/** How long one turn of a command may hold the server: loops within a single expression ask here, since nothing else can stop them. */
+import { CommandError } from './command-error.js';
+
+const TURN_MS = 10_000;
+let until = Infinity;
+let steps = 0;
+
+/** To be called before a command gets its turn; `deadline` is where its `maxTimeMS` ends. */
+export function beginTurn(deadline = Infinity): void {
+  until = Math.min(deadline, performance.now() + TURN_MS);
+}
+
+/** To be called in every pass of a loop whose length a client decides. @throws CommandError 50 */
+export function countStep(): void {
+  if ((++steps & 1023) === 0 && performance.now() > until) throw new CommandError(50, 'operation exceeded time limit');
+}
