@@ -13,6 +13,8 @@ function isLater() {
 /** Fields of a network's own are there while its channel is chosen. */
 function showOptions() {
   for (const group of form.querySelectorAll('[data-options-for]')) group.hidden = !document.getElementById(`channel-${group.dataset.optionsFor}`)?.checked;
+  const none = form.querySelector('[data-nothing-chosen]');
+  if (none) none.hidden = form.querySelector('[name="platforms"]:checked') !== null;
 }
 
 function showWhen() {

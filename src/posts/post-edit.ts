@@ -15,6 +15,7 @@ export function edited(post: Post, changes: PostChanges, channels: Channel[], no
   const keepsTime = changes.scheduledAt === undefined;
   const plan = planPost({
     text: changes.text ?? post.text,
+    texts: changes.texts ?? post.texts ?? {},
     platforms: changes.platforms ?? post.publications.map((p) => p.platform),
     mediaUrls,
     isVideo: changes.isVideo ?? wasMarkedVideo(post),
@@ -31,6 +32,7 @@ export function edited(post: Post, changes: PostChanges, channels: Channel[], no
   const after: Post = {
     ...post,
     text: changes.text ?? post.text,
+    texts: plan.texts,
     media: plan.media,
     options: plan.options,
     notes: changes.notes === undefined ? post.notes : changes.notes,
@@ -60,7 +62,7 @@ function byKey(options: Post['options']): Record<string, Record<string, unknown>
 }
 
 function contentOf(post: Post): string {
-  return JSON.stringify([post.text, post.media, post.options, post.notes, post.publications.map((p) => [p.channelId, p.state])]);
+  return JSON.stringify([post.text, post.texts ?? {}, post.media, post.options, post.notes, post.publications.map((p) => [p.channelId, p.state])]);
 }
 
 /** True when the user said that addresses without a telling ending are videos. */

@@ -36,6 +36,7 @@ export function postFormSchema(accountZone: string): z.ZodType<PostForm> {
   return withCodes(fields.transform((form, ctx): PostForm => ({
     input: {
       text: readText(form.post, 'post', ctx) ?? '',
+      texts: readOwnTexts(form, [form.platforms].flat(), ctx),
       platforms: [...new Set(form.platforms)],
       mediaUrls: readMediaUrls(linesOf(form.mediaUrls), 'mediaUrls', ctx),
       isVideo: form.isVideo === 'on',
@@ -63,6 +64,7 @@ export const draftSchema = z.looseObject({
   timeZone: z.string().max(64).catch(''),
 }).transform((form) => ({
   text: form.post.replace(/\r\n?/g, '\n'),
+  texts: Object.fromEntries(form.platforms.flatMap((id) => ownTextOf(form, id))),
   platforms: [...new Set(form.platforms)],
   mediaUrls: linesOf(form.mediaUrls),
   isVideo: form.isVideo === 'on',
@@ -91,6 +93,16 @@ export const confirmFormSchema = z.looseObject({
   publicationId: form.publicationId,
   verdict: form.verdict === 'published' ? { published: true, url: form.url === '' ? null : form.url } : { published: false },
 }));
+
+/** A channel's own text, where one was typed: field `text.bluesky`. */
+function ownTextOf(form: Record<string, unknown>, platform: string): [string, string][] {
+  const raw = form[`text.${platform}`];
+  return typeof raw === 'string' && raw.trim() !== '' ? [[platform, raw.replace(/\r\n?/g, '\n')]] : [];
+}
+
+function readOwnTexts(form: Record<string, unknown>, platforms: string[], ctx: z.RefinementCtx): Record<string, string> {
+  return Object.fromEntries(platforms.flatMap((id) => ownTextOf(form, id)).map(([id, text]) => [id, readText(text, `text.${id}`, ctx) ?? '']));
+}
 
 function linesOf(list: string): string[] {
   return list.split(/\r\n|\r|\n/).map((line) => line.trim()).filter((line) => line !== '');

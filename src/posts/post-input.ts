@@ -7,6 +7,8 @@ import { readInstant } from './post-time.js';
 export interface PostInput {
   /** Line breaks are `\n`. May be empty when there is media. */
   text: string;
+  /** Texts of their own by platform id as sent; may name platforms that were not chosen. */
+  texts: Record<string, string>;
   /** Platform ids as sent, each once; `all` stands for every connected channel. */
   platforms: string[];
   /** https addresses. */
@@ -28,7 +30,7 @@ export interface PostInput {
 }
 
 /** What may change until a post is due; a missing key, and the options of a platform not named, stay as they are. `scheduledAt: null` publishes at once. */
-export type PostChanges = Partial<Pick<PostInput, 'text' | 'platforms' | 'mediaUrls' | 'isVideo' | 'options' | 'scheduledAt' | 'timeZone' | 'notes'>>;
+export type PostChanges = Partial<Pick<PostInput, 'text' | 'texts' | 'platforms' | 'mediaUrls' | 'isVideo' | 'options' | 'scheduledAt' | 'timeZone' | 'notes'>>;
 
 export const LIMITS = {
   /** Over every platform's own limit: guards storage, not style. UTF-16 units. */

@@ -115,9 +115,9 @@ function editView(id: string, fields: ComposeView['fields'], channels: Channel[]
 async function save({ posts }: PostPagesDeps, req: Request, res: Response): Promise<void> {
   const actor = actorOf(req);
   const { input, version } = readBody(req, postFormSchema(actor.timeZone));
-  const { text, platforms, mediaUrls, isVideo, scheduledAt, timeZone, notes } = input;
+  const { text, texts, platforms, mediaUrls, isVideo, scheduledAt, timeZone, notes } = input;
   const options = mergeOptionFields((await posts.get(actor, idOf(req))).options, input.options, platforms);
-  const post = await posts.edit(actor, idOf(req), { text, platforms, mediaUrls, isVideo, options, scheduledAt, timeZone, notes }, version);
+  const post = await posts.edit(actor, idOf(req), { text, texts, platforms, mediaUrls, isVideo, options, scheduledAt, timeZone, notes }, version);
   flash(req, 'success', 'Your changes are saved.');
   goTo(req, res, `/posts/${post.id}`);
 }

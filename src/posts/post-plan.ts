@@ -9,7 +9,7 @@ import type { MediaItem, Platform } from '../platforms/platform.js';
 import { findPlatform, platforms as allPlatforms } from '../platforms/registry.js';
 import type { PostInput } from './post-input.js';
 import { optionFieldsOf } from './post-option-fields.js';
-import type { Post, Publication } from './post.js';
+import { textFor, type Post, type Publication } from './post.js';
 
 /** Two years: further ahead is a typing error more often than a plan. */
 const FURTHEST_MS = 2 * 366 * 24 * 3600 * 1000;
@@ -25,9 +25,11 @@ export interface Plan {
   targets: Target[];
   media: MediaItem[];
   options: Post['options'];
+  /** Own texts of the chosen platforms that differ from the common one. */
+  texts: Record<string, string>;
 }
 
-type Content = Pick<PostInput, 'text' | 'platforms' | 'mediaUrls' | 'isVideo' | 'options' | 'commonOptions' | 'scheduledAt' | 'checkRules'>;
+type Content = Pick<PostInput, 'text' | 'texts' | 'platforms' | 'mediaUrls' | 'isVideo' | 'options' | 'commonOptions' | 'scheduledAt' | 'checkRules'>;
 
 /**
  * Finds the channels and checks every rule, in the order in which a user would mend them: platforms, links to channels, time, content.
@@ -35,7 +37,7 @@ type Content = Pick<PostInput, 'text' | 'platforms' | 'mediaUrls' | 'isVideo' | 
  * @throws AppError `invalid` with every problem of the first group that has any
  */
 export function planPost(input: Content, channels: readonly Channel[], now: Date): Plan {
-  throwIfAny(platformProblems(input.platforms));
+  throwIfAny([...platformProblems(input.platforms), ...ownTextProblems(input.texts)]);
   const connected = channels.filter((channel) => channel.state !== 'disconnected');
   const ids = input.platforms.includes('all') ? connected.map((channel) => channel.platform) : input.platforms;
   const isNow = input.scheduledAt === null || input.scheduledAt <= now;
@@ -43,14 +45,15 @@ export function planPost(input: Content, channels: readonly Channel[], now: Date
   const targets = targetsOf(ids, connected);
   const media = mediaOf(input);
   const options = optionsOf(input, targets);
-  throwIfAny(emptyProblems(input.text, media));
-  if (input.checkRules || isNow) throwIfRules(targets, input.text, media, options);
-  return { targets, media, options };
+  const texts = ownTexts(input, targets);
+  throwIfAny(emptyProblems(input, targets, media));
+  if (input.checkRules || isNow) throwIfRules(targets, { text: input.text, texts, media, options });
+  return { targets, media, options, texts };
 }
 
 /** Every rule that the input breaks, without regard to order; channels that are missing are told apart, since they can still be linked. */
 export function findProblems(input: Content, channels: readonly Channel[], now: Date): { problems: FieldProblem[]; notLinked: FieldProblem[] } {
-  const unknown = platformProblems(input.platforms);
+  const unknown = [...platformProblems(input.platforms), ...ownTextProblems(input.texts)];
   const connected = channels.filter((channel) => channel.state !== 'disconnected');
   const ids = (input.platforms.includes('all') ? connected.map((channel) => channel.platform) : input.platforms).filter((id) => findPlatform(id) !== undefined);
   const isNow = input.scheduledAt === null || input.scheduledAt <= now;
@@ -59,9 +62,9 @@ export function findProblems(input: Content, channels: readonly Channel[], now: 
     const platform = findPlatform(id);
     return platform === undefined ? [] : [{ platform }];
   });
-  const empty = emptyProblems(input.text, media);
+  const empty = emptyProblems(input, chosen, media);
   return {
-    problems: [...unknown, ...timeProblems(input.scheduledAt, now), ...(empty.length > 0 ? empty : ruleProblems(chosen, input.text, media, optionsOf(input, chosen)))],
+    problems: [...unknown, ...timeProblems(input.scheduledAt, now), ...(empty.length > 0 ? empty : ruleProblems(chosen, { ...input, media, options: optionsOf(input, chosen) }))],
     notLinked: unknown.length > 0 ? [] : linkProblems(ids, input.platforms, connected, isNow),
   };
 }
@@ -126,23 +129,34 @@ function optionsOf({ options: sent, commonOptions }: Pick<PostInput, 'options' |
   return options;
 }
 
-function emptyProblems(text: string, media: readonly MediaItem[]): FieldProblem[] {
-  if (text.trim() !== '' || media.length > 0) return [];
+/** A mistyped platform among the texts would send the common text there instead. */
+function ownTextProblems(texts: Record<string, string>): FieldProblem[] {
+  return Object.keys(texts).flatMap((id) => (findPlatform(id) !== undefined ? [] : [{
+    field: `post.${id.slice(0, 60)}`, code: ErrorCode.platformsParameter, message: 'Unknown platform. Name platforms as in "platforms", and the text for the rest "default".',
+  }]));
+}
+
+function ownTexts({ text, texts }: Pick<PostInput, 'text' | 'texts'>, targets: readonly Pick<Target, 'platform'>[]): Record<string, string> {
+  return Object.fromEntries(targets.flatMap(({ platform: { id } }) => (texts[id] === undefined || texts[id] === text ? [] : [[id, texts[id]]])));
+}
+
+function emptyProblems(post: Pick<PostInput, 'text' | 'texts'>, targets: readonly Pick<Target, 'platform'>[], media: readonly MediaItem[]): FieldProblem[] {
+  if (media.length > 0 || targets.some(({ platform }) => textFor(post, platform.id).trim() !== '')) return [];
   const message = 'Missing or incorrect post parameter. Please verify a non-empty post field is sent, or add media.';
   return [{ field: 'post', code: ErrorCode.postParameter, message }];
 }
 
 /** Every platform's own rules that the content breaks. */
-export function ruleProblems(targets: readonly Pick<Target, 'platform'>[], text: string, media: MediaItem[], options: Post['options'] = {}): FieldProblem[] {
-  return targets.flatMap(({ platform }) => checkContent(platform, { text, media, options: options[platform.id] ?? {} }));
+export function ruleProblems(targets: readonly Pick<Target, 'platform'>[], content: Pick<Post, 'text' | 'texts' | 'media' | 'options'>): FieldProblem[] {
+  return targets.flatMap(({ platform }) => checkContent(platform, { text: textFor(content, platform.id), media: content.media, options: content.options[platform.id] ?? {} }));
 }
 
 /** The platforms' rules answer in a shape of their own: rows marked `verifyCheck` beside empty `postIds`. */
-function throwIfRules(targets: readonly Target[], text: string, media: MediaItem[], options: Post['options']): void {
-  const fields = ruleProblems(targets, text, media, options);
+function throwIfRules(targets: readonly Target[], content: Pick<Post, 'text' | 'texts' | 'media' | 'options'>): void {
+  const fields = ruleProblems(targets, content);
   const [first] = fields;
   if (first === undefined) return;
-  const details = { errors: rowsOf(fields, { verifyCheck: true }), postIds: [], post: text, validate: true };
+  const details = { errors: rowsOf(fields, { verifyCheck: true }), postIds: [], post: content.text, validate: true };
   throw new AppError('invalid', first.code ?? ErrorCode.mediaRule, first.message, { fields, details });
 }
 
@@ -171,7 +185,7 @@ export function newPost(owner: Pick<Post, 'accountId' | 'profileId' | 'refId' | 
   const type = input.scheduledAt === null ? 'now' : 'scheduled';
   return {
     id: newPostId(), ...owner, timeZone: input.timeZone ?? owner.timeZone,
-    text: input.text, media: plan.media, options: plan.options, notes: input.notes,
+    text: input.text, texts: plan.texts, media: plan.media, options: plan.options, notes: input.notes,
     type, scheduledAt, status: 'scheduled',
     publications: plan.targets.map((target) => newPublication(target, scheduledAt, now)),
     dueAt: scheduledAt, lease: null, version: 1, sequence: 0,

@@ -1,7 +1,7 @@
 /** Posts as the API shows them: Ayrshare's shapes, unused keys left out, times in UTC without milliseconds. */
 import { ErrorCode } from '../lib/app-error.js';
 import { findPlatform } from '../platforms/registry.js';
-import type { Post, Publication } from './post.js';
+import { textFor, type Post, type Publication } from './post.js';
 import { formatInstant } from './post-time.js';
 
 type Row = Record<string, unknown>;
@@ -48,7 +48,7 @@ export function errorRows(post: Post): Row[] {
   return post.publications.flatMap(({ state, failure, platform }): Row[] => {
     if (failure === null || state === 'published' || state === 'processing' || state === 'cancelled') return [];
     const again = failure.kind === 'unreachable' || failure.kind === 'rate-limited' ? { retryAvailable: true } : {};
-    return [{ action: 'post', status: 'error', code: failure.code, message: failure.message, ...given('details', failure.details), post: post.text, platform, ...again }];
+    return [{ action: 'post', status: 'error', code: failure.code, message: failure.message, ...given('details', failure.details), post: textFor(post, platform), platform, ...again }];
   });
 }
 

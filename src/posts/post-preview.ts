@@ -4,6 +4,7 @@ import { findPlatform } from '../platforms/registry.js';
 import { mediaUrlProblem } from './post-input.js';
 import { timeProblem, type Draft } from './post-forms.js';
 import { mediaOf, ruleProblems } from './post-plan.js';
+import { textFor } from './post.js';
 import { labelOf, optionKeyOf } from './post-option-fields.js';
 import { isTimeZone, readLocalTime } from './post-time.js';
 
@@ -31,7 +32,7 @@ export type PreviewTime =
 export function preview(draft: Draft, now: Date): Preview {
   const chosen = draft.platforms.flatMap((id) => findPlatform(id) ?? []);
   const counters = chosen.map((platform): Counter => {
-    const { length, max } = countText(platform, draft.text, { hasMedia: draft.mediaUrls.length > 0 });
+    const { length, max } = countText(platform, textFor(draft, platform.id), { hasMedia: draft.mediaUrls.length > 0, options: draft.options[optionKeyOf(platform)] });
     return { platform: platform.id, name: platform.name, length, max, over: Math.max(0, length - max) };
   });
   return { counters, problems: draftProblems(draft), time: draft.when === 'later' && draft.scheduleDate !== '' ? timeOf(draft, now) : null };
@@ -39,7 +40,7 @@ export function preview(draft: Draft, now: Date): Preview {
 
 function draftProblems(draft: Draft): Preview['problems'] {
   // Nobody needs to be told that a form they just opened is empty.
-  if (draft.text.trim() === '' && draft.mediaUrls.length === 0) return [];
+  if (draft.text.trim() === '' && Object.keys(draft.texts).length === 0 && draft.mediaUrls.length === 0) return [];
   const urls = draft.mediaUrls.flatMap((url, i) => {
     const problem = mediaUrlProblem(url);
     return problem === null ? [] : [{ field: 'mediaUrls', message: `Address ${i + 1}: ${problem}` }];
@@ -49,8 +50,15 @@ function draftProblems(draft: Draft): Preview['problems'] {
     return platform === undefined ? [] : [{ platform }];
   });
   const options = Object.fromEntries(targets.flatMap(({ platform }) => (draft.options[optionKeyOf(platform)] === undefined ? [] : [[platform.id, draft.options[optionKeyOf(platform)]!]])));
-  const rules = ruleProblems(targets, draft.text, mediaOf(draft), options).map(({ field, message, platform = '' }) => ({ field: isOption(field) ? `option.${platform}` : field.replace(/\[.*$/, ''), message: isOption(field) ? `${labelOf(field.slice(field.indexOf('.') + 1))}: ${message}` : message, platform }));
+  const rules = ruleProblems(targets, { text: draft.text, texts: draft.texts, media: mediaOf(draft), options }).map(({ field, message, platform = '' }) => ({ field: fieldOf(field, platform, draft), message: isOption(field) ? `${labelOf(field.slice(field.indexOf('.') + 1))}: ${message}` : message, platform }));
   return [...urls, ...rules];
+}
+
+/** Where the form shows it: in the channel's own fields, or in those for all. */
+function fieldOf(field: string, platform: string, draft: Draft): string {
+  if (isOption(field)) return `option.${platform}`;
+  if (field === 'post' && draft.texts[platform] !== undefined) return `text.${platform}`;
+  return field.replace(/\[.*$/, '');
 }
 
 /** Problems of an option object are named after its key, e.g. `youTubeOptions.title`. */

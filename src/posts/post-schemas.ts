@@ -86,9 +86,16 @@ function same<T>(value: Record<string, T>, platforms: string[], field: string, c
 
 type Body = z.infer<typeof createBody>;
 
-function readBodyText(body: Pick<Body, 'post'>, platforms: string[], ctx: z.RefinementCtx): string {
-  const raw = typeof body.post === 'string' ? body.post : same(body.post, platforms, 'post', ctx);
-  return raw === undefined ? '' : (readText(raw, 'post', ctx) ?? '');
+/** The common text and those of single platforms. Each chosen platform needs one. */
+function readBodyText({ post }: Pick<Body, 'post'>, platforms: string[], ctx: z.RefinementCtx): { text: string; texts: Record<string, string> } {
+  if (typeof post === 'string') return { text: readText(post, 'post', ctx) ?? '', texts: {} };
+  const { default: common, ...own } = post;
+  if (common === undefined && (platforms.includes('all') || platforms.some((platform) => own[platform] === undefined))) {
+    addProblem(ctx, ['post'], ErrorCode.postParameter, 'post has no text for one of the platforms and no "default".');
+  }
+  const texts = Object.fromEntries(Object.entries(own).map(([platform, text]) => [platform, readText(text, `post.${platform}`, ctx) ?? '']));
+  const first = platforms.map((platform) => texts[platform]).find((text) => text !== undefined);
+  return { text: common === undefined ? (first ?? '') : (readText(common, 'post.default', ctx) ?? ''), texts };
 }
 
 function readBodyMedia(body: Pick<Body, 'mediaUrls' | 'mediaUrl' | 'media_urls'>, platforms: string[], ctx: z.RefinementCtx): string[] | undefined {
@@ -139,7 +146,7 @@ export const createPostSchema: z.ZodType<PostInput> = withCodes(
     refuseUnsupported(body, ctx);
     const platforms = [...new Set(body.platforms)];
     return {
-      text: readBodyText(body, platforms, ctx),
+      ...readBodyText(body, platforms, ctx),
       platforms,
       mediaUrls: readBodyMedia(body, platforms, ctx) ?? [],
       isVideo: body.isVideo ?? false,
@@ -174,7 +181,7 @@ export const updatePostSchema: z.ZodType<{ id: string; changes: PostChanges }> =
     const changes: PostChanges = {};
     const platforms = body.platforms === undefined ? undefined : [...new Set(body.platforms)];
     if (platforms !== undefined) changes.platforms = platforms;
-    if (body.post !== undefined) changes.text = readBodyText({ post: body.post }, platforms ?? ['default'], ctx);
+    if (body.post !== undefined) Object.assign(changes, readBodyText({ post: body.post }, platforms ?? ['all'], ctx));
     const mediaUrls = readBodyMedia(body, platforms ?? ['default'], ctx);
     if (mediaUrls !== undefined) changes.mediaUrls = mediaUrls;
     if (body.isVideo !== undefined) changes.isVideo = body.isVideo;

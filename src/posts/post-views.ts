@@ -115,6 +115,7 @@ export function formOf(post: Post, timeZone: string): ComposeView['fields'] {
     mediaUrls: post.media.map((item) => item.url).join('\n'),
     ...(wasMarkedVideo(post) ? { isVideo: 'on' } : {}),
     ...fillOptionFields(post.options),
+    ...Object.fromEntries(Object.entries(post.texts ?? {}).map(([id, text]) => [`text.${id}`, text])),
     when: 'later', scheduleDate, timeZone, occurrence, notes: post.notes ?? '', formKey: '', version: String(post.version),
   };
 }
@@ -138,15 +139,23 @@ export function composeView({ channels, again, ...rest }: ComposeOptions): Compo
       options: optionFieldsFor(channel.platform),
     })),
     missing: chosen.filter((id) => findPlatform(id) !== undefined && !channels.some((channel) => channel.platform === id && channel.state !== 'disconnected')).map((id) => platformName(id).name),
-    problems: problemsByField(again),
-    summary: (again?.fields ?? []).map(({ field, message, platform }) => (isOptionOf(platform, field) ? `${platformName(platform).name}, ${labelOf(keyIn(field))}: ${message}` : message)),
+    problems: problemsByField(again, fields),
+    summary: (again?.fields ?? []).map(({ field, message, platform }) => (isOptionOf(platform, field) ? `${platformName(platform ?? '').name}, ${labelOf(keyIn(field))}: ${message}` : message)),
     message: again?.message ?? null,
     overlap: time.kind === 'overlap' ? { first: time.first.offset, second: time.second.offset } : null,
   };
 }
 
+/** The form's field that a problem is about: `mediaUrls[1]` belongs to `mediaUrls`, a text's to the channel's own text where it has one. */
+function baseOf(field: string, platform: string | undefined, typed: Record<string, string>): string {
+  if (isOptionOf(platform, field)) return `option.${platform ?? ''}.${keyIn(field)}`;
+  if (field.startsWith('text.')) return field;
+  if (field === 'post' && platform !== undefined && (typed[`text.${platform}`] ?? '').trim() !== '') return `text.${platform}`;
+  return field.replace(/[[.].*$/, '');
+}
+
 /** A problem of a platform's option object is named after its key, e.g. `youTubeOptions.title`. */
-function isOptionOf(platform: string | undefined, field: string): platform is string {
+function isOptionOf(platform: string | undefined, field: string): boolean {
   return platform !== undefined && field.includes('.');
 }
 
@@ -160,10 +169,10 @@ function oneValueEach(fields: ComposeView['fields']): Record<string, string> {
 }
 
 /** Problems beside the field they are about: `mediaUrls[1]` belongs to `mediaUrls`. */
-function problemsByField(again: FormProblems | undefined): Record<string, string[]> {
+function problemsByField(again: FormProblems | undefined, typed: Record<string, string>): Record<string, string[]> {
   const problems: Record<string, string[]> = {};
   for (const { field, message, platform } of again?.fields ?? []) {
-    const base = isOptionOf(platform, field) ? `option.${platform}.${keyIn(field)}` : field.replace(/[[.].*$/, '');
+    const base = baseOf(field, platform, typed);
     const at = /^mediaUrls\[(\d+)\]/.exec(field);
     (problems[base] ??= []).push(at === null ? message : `Address ${Number(at[1]) + 1}: ${message}`);
   }

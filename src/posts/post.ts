@@ -124,6 +124,8 @@ export interface Post {
   profileId: string;
   refId: string;
   text: string;
+  /** Texts of their own by platform id; the others get `text`. */
+  texts?: Record<string, string>;
   media: MediaItem[];
   /** Option objects as sent, by platform id. */
   options: Record<string, Record<string, unknown>>;
@@ -157,6 +159,11 @@ export interface Change {
   before: Post;
   after: Post;
   events: PostEvent[];
+}
+
+/** What is published on this platform. */
+export function textFor(post: Pick<Post, 'text' | 'texts'>, platform: string): string {
+  return post.texts?.[platform] ?? post.text;
 }
 
 /** States in which a publication has nothing left to do by itself. */

@@ -1,7 +1,7 @@
 /** Does what is due for one publication: publish, poll or look up, and stores what came of it. */
 import type { Logger } from '../lib/logger.js';
 import { PlatformFailure, type Credentials, type Platform, type PlatformContent, type PlatformIo } from '../platforms/platform.js';
-import type { Post, Publication } from '../posts/post.js';
+import { textFor, type Post, type Publication } from '../posts/post.js';
 import type { HeldPost } from './held-post.js';
 import { afterLookUp, nextStep, type RetryPolicy } from './retry-policy.js';
 import type { Turns } from './turns.js';
@@ -200,7 +200,7 @@ async function settleFailure(held: HeldPost, publication: Publication, startedAt
 
 function contentFor(post: Post, publication: Publication): PlatformContent {
   const options = post.options[publication.platform] ?? {};
-  return { text: post.text, media: post.media, options, idempotencyKey: `${post.id}.${publication.id}`, scheduledAt: post.scheduledAt };
+  return { text: textFor(post, publication.platform), media: post.media, options, idempotencyKey: `${post.id}.${publication.id}`, scheduledAt: post.scheduledAt };
 }
 
 function lookUpCounts(publication: Publication, foundNothing: boolean, now: Date, policy: RetryPolicy): { notFound: number; lookUps: number } {

@@ -26,6 +26,13 @@ describe('a post for now', () => {
     }
   });
 
+  test('goes out with each platform\'s own text', async () => {
+    const { status, body } = await user.call('POST', '/api/post', { post: { twitter: 'Own words for X', default: 'Words for the rest' }, platforms: ['twitter', 'bluesky'] });
+    assert.deepEqual([status, body['post']], [200, 'Words for the rest']);
+    const { posts } = (await (await fetch(`${app.simulatorUrl}/simulator/posts`)).json()) as { posts: { network: string; text: string }[] };
+    for (const [network, text] of [['twitter', 'Own words for X'], ['bluesky', 'Words for the rest']]) assert.ok(posts.some((post) => post.network === network && post.text === text), network);
+  });
+
   test('on TikTok is answered when it is accepted, and becomes public later', async () => {
     const { status, body } = await user.call('POST', '/api/post', { post: 'Clip', platforms: ['tiktok'], mediaUrls: ['https://media.example.com/clip.mp4'] });
     assert.deepEqual([status, body['status']], [200, 'success']);

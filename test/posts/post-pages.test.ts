@@ -172,6 +172,22 @@ describe('what only some networks ask', () => {
     assert.deepEqual((await annApi.get(`/api/post/${idOf(made)}`)).body['youTubeOptions'], { publishAt: '2028-01-01T00:00:00Z', title: 'Better title' });
   });
 
+  test('may be another text, judged and kept by itself', async () => {
+    const { session: ann, api: annApi } = await app.newcomer(['bluesky', 'twitter']);
+    const both = { ...valid, platforms: ['bluesky', 'twitter'], post: 'z'.repeat(290) };
+    const wrong = await compose(ann, { ...both, 'text.twitter': 'w'.repeat(281) });
+    assert.equal(wrong.status, 422);
+    assert.match(wrong.text, /name="text.twitter"[^>]*aria-invalid="true"/);
+    assert.doesNotMatch(wrong.text, /name="post"[^>]*aria-invalid="true"/);
+    const made = await compose(ann, { ...both, 'text.twitter': 'Short for X', 'text.tiktok': 'not chosen' });
+    assert.match(made.text, /own-text">Short for X</);
+    const edit = await ann.get(`/posts/${idOf(made)}/edit`);
+    assert.match(edit.text, /name="text.twitter"[^>]*>\s*Short for X<\/textarea>/);
+    const saved = await ann.post(`/posts/${idOf(made)}/edit`, { ...both, post: 'The same for all', version: formIn(edit.text, '/edit').fields['version'] ?? '' });
+    assert.doesNotMatch(saved.text, /own-text/);
+    assert.equal((await annApi.get(`/api/post/${idOf(made)}`)).body['post'], 'The same for all');
+  });
+
   test('is taken from the common fields of the API where an option object lacks it', async () => {
     const { call, api: bobApi } = await app.newcomer(['reddit']);
     const wrong = await call('POST', '/api/post', { post: 'x', platforms: ['reddit'], scheduleDate: '2027-01-01T10:00:00Z' });

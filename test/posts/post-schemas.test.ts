@@ -25,7 +25,7 @@ function refusal(run: () => unknown): { field: string; code?: number; message: s
 describe('a post is read', () => {
   test('with the keys that clients add ignored', () => {
     assert.deepEqual(read({ ...valid, source: 'npm', whatever: { a: 1 } }), {
-      text: 'Hello', platforms: ['bluesky'], mediaUrls: [], isVideo: false, options: {}, commonOptions: {}, scheduledAt: null, timeZone: null, notes: null, idempotencyKey: null, checkRules: true,
+      text: 'Hello', texts: {}, platforms: ['bluesky'], mediaUrls: [], isVideo: false, options: {}, commonOptions: {}, scheduledAt: null, timeZone: null, notes: null, idempotencyKey: null, checkRules: true,
     });
   });
 
@@ -49,7 +49,8 @@ describe('a post is read', () => {
 
   test('with one text for all as an object', () => {
     assert.equal(read({ post: { default: 'Hi' }, platforms: ['bluesky', 'twitter'] }).text, 'Hi');
-    assert.equal(read({ post: { bluesky: 'Hi', twitter: 'Ho' }, platforms: ['bluesky'] }).text, 'Hi');
+    const { text, texts } = read({ post: { bluesky: 'Hi', twitter: 'Ho', default: 'Hey' }, platforms: ['bluesky', 'tiktok'] });
+    assert.deepEqual([text, texts], ['Hey', { bluesky: 'Hi', twitter: 'Ho' }]);
   });
 
   test('with option objects in any spelling of their key', () => {
@@ -66,8 +67,9 @@ describe('a post is refused', () => {
     ['without a text', { platforms: ['bluesky'] }, 'post', 900, /Missing or incorrect post parameter/],
     ['with a number as text', { ...valid, post: 7 }, 'post', 900, /Missing or incorrect post parameter/],
     ['with an operator as text', { ...valid, post: { $gt: 1 } }, 'post', 900, /Missing or incorrect post parameter/],
-    ['with a text that differs by platform', { post: { bluesky: 'a', twitter: 'b' }, platforms: ['bluesky', 'twitter'] }, 'post', 900, /one post per platform/],
-    ['with a per-platform text that leaves one out', { post: { bluesky: 'a' }, platforms: ['bluesky', 'twitter'] }, 'post', 900, /no value for one/],
+    ['with a text per platform that leaves one out', { post: { bluesky: 'a' }, platforms: ['bluesky', 'twitter'] }, 'post', 900, /no text for one/],
+    ['with an object in place of one platform\'s text', { post: { bluesky: { $gt: '' }, default: 'x' }, platforms: ['bluesky'] }, 'post', 900, /Missing or incorrect/],
+    ['with media that differ by platform', { ...valid, platforms: ['bluesky', 'twitter'], mediaUrls: { bluesky: ['https://example.com/a.jpg'], twitter: [] } }, 'mediaUrls', 136, /one post per platform/],
     ['with a text that no platform takes', { ...valid, post: 'x'.repeat(100_001) }, 'post', 903, /100000/],
     ['with a NUL in the text', { ...valid, post: 'a\u0000b' }, 'post', 900, /control character/],
     ['with half a character', { ...valid, post: 'a\ud83d' }, 'post', 900, /half of a character/],
@@ -120,7 +122,7 @@ describe('a change is read', () => {
     assert.deepEqual(parseInput(updatePostSchema, { id: 'RhrbDtYh7hdSMc67zC8H', scheduleDate: '2026-07-08T12:30:00Z', source: 'npm' }), {
       id: 'RhrbDtYh7hdSMc67zC8H', changes: { scheduledAt: new Date('2026-07-08T12:30:00Z') },
     });
-    assert.deepEqual(parseInput(updatePostSchema, { id: 'a', post: 'New', notes: '' }), { id: 'a', changes: { text: 'New', notes: '' } });
+    assert.deepEqual(parseInput(updatePostSchema, { id: 'a', post: 'New', notes: '' }), { id: 'a', changes: { text: 'New', texts: {}, notes: '' } });
   });
 
   test('and refused when it changes nothing, or something that can not be changed', () => {

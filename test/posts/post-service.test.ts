@@ -65,6 +65,21 @@ describe('a post that is written', () => {
     }
   });
 
+  test('keeps a text of its own for a channel, and each is judged by its own', async () => {
+    const actor = world.someone();
+    const long = 'x'.repeat(290);
+    const post = await world.service.create(actor, anInput({ platforms: ['bluesky', 'twitter'], text: long, texts: { twitter: 'short', tiktok: 'not chosen' } }));
+    assert.deepEqual([post.text, post.texts], [long, { twitter: 'short' }]);
+    const error = await refusal(world.service.create(actor, anInput({ platforms: ['bluesky', 'twitter'], texts: { bluesky: 'y'.repeat(301) } })));
+    assert.deepEqual(error.fields.map(({ field, platform }) => [field, platform]), [['post', 'bluesky']]);
+    const mistyped = await refusal(world.service.create(actor, anInput({ texts: { blueksy: 'a' } })));
+    assert.equal(mistyped.fields[0]?.field, 'post.blueksy');
+    await world.service.edit(actor, post.id, { scheduledAt: new Date('2026-07-20T00:00:00Z') });
+    assert.deepEqual((await world.store.find(post.id))?.texts, { twitter: 'short' });
+    await world.service.edit(actor, post.id, { text: 'all alike', texts: {} });
+    assert.deepEqual((await world.store.find(post.id))?.texts, {});
+  });
+
   test('keeps the option object of its platforms only', async () => {
     const post = await world.service.create(world.someone(), anInput({ platforms: ['bluesky'], options: { blueskyoptions: { altText: ['x'] }, twitteroptions: { a: 1 } } }));
     assert.deepEqual(post.options, { bluesky: { altText: ['x'] } });

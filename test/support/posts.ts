@@ -27,7 +27,7 @@ export function aChannel(platform: string, over: Partial<Channel> = {}): Channel
 
 export function anInput(over: Partial<PostInput> = {}): PostInput {
   return {
-    text: 'Hello', platforms: ['bluesky'], mediaUrls: [], isVideo: false, options: {}, commonOptions: {}, scheduledAt: TOMORROW, timeZone: null, notes: null, idempotencyKey: null, checkRules: true, ...over,
+    text: 'Hello', texts: {}, platforms: ['bluesky'], mediaUrls: [], isVideo: false, options: {}, commonOptions: {}, scheduledAt: TOMORROW, timeZone: null, notes: null, idempotencyKey: null, checkRules: true, ...over,
   };
 }
 
