@@ -12,7 +12,7 @@ export interface TroubleDeps {
 
 const acts = { publish: 'publishing', poll: 'asking how processing goes', 'look-up': 'looking for a lost post', refresh: 'renewing the sign-in', upload: 'uploading media', remove: 'deleting' } as const;
 
-export const troubleKinds: readonly { value: string; label: string }[] = Object.entries(faultKinds).map(([value, label]) => ({ value, label: `${value}: ${label}` }));
+export const troubleKinds: readonly { value: string; label: string }[] = Object.entries(faultKinds).map(([value, does]) => ({ value, label: `${does[0]!.toUpperCase()}${does.slice(1)} (${value})` }));
 export const troubleActs: readonly { value: string; label: string }[] = Object.entries(acts).map(([value, label]) => ({ value, label }));
 
 /** What the form holds; empty fields are defaults. */

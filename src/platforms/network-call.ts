@@ -65,6 +65,8 @@ export async function ask<T>(io: PlatformIo, call: NetworkCall, schema: ZodType<
   return readAnswer(call, schema, answer);
 }
 
+const A_MOMENT_FROM = 1_000_000_000;
+
 /** When the network says that it takes requests again; undefined when it doesn't say. */
 export function retryAtOf(headers: Record<string, string>, now: Date): Date | undefined {
   const after = headers['retry-after'];
@@ -75,7 +77,9 @@ export function retryAtOf(headers: Record<string, string>, now: Date): Date | un
   }
   const reset = headers['x-rate-limit-reset'] ?? headers['ratelimit-reset'] ?? headers['x-ratelimit-reset'];
   if (reset === undefined) return undefined;
-  const at = /^\d+(\.\d+)?$/.test(reset) ? new Date(Number(reset) * 1000) : new Date(reset);
+  // Some networks write a moment (in seconds since 1970), others how many seconds are left.
+  const seconds = Number(reset);
+  const at = Number.isFinite(seconds) ? new Date(seconds < A_MOMENT_FROM ? now.getTime() + seconds * 1000 : seconds * 1000) : new Date(reset);
   return Number.isNaN(at.getTime()) ? undefined : at;
 }
 

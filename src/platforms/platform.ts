@@ -2,6 +2,7 @@
 import type { AxiosInstance } from 'axios';
 import type { ZodType } from 'zod';
 import type { Logger } from '../lib/logger.js';
+import type { PlatformLimits } from './platform-limits.js';
 
 /** What an adapter may use. `baseUrls` are the network's addresses, the simulator's ones for a simulated channel. */
 export interface PlatformIo {
@@ -121,61 +122,6 @@ export class PlatformFailure extends Error {
     this.kind = kind;
     this.options = options;
   }
-}
-
-/** How a platform counts text; `text-length.ts` implements each rule. */
-export type CountingRule = 'graphemes' | 'weighted' | 'characters' | 'utf16' | 'bytes' | 'mastodon' | 'threads';
-
-/** A platform's published limits; used by the page, the API and the publisher through `check-content.ts`. */
-export interface PlatformLimits {
-  text: {
-    max: number;
-    counting: CountingRule;
-    maxBytes?: number;
-    required: boolean;
-    /** Shorter when media goes along, e.g. telegram's captions. */
-    maxWithMedia?: number;
-    /** An option that allows more, e.g. twitter: `longPost`. */
-    longer?: { option: string; max: number };
-    /** Characters that the network refuses, e.g. youtube: `<>`. */
-    forbidden?: string;
-  };
-  media: {
-    min: number;
-    max: number;
-    /** Kinds the platform takes. */
-    kinds: MediaKind[];
-    maxVideos: number;
-    /** May images and videos be mixed in one post? */
-    mixed: boolean;
-    /** At least one of this kind is needed, e.g. tiktok: `video`. */
-    requires?: MediaKind;
-    /** Checked as far as a file's facts are known. */
-    image?: ImageRule;
-    video?: VideoRule;
-    document?: FileRule;
-  };
-  /** What the network takes from one account; respected before a call. */
-  publish?: { max: number; windowMs: number }[];
-}
-
-export interface FileRule {
-  maxBytes?: number;
-  /** MIME types; left out: any. */
-  types?: string[];
-}
-
-export interface ImageRule extends FileRule {
-  minWidth?: number;
-  maxWidth?: number;
-  /** Width divided by height. */
-  minAspect?: number;
-  maxAspect?: number;
-}
-
-export interface VideoRule extends FileRule {
-  minSeconds?: number;
-  maxSeconds?: number;
 }
 
 export interface OAuth {

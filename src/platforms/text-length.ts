@@ -1,6 +1,6 @@
 /** How long a text is by each network's way of counting; the one place that counts. */
 import twitterText from 'twitter-text';
-import type { CountingRule } from './platform.js';
+import type { CountingRule } from './platform-limits.js';
 
 const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' });
 

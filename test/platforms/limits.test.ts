@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { checkContent, countText } from '../../src/platforms/check-content.js';
 import { mediaKindOf, mediaTypeOf } from '../../src/platforms/media-kind.js';
-import type { CountingRule, MediaItem, Platform } from '../../src/platforms/platform.js';
+import type { MediaItem, Platform } from '../../src/platforms/platform.js';
+import type { CountingRule } from '../../src/platforms/platform-limits.js';
 import { findPlatform, platforms } from '../../src/platforms/registry.js';
 import { textLength } from '../../src/platforms/text-length.js';
 

@@ -52,7 +52,11 @@ export const simulatedBluesky: SimulatedNetwork = {
     { method: 'get', path: '/xrpc/com.atproto.server.getSession', act: 'read', handle: ({ account }) => ok({ did: account.id, handle: account.handle, active: true }) },
     { method: 'get', path: '/xrpc/app.bsky.actor.getProfile', act: 'read', handle: getProfile },
     { method: 'post', path: '/xrpc/com.atproto.repo.uploadBlob', act: 'upload', handle: uploadBlob },
-    { method: 'post', path: '/xrpc/com.atproto.repo.createRecord', act: 'publish', textOf: (call) => textField(objectField(call.body, 'record'), 'text'), handle: createRecord },
+    {
+      method: 'post', path: '/xrpc/com.atproto.repo.createRecord', act: 'publish',
+      textOf: (call) => textField(objectField(call.body, 'record'), 'text'),
+      handle: createRecord,
+    },
     { method: 'get', path: '/xrpc/com.atproto.repo.getRecord', act: 'look-up', handle: getRecord },
     { method: 'get', path: '/xrpc/com.atproto.repo.listRecords', act: 'look-up', handle: listRecords },
     { method: 'post', path: '/xrpc/com.atproto.repo.deleteRecord', act: 'remove', handle: deleteRecord },
@@ -88,7 +92,9 @@ function createRecord(call: SimulatedCall): SimulatedAnswer {
   const links = embeddedBlobs(objectField(record, 'embed'));
   const missing = links.find((link) => world.find('upload', ID, link) === undefined);
   if (missing !== undefined) return xrpcError(400, 'InvalidRequest', `Could not find blob: ${missing}`);
-  const post = acceptPost(call, { network: ID, id: rkey, text, media: links.map((link) => world.find('upload', ID, link)!.source), parentId: textField(objectField(objectField(record, 'reply'), 'parent'), 'uri').split('/').at(-1) || null, extra: { record } });
+  const parentId = textField(objectField(objectField(record, 'reply'), 'parent'), 'uri').split('/').at(-1) || null;
+  const media = links.map((link) => world.find('upload', ID, link)!.source);
+  const post = acceptPost(call, { network: ID, id: rkey, text, media, parentId, extra: { record } });
   return ok({ uri: uriOf(account.id, post.id), cid: cidOf(post), validationStatus: 'valid' });
 }
 

@@ -60,7 +60,10 @@ function execute(call: SimulatedCall): SimulatedAnswer {
   const content = textField(payload, 'content');
   const sources = [...call.raw.toString('utf8').matchAll(/signpost placeholder for (\S+)/g)].map((match) => match[1]!);
   if (content === '' && sources.length === 0) return failure(400, 50_006, 'Cannot send an empty message');
-  if (textLength('characters', content) > 2000) return { status: 400, body: { code: 50_035, message: 'Invalid Form Body', errors: { content: { _errors: [{ code: 'BASE_TYPE_MAX_LENGTH', message: 'Must be 2000 or fewer in length.' }] } } } };
+  if (textLength('characters', content) > 2000) {
+    const errors = { content: { _errors: [{ code: 'BASE_TYPE_MAX_LENGTH', message: 'Must be 2000 or fewer in length.' }] } };
+    return { status: 400, body: { code: 50_035, message: 'Invalid Form Body', errors } };
+  }
   const post = acceptPost(call, { network: ID, id: risingDigits(call.now), text: content, media: sources });
   if (call.query['wait'] !== 'true') return { status: 204, body: null };
   return ok({ id: post.id, channel_id: channelOf(call.account), content: post.text, webhook_id: call.account.id, timestamp: new Date(post.acceptedAt).toISOString() });

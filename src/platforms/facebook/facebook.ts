@@ -50,7 +50,9 @@ export const facebook = {
     if (content.media.length === 1) return publishPhoto(content, mine, io);
     const photos: string[] = [];
     for (const item of content.media) {
-      const { id } = await ask(io, { ...call(mine), effect: 'read', method: 'POST', url: `${root(io)}/${mine.pageId}/photos`, body: { url: item.url, published: false, ...altText(content, photos.length) } }, created, graphFailure(NAME, 'read'));
+      const { id } = await ask(io, {
+        ...call(mine), effect: 'read', method: 'POST', url: `${root(io)}/${mine.pageId}/photos`, body: { url: item.url, published: false, ...altText(content, photos.length) },
+      }, created, graphFailure(NAME, 'read'));
       photos.push(id);
     }
     const { link } = facebookOptions.parse(content.options);

@@ -28,7 +28,10 @@ export const simulatedFacebook: SimulatedNetwork = {
   remoteId: (post) => post.id,
   routes: [
     ...graphTokenRoutes(() => simulatedFacebook, { codeByGet: `${ROOT}/oauth/access_token` }),
-    { method: 'get', path: `${ROOT}/me/accounts`, act: 'read', handle: (call) => ok({ data: [{ ...pageOf(call), access_token: (call.headers['authorization'] ?? '').replace(/^Bearer /i, '') }] }) },
+    {
+      method: 'get', path: `${ROOT}/me/accounts`, act: 'read',
+      handle: (call) => ok({ data: [{ ...pageOf(call), access_token: (call.headers['authorization'] ?? '').replace(/^Bearer /i, '') }] }),
+    },
     { method: 'get', path: `${ROOT}/me`, act: 'read', handle: (call) => ok(pageOf(call)) },
     { method: 'post', path: `${ROOT}/:page/feed`, act: 'publish', textOf: ({ body }) => textField(body, 'message'), handle: postToFeed },
     { method: 'post', path: `${ROOT}/:page/photos`, act: 'publish', textOf: ({ body }) => textField(body, 'caption'), handle: postPhoto },

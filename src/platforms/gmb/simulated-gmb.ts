@@ -25,10 +25,17 @@ export const simulatedGmb: SimulatedNetwork = {
   remoteId: (post) => `accounts/1/locations/${post.accountId}/localPosts/${post.id}`,
   routes: [
     { method: 'get', path: '/v1/accounts', act: 'read', handle: () => ok({ accounts: [{ name: 'accounts/1', accountName: 'Simulated', type: 'PERSONAL' }] }) },
-    { method: 'get', path: '/v1/accounts/:account/locations', act: 'read', handle: ({ account, webUrl }) => ok({ locations: [{ name: `locations/${account.id}`, title: account.handle, metadata: { mapsUri: `${webUrl}/location/${account.handle}` } }] }) },
+    {
+      method: 'get', path: '/v1/accounts/:account/locations', act: 'read',
+      handle: ({ account, webUrl }) => ok({ locations: [{ name: `locations/${account.id}`, title: account.handle, metadata: { mapsUri: `${webUrl}/location/${account.handle}` } }] }),
+    },
     { method: 'post', path: '/v4/accounts/:account/locations/:location/localPosts', act: 'publish', textOf: ({ body }) => textField(body, 'summary'), handle: createPost },
     { method: 'get', path: '/v4/accounts/:account/locations/:location/localPosts', act: 'look-up', handle: listPosts },
-    { method: 'get', path: '/v4/accounts/:account/locations/:location/localPosts/:id', act: 'poll', textOf: ({ world, params }) => world.find('post', ID, params['id'] ?? '')?.text ?? '', handle: (call) => withPost(call, (post) => ok(present(call, post))) },
+    {
+      method: 'get', path: '/v4/accounts/:account/locations/:location/localPosts/:id', act: 'poll',
+      textOf: ({ world, params }) => world.find('post', ID, params['id'] ?? '')?.text ?? '',
+      handle: (call) => withPost(call, (post) => ok(present(call, post))),
+    },
     { method: 'delete', path: '/v4/accounts/:account/locations/:location/localPosts/:id', act: 'remove', handle: (call) => withPost(call, (post) => {
       call.world.put('post', { ...post, deletedAt: call.now });
       return ok({});

@@ -42,7 +42,11 @@ export const simulatedLinkedin: SimulatedNetwork = {
     { method: 'post', path: '/rest/posts', act: 'publish', textOf: ({ body }) => plainText(textField(body, 'commentary')), handle: createPost },
     { method: 'get', path: '/rest/posts', act: 'look-up', handle: listPosts },
     { method: 'delete', path: '/rest/posts/:urn', act: 'remove', handle: deletePost },
-    { method: 'post', path: '/rest/socialActions/:urn/comments', act: 'publish', textOf: ({ body }) => textField(objectField(body, 'message'), 'text'), handle: ({ now }) => ({ status: 201, body: { id: risingDigits(now) } }) },
+    {
+      method: 'post', path: '/rest/socialActions/:urn/comments', act: 'publish',
+      textOf: ({ body }) => textField(objectField(body, 'message'), 'text'),
+      handle: ({ now }) => ({ status: 201, body: { id: risingDigits(now) } }),
+    },
     ...(['image', 'video', 'document'] as const).flatMap(uploadRoutes),
   ],
 };
@@ -52,7 +56,12 @@ function uploadRoutes(kind: 'image' | 'video' | 'document'): SimulatedRoute[] {
   return [
     { method: 'post', path, act: 'upload', handle: (call) => (call.query['action'] === 'finalizeUpload' ? ok({}) : initialize(kind, call)) },
     { method: 'put', path: `/upload/${kind}/:id`, act: 'upload', open: true, handle: receive },
-    { method: 'get', path: `${path}/:urn`, act: 'upload', handle: ({ world, params }) => (world.find('upload', ID, params['urn'] ?? '') === undefined ? failure(404, 'NOT_FOUND', 'Could not find entity') : ok({ id: params['urn'], status: 'AVAILABLE' })) },
+    {
+      method: 'get', path: `${path}/:urn`, act: 'upload',
+      handle: ({ world, params }) => (world.find('upload', ID, params['urn'] ?? '') === undefined
+        ? failure(404, 'NOT_FOUND', 'Could not find entity')
+        : ok({ id: params['urn'], status: 'AVAILABLE' })),
+    },
   ];
 }
 
@@ -92,7 +101,10 @@ function createPost(call: SimulatedCall): SimulatedAnswer {
 
 function listPosts({ world, account, query }: SimulatedCall): SimulatedAnswer {
   const posts = world.postsOf(ID, account.id).filter((post) => post.deletedAt === null).slice(0, Math.min(Number(query['count'] ?? 10), 100));
-  return ok({ elements: posts.map((post: SimulatedPost) => ({ id: post.id, author: `urn:li:person:${account.id}`, commentary: littleText(post.text), createdAt: post.acceptedAt, lifecycleState: 'PUBLISHED' })), paging: { start: 0, count: posts.length, links: [] } });
+  const elements = posts.map((post: SimulatedPost) => ({
+    id: post.id, author: `urn:li:person:${account.id}`, commentary: littleText(post.text), createdAt: post.acceptedAt, lifecycleState: 'PUBLISHED',
+  }));
+  return ok({ elements, paging: { start: 0, count: posts.length, links: [] } });
 }
 
 function deletePost({ world, account, params, now }: SimulatedCall): SimulatedAnswer {

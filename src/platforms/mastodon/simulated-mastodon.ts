@@ -42,12 +42,20 @@ export const simulatedMastodon: SimulatedNetwork = {
   },
   remoteId: (post) => post.id,
   routes: [
-    { method: 'get', path: '/api/v1/accounts/verify_credentials', act: 'read', handle: ({ account, webUrl }) => ok({ id: account.id, username: account.handle, acct: account.handle, display_name: account.displayName, url: `${webUrl}/@${account.handle}` }) },
+    {
+      method: 'get', path: '/api/v1/accounts/verify_credentials', act: 'read',
+      handle: ({ account, webUrl }) => ok({ id: account.id, username: account.handle, acct: account.handle, display_name: account.displayName, url: `${webUrl}/@${account.handle}` }),
+    },
     { method: 'get', path: '/api/v1/accounts/:id/statuses', act: 'look-up', handle: listStatuses },
     { method: 'post', path: '/api/v1/statuses', act: 'publish', textOf: ({ body }) => textField(body, 'status'), handle: createStatus },
     { method: 'delete', path: '/api/v1/statuses/:id', act: 'remove', handle: deleteStatus },
     { method: 'post', path: '/api/v2/media', act: 'upload', handle: uploadMedia },
-    { method: 'get', path: '/api/v1/media/:id', act: 'upload', handle: ({ params, world }) => (world.find('upload', ID, params['id'] ?? '') === undefined ? failure(404, 'Record not found') : ok({ id: params['id'], url: `https://files.example.com/${params['id']}` })) },
+    {
+      method: 'get', path: '/api/v1/media/:id', act: 'upload',
+      handle: ({ params, world }) => (world.find('upload', ID, params['id'] ?? '') === undefined
+        ? failure(404, 'Record not found')
+        : ok({ id: params['id'], url: `https://files.example.com/${params['id']}` })),
+    },
   ],
 };
 

@@ -27,6 +27,7 @@ export interface ContainerApi {
 
 const TIMEOUT_MS = 30_000;
 const created = z.object({ id: z.string() });
+const containerState = z.object({ status_code: z.string().optional(), status: z.string().optional() });
 const published = z.object({ id: z.string(), permalink: z.string().optional() });
 const listed = z.object({ data: z.array(z.object({ id: z.string(), caption: z.string().optional(), text: z.string().optional(), timestamp: z.string(), permalink: z.string().optional() })) });
 
@@ -82,7 +83,8 @@ function digestOf(text: string): string {
 }
 
 async function containerStatus(api: ContainerApi, container: string, io: PlatformIo): Promise<string> {
-  const answer = await ask(io, { ...base(api), method: 'GET', url: `${api.root}/${container}`, query: { fields: `id,${api.statusField}` } }, z.object({ status_code: z.string().optional(), status: z.string().optional() }), graphFailure(api.network, 'read'));
+  const call: NetworkCall = { ...base(api), method: 'GET', url: `${api.root}/${container}`, query: { fields: `id,${api.statusField}` } };
+  const answer = await ask(io, call, containerState, graphFailure(api.network, 'read'));
   return answer[api.statusField] ?? 'IN_PROGRESS';
 }
 

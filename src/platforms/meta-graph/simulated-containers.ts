@@ -33,13 +33,21 @@ interface ContainerFields {
 export function containerRoutes(rules: ContainerRules): SimulatedRoute[] {
   const { root, network } = rules;
   return [
-    { method: 'post', path: `${root}/:user/${rules.createPath}`, act: 'prepare', textOf: ({ body }) => textField(body, rules.textField), handle: (call) => create(rules, call) },
+    {
+      method: 'post', path: `${root}/:user/${rules.createPath}`, act: 'prepare',
+      textOf: ({ body }) => textField(body, rules.textField),
+      handle: (call) => create(rules, call),
+    },
     {
       method: 'post', path: `${root}/:user/${rules.publishPath}`, act: 'publish', handle: (call) => publish(rules, call),
       textOf: ({ world, body }) => fieldsOf(world.find('upload', network, textField(body, 'creation_id')))?.text ?? '',
     },
     { method: 'get', path: `${root}/:user/${rules.createPath}`, act: 'look-up', handle: (call) => list(rules, call) },
-    { method: 'get', path: `${root}/:id`, act: 'poll', textOf: ({ world, params }) => fieldsOf(world.find('upload', network, params['id'] ?? ''))?.text ?? '', handle: (call) => look(rules, call) },
+    {
+      method: 'get', path: `${root}/:id`, act: 'poll',
+      textOf: ({ world, params }) => fieldsOf(world.find('upload', network, params['id'] ?? ''))?.text ?? '',
+      handle: (call) => look(rules, call),
+    },
     { method: 'delete', path: `${root}/:id`, act: 'remove', handle: (call) => remove(rules, call) },
   ];
 }

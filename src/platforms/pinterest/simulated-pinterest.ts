@@ -35,17 +35,31 @@ export const simulatedPinterest: SimulatedNetwork = {
     dailyLimit: () => failure(429, 9, 'You have exceeded the daily limit for saving Pins.', { 'retry-after': '86400' }),
     refused: (message) => failure(400, 1, message),
   },
-  rate: { limit: 100, windowMs: 60_000, headers: (limit, remaining, resetAt) => ({ 'x-ratelimit-limit': `${limit}, ${limit};w=60`, 'x-ratelimit-remaining': String(remaining), 'x-ratelimit-reset': String(Math.ceil((resetAt - Date.now()) / 1000)) }) },
+  rate: {
+    limit: 100, windowMs: 60_000,
+    headers: (limit, remaining, resetAt) => ({
+      'x-ratelimit-limit': `${limit}, ${limit};w=60`, 'x-ratelimit-remaining': String(remaining),
+      'x-ratelimit-reset': String(Math.ceil((resetAt - Date.now()) / 1000)),
+    }),
+  },
   remoteId: (post) => post.id,
   routes: [
-    { method: 'get', path: '/v5/user_account', act: 'read', handle: ({ account }) => ok({ username: account.handle, id: account.id, account_type: 'BUSINESS', business_name: account.displayName }) },
+    {
+      method: 'get', path: '/v5/user_account', act: 'read',
+      handle: ({ account }) => ok({ username: account.handle, id: account.id, account_type: 'BUSINESS', business_name: account.displayName }),
+    },
     { method: 'get', path: '/v5/boards', act: 'read', handle: ({ account }) => ok({ items: [{ id: boardOf(account.id), name: 'My board' }], bookmark: null }) },
     { method: 'post', path: '/v5/pins', act: 'publish', textOf: ({ body }) => textField(body, 'description'), handle: createPin },
     { method: 'get', path: '/v5/pins', act: 'look-up', handle: listPins },
     { method: 'delete', path: '/v5/pins/:id', act: 'remove', handle: deletePin },
     { method: 'post', path: '/v5/media', act: 'upload', handle: register },
     { method: 'post', path: '/upload/:id', act: 'upload', open: true, handle: receive },
-    { method: 'get', path: '/v5/media/:id', act: 'upload', handle: ({ params, world }) => (world.find('upload', ID, params['id'] ?? '') === undefined ? failure(404, 1, 'Media not found.') : ok({ media_id: params['id'], status: 'succeeded' })) },
+    {
+      method: 'get', path: '/v5/media/:id', act: 'upload',
+      handle: ({ params, world }) => (world.find('upload', ID, params['id'] ?? '') === undefined
+        ? failure(404, 1, 'Media not found.')
+        : ok({ media_id: params['id'], status: 'succeeded' })),
+    },
   ],
 };
 

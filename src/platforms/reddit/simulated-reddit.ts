@@ -22,27 +22,40 @@ export const simulatedReddit: SimulatedNetwork = {
   accountId: (handle) => lettersOf(`${ID} ${handle.toLowerCase()}`, 8).toLowerCase(),
   token: {
     path: '/api/v1/access_token',
-    answer: (grant, _account, now) => ok({ access_token: grant.accessToken, token_type: 'bearer', expires_in: Math.ceil((grant.accessExpiresAt - now) / 1000), refresh_token: grant.refreshToken, scope: 'identity submit read history edit' }),
+    answer: (grant, _account, now) => ok({
+      access_token: grant.accessToken, token_type: 'bearer', expires_in: Math.ceil((grant.accessExpiresAt - now) / 1000), refresh_token: grant.refreshToken,
+      scope: 'identity submit read history edit',
+    }),
     error: (error) => ok({ error }),
   },
   refusals: {
     signedOut: () => ({ status: 401, body: { message: 'Unauthorized', error: 401 } }),
     // The famous one: a rate limit inside a success.
-    tooMany: (after) => inside('RATELIMIT', after === null ? "Looks like you've been doing that a lot. Take a break before trying again." : `Looks like you've been doing that a lot. Take a break for ${after} seconds before trying again.`, 'ratelimit'),
+    tooMany: (after) => inside('RATELIMIT', `Looks like you've been doing that a lot. Take a break${after === null ? '' : ` for ${after} seconds`} before trying again.`, 'ratelimit'),
     serverError: () => ({ status: 500, body: { message: 'Internal Server Error', error: 500 } }),
     suspended: () => inside('USER_SUSPENDED', 'Your account has been suspended', 'sr'),
     duplicate: () => inside('ALREADY_SUB', 'that link has already been submitted', 'url'),
     dailyLimit: () => inside('RATELIMIT', "you are doing that too much. try again in 24 hours.", 'ratelimit'),
     refused: (message) => inside('BAD_CONTENT', message, 'text'),
   },
-  rate: { limit: 100, windowMs: 60_000, headers: (limit, remaining, resetAt) => ({ 'x-ratelimit-used': String(limit - remaining), 'x-ratelimit-remaining': String(remaining), 'x-ratelimit-reset': String(Math.ceil((resetAt - Date.now()) / 1000)) }) },
+  rate: {
+    limit: 100, windowMs: 60_000,
+    headers: (limit, remaining, resetAt) => ({
+      'x-ratelimit-used': String(limit - remaining), 'x-ratelimit-remaining': String(remaining),
+      'x-ratelimit-reset': String(Math.ceil((resetAt - Date.now()) / 1000)),
+    }),
+  },
   remoteId: (post) => `t3_${post.id}`,
   routes: [
     { method: 'get', path: '/api/v1/me', act: 'read', handle: ({ account }) => ok({ id: account.id, name: account.handle }) },
     { method: 'post', path: '/api/submit', act: 'publish', textOf: ({ body }) => textField(body, 'text'), handle: submit },
     { method: 'get', path: '/user/:name/submitted', act: 'look-up', handle: list },
     { method: 'post', path: '/api/del', act: 'remove', handle: remove },
-    { method: 'post', path: '/api/comment', act: 'publish', textOf: ({ body }) => textField(body, 'text'), handle: ({ now }) => ok({ json: { errors: [], data: { things: [{ kind: 't1', data: { name: `t1_${idOf(now)}` } }] } } }) },
+    {
+      method: 'post', path: '/api/comment', act: 'publish',
+      textOf: ({ body }) => textField(body, 'text'),
+      handle: ({ now }) => ok({ json: { errors: [], data: { things: [{ kind: 't1', data: { name: `t1_${idOf(now)}` } }] } } }),
+    },
   ],
 };
 
@@ -60,7 +73,10 @@ function submit(call: SimulatedCall): SimulatedAnswer {
 
 function list({ world, account, query }: SimulatedCall): SimulatedAnswer {
   const posts = world.postsOf(ID, account.id).filter((post) => post.deletedAt === null).slice(0, Math.min(Number(query['limit'] ?? 25), 100));
-  return ok({ kind: 'Listing', data: { children: posts.map((post) => ({ kind: 't3', data: { name: `t3_${post.id}`, title: post.extra['title'], selftext: post.text, created_utc: post.acceptedAt / 1000, permalink: permalinkOf(post) } })), after: null } });
+  const children = posts.map((post) => ({
+    kind: 't3', data: { name: `t3_${post.id}`, title: post.extra['title'], selftext: post.text, created_utc: post.acceptedAt / 1000, permalink: permalinkOf(post) },
+  }));
+  return ok({ kind: 'Listing', data: { children, after: null } });
 }
 
 function remove({ world, account, body, now }: SimulatedCall): SimulatedAnswer {

@@ -32,7 +32,10 @@ export const slack = {
   async verify(credentials, io) {
     const mine = credentialsSchema.parse(credentials);
     const shown = await slackCall(io, { method: 'POST', name: 'auth.test', token: mine.accessToken, effect: 'read', body: {} }, authTest);
-    return { remoteId: `${mine.teamId}/${mine.channelId}`, username: mine.channelName.replace(/^#/, ''), displayName: `${mine.channelName} in ${shown.team}`, profileUrl: `${io.baseUrls.web}/archives/${mine.channelId}`, avatarUrl: null };
+    return {
+      remoteId: `${mine.teamId}/${mine.channelId}`, username: mine.channelName.replace(/^#/, ''), displayName: `${mine.channelName} in ${shown.team}`,
+      profileUrl: `${io.baseUrls.web}/archives/${mine.channelId}`, avatarUrl: null,
+    };
   },
 
   async publish(content, credentials, io) {

@@ -36,11 +36,16 @@ export const simulatedSnapchat: SimulatedNetwork = {
   rate: { limit: 20, windowMs: 60_000, headers: () => ({}) },
   remoteId: (post) => post.id,
   routes: [
-    { method: 'get', path: '/v1/public_profiles/my_profile', act: 'read', handle: ({ account }) => ok({ request_status: 'SUCCESS', public_profiles: [{ sub_request_status: 'SUCCESS', public_profile: { id: account.id, display_name: account.displayName, snap_user_name: account.handle } }] }) },
+    {
+      method: 'get', path: '/v1/public_profiles/my_profile', act: 'read',
+      handle: ({ account }) => ok({ request_status: 'SUCCESS', public_profiles: [{ sub_request_status: 'SUCCESS', public_profile: { id: account.id, display_name: account.displayName, snap_user_name: account.handle } }] }),
+    },
     { method: 'post', path: '/v1/public_profiles/:profile/media', act: 'upload', handle: begin },
     { method: 'post', path: '/upload/:id/add', act: 'upload', handle: (call) => part(call, false) },
     { method: 'post', path: '/upload/:id/finalize', act: 'upload', handle: (call) => part(call, true) },
-    ...(['stories', 'saved_stories', 'spotlights'] as const).map((kind): SimulatedRoute => ({ method: 'post', path: `/v1/public_profiles/:profile/${kind}`, act: 'publish', textOf: textOf(kind), handle: (call) => publish(kind, call) })),
+    ...(['stories', 'saved_stories', 'spotlights'] as const).map((kind): SimulatedRoute => ({
+      method: 'post', path: `/v1/public_profiles/:profile/${kind}`, act: 'publish', textOf: textOf(kind), handle: (call) => publish(kind, call),
+    })),
   ],
 };
 

@@ -34,7 +34,10 @@ export const snapchat = {
   limits: {
     // Shown with spotlights only; stories have no text.
     text: { max: 160, counting: 'characters', required: false },
-    media: { min: 1, max: 1, kinds: ['image', 'video'], maxVideos: 1, mixed: false, image: { maxBytes: 20_000_000, types: ['image/jpeg', 'image/png'] }, video: { maxBytes: 500_000_000, types: ['video/mp4'], minSeconds: 5, maxSeconds: 60 } },
+    media: {
+      min: 1, max: 1, kinds: ['image', 'video'], maxVideos: 1, mixed: false,
+      image: { maxBytes: 20_000_000, types: ['image/jpeg', 'image/png'] }, video: { maxBytes: 500_000_000, types: ['video/mp4'], minSeconds: 5, maxSeconds: 60 },
+    },
   },
   publishTimeoutMs: 240_000,
 

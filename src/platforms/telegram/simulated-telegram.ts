@@ -46,7 +46,9 @@ export const simulatedTelegram: SimulatedNetwork = {
     method('getMe', 'read', () => ok({ ok: true, result: { id: 7_000_000_001, is_bot: true, first_name: 'Signpost', username: 'signpost_bot' } })),
     method('getChat', 'read', (call) => (isOwnChat(call) ? ok({ ok: true, result: chatOf(call) }) : failure(400, 'Bad Request: chat not found'))),
     method('sendMessage', 'publish', (call) => (textField(call.body, 'text') === '' ? failure(400, 'Bad Request: message text is empty') : send(call, textField(call.body, 'text'), [], 4096)), ({ body }) => textField(body, 'text')),
-    ...['photo', 'video', 'document'].map((kind) => method(`send${kind[0]!.toUpperCase()}${kind.slice(1)}`, 'publish', (call) => send(call, textField(call.body, 'caption'), [textField(call.body, kind)], 1024), ({ body }) => textField(body, 'caption'))),
+    ...Object.entries({ sendPhoto: 'photo', sendVideo: 'video', sendDocument: 'document' }).map(([name, field]) => method(
+      name, 'publish', (call) => send(call, textField(call.body, 'caption'), [textField(call.body, field)], 1024), ({ body }) => textField(body, 'caption'),
+    )),
     method('sendMediaGroup', 'publish', (call) => {
       const items = albumOf(call);
       const answer = send(call, items[0]?.caption ?? '', items.map((item) => item.media ?? ''), 1024);

@@ -94,6 +94,9 @@ async function botCall<T>(io: PlatformIo, { accessToken }: TelegramCredentials, 
 
 const botError = z.object({ description: z.string().optional(), parameters: z.object({ retry_after: z.number().optional() }).optional() });
 
+const MAY_NOT_POST = /kicked|not a member|need administrator rights|CHAT_WRITE_FORBIDDEN|not enough rights/i;
+const NOT_FETCHED = /wrong file identifier|failed to get HTTP URL content|wrong type of the web page/i;
+
 /** https://core.telegram.org/bots/api#making-requests */
 function telegramFailure(answer: NetworkAnswer, io: PlatformIo): PlatformFailure {
   const { description: words = `HTTP ${answer.status}`, parameters } = botError.safeParse(answer.body).data ?? {};
@@ -102,9 +105,9 @@ function telegramFailure(answer: NetworkAnswer, io: PlatformIo): PlatformFailure
   if (answer.status === 429) return rateLimited(NAME, io, answer, { ...options, ...(retryAfterS === undefined ? {} : { retryAt: new Date(io.now().getTime() + retryAfterS * 1000) }) });
   if (answer.status === 401 || answer.status === 404) return signedOut(NAME, options);
   if (/deactivated|banned/i.test(words)) return rejected('Telegram has deactivated or banned this channel or bot.', options);
-  if (/kicked|not a member|need administrator rights|CHAT_WRITE_FORBIDDEN|not enough rights/i.test(words)) return rejected('The bot may not post to the channel. Make it an administrator there that may post, then send it again.', options);
+  if (MAY_NOT_POST.test(words)) return rejected('The bot may not post to the channel. Make it an administrator there that may post, then send it again.', options);
   if (/chat not found/i.test(words)) return rejected("Telegram doesn't know the channel, or the bot is not in it. Add the bot, then send it again.", options);
   if (/too long/i.test(words)) return rejected('The text is too long for Telegram: at most 4,096 characters, with media 1,024. Shorten it.', options);
-  if (/wrong file identifier|failed to get HTTP URL content|wrong type of the web page/i.test(words)) return rejected("Telegram couldn't fetch a media file from its address. Check that it is public and not larger than 20 MB (photos 5 MB).", options);
+  if (NOT_FETCHED.test(words)) return rejected("Telegram couldn't fetch a media file from its address. Check that it is public and at most 20 MB (photos 5 MB).", options);
   return rejected(`Telegram refused the message: ${inWords(words)} Change it and send it again.`, options);
 }

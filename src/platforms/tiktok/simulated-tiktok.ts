@@ -43,9 +43,16 @@ export const simulatedTiktok: SimulatedNetwork = {
   rate: { limit: 6, windowMs: 60_000, headers: () => ({}) },
   remoteId: (post) => post.id,
   routes: [
-    { method: 'get', path: '/v2/user/info', act: 'read', handle: ({ account }) => success({ user: { open_id: account.id, display_name: account.displayName, username: account.handle } }) },
+    {
+      method: 'get', path: '/v2/user/info', act: 'read',
+      handle: ({ account }) => success({ user: { open_id: account.id, display_name: account.displayName, username: account.handle } }),
+    },
     { method: 'post', path: '/v2/post/publish/video/init', act: 'publish', textOf: (call) => textField(objectField(call.body, 'post_info'), 'title'), handle: init },
-    { method: 'post', path: '/v2/post/publish/status/fetch', act: 'poll', textOf: ({ world, body }) => world.postByHandle(ID, textField(body, 'publish_id'))?.text ?? '', handle: status },
+    {
+      method: 'post', path: '/v2/post/publish/status/fetch', act: 'poll',
+      textOf: ({ world, body }) => world.postByHandle(ID, textField(body, 'publish_id'))?.text ?? '',
+      handle: status,
+    },
     { method: 'post', path: '/v2/video/list', act: 'look-up', handle: listVideos },
   ],
 };

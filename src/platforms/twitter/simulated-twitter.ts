@@ -62,7 +62,10 @@ export const simulatedTwitter: SimulatedNetwork = {
     { method: 'post', path: '/2/media/upload/:id/append', act: 'upload', handle: append },
     { method: 'post', path: '/2/media/upload/:id/finalize', act: 'upload', handle: finalize },
     { method: 'post', path: '/2/media/metadata', act: 'upload', handle: ({ body }) => ok({ data: { id: textField(body, 'id') } }) },
-    { method: 'get', path: '/2/media/upload', act: 'upload', handle: ({ query }) => ok({ data: { id: query['media_id'] ?? '', processing_info: { state: 'succeeded', progress_percent: 100 } } }) },
+    {
+      method: 'get', path: '/2/media/upload', act: 'upload',
+      handle: ({ query }) => ok({ data: { id: query['media_id'] ?? '', processing_info: { state: 'succeeded', progress_percent: 100 } } }),
+    },
   ],
 };
 

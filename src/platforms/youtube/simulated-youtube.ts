@@ -29,7 +29,11 @@ export const simulatedYoutube: SimulatedNetwork = {
     { method: 'get', path: '/youtube/v3/videos', act: 'poll', textOf: ({ world, query }) => world.find('post', ID, query['id'] ?? '')?.text ?? '', handle: look },
     { method: 'get', path: '/youtube/v3/playlistItems', act: 'look-up', handle: listUploads },
     { method: 'delete', path: '/youtube/v3/videos', act: 'remove', handle: remove },
-    { method: 'post', path: '/youtube/v3/commentThreads', act: 'publish', textOf: () => '', handle: ({ now }) => ok({ kind: 'youtube#commentThread', id: `Ug${lettersOf(`${now}`, 24)}` }) },
+    {
+      method: 'post', path: '/youtube/v3/commentThreads', act: 'publish',
+      textOf: () => '',
+      handle: ({ now }) => ok({ kind: 'youtube#commentThread', id: `Ug${lettersOf(`${now}`, 24)}` }),
+    },
   ],
 };
 
@@ -78,7 +82,10 @@ function look({ world, query, account, now }: SimulatedCall): SimulatedAnswer {
 function listUploads({ world, account, query }: SimulatedCall): SimulatedAnswer {
   if (query['playlistId'] !== uploadsOf(account.id)) return googleError(404, 'The playlist identified with the request cannot be found.', { reason: 'playlistNotFound', domain: 'youtube.playlistItem' });
   const posts = world.postsOf(ID, account.id).filter((post) => post.deletedAt === null).slice(0, 50);
-  return ok({ kind: 'youtube#playlistItemListResponse', items: posts.map((post: SimulatedPost) => ({ snippet: { title: post.extra['title'], description: post.text, publishedAt: new Date(post.acceptedAt).toISOString(), resourceId: { kind: 'youtube#video', videoId: post.id } } })) });
+  const items = posts.map((post: SimulatedPost) => ({
+    snippet: { title: post.extra['title'], description: post.text, publishedAt: new Date(post.acceptedAt).toISOString(), resourceId: { kind: 'youtube#video', videoId: post.id } },
+  }));
+  return ok({ kind: 'youtube#playlistItemListResponse', items });
 }
 
 function remove({ world, account, query, now }: SimulatedCall): SimulatedAnswer {
