@@ -203,10 +203,13 @@ export function listDatabases(context: CommandContext): Doc {
   return { databases, totalSize, totalSizeMb: Math.floor(totalSize / 1048576), ok: 1 };
 }
 
+const COLL_MOD_FIELDS = new Set(['name', 'keyPattern', 'expireAfterSeconds', 'hidden']);
+
 export function collMod(context: CommandContext): Doc {
   const collection = requireCollection(context);
   const change = context.command['index'];
   if (!isObject(change)) throw new CommandError(238, 'collMod changes only indexes on this server');
+  for (const name of Object.keys(change)) if (!COLL_MOD_FIELDS.has(name)) throw new CommandError(238, `collMod cannot change ${name} of an index on this server`);
   const index = indexNamed(collection, change['name'] ?? change['keyPattern']);
   if (change['expireAfterSeconds'] !== undefined) {
     addExpiry(index.spec, change['expireAfterSeconds'], index.key);
