@@ -20,6 +20,8 @@ export interface ContractOptions {
   /** It takes no `<` and `>`. */
   refusesMarkup?: true;
   mediaKind?: MediaKind;
+  /** It processes only what these options ask for, e.g. a reel. */
+  processedOptions?: Record<string, unknown>;
   /** Its 429 doesn't say when to come back. */
   keepsRetryTimeToItself?: true;
 }
@@ -28,7 +30,7 @@ export const testedPlatforms: string[] = [];
 
 /** @param id of a platform in the registry */
 export function testPlatform(id: string, contract: ContractOptions = {}): void {
-  const { options = {}, handle = 'ada', prepares, keepsRetryTimeToItself, keepsRefreshToken, refusesMarkup, mediaKind } = contract;
+  const { options = {}, handle = 'ada', prepares, keepsRetryTimeToItself, keepsRefreshToken, refusesMarkup, mediaKind, processedOptions } = contract;
   testedPlatforms.push(id);
   describe(`the ${id} adapter`, () => {
     const platform = findPlatform(id);
@@ -210,11 +212,15 @@ export function testPlatform(id: string, contract: ContractOptions = {}): void {
 
       it('keeps asking while the network processes, and tells when processing failed', async () => {
         if (platform!.processing === undefined) return;
-        const stuck = await publish(newContent('Stuck [[fault: stuck]]'));
+        const slow = (text: string): PlatformContent => (processedOptions === undefined ? newContent(text) : contentFor(platform!, text, { options: processedOptions, mediaKind: 'video' }));
+        const stuck = await publish(slow('Stuck [[fault: stuck]]'));
         assert.ok(stuck.state === 'processing');
         await pause(100);
         assert.equal((await platform!.processing.poll(stuck.handle, connected.grant.credentials, io)).state, 'processing');
-        const doomed = await publish(newContent('Doomed [[fault: processing-fails]]'));
+        const doomed = await publish(slow('Doomed [[fault: processing-fails]]'));
+        const fine = slow('Processed and public');
+        assert.equal((await settled(await publish(fine))).state, 'published');
+        assert.equal((await sim.posts({ text: fine.text, network: id })).filter((post) => post.isPublic).length, 1);
         assert.equal((await failure(() => settled(doomed))).kind, 'rejected');
       });
     }

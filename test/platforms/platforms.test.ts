@@ -6,7 +6,7 @@ import { testPlatform, testedPlatforms } from './contract.js';
 
 testPlatform('bluesky', { handle: 'ada.bsky.social' });
 testPlatform('discord');
-testPlatform('facebook', { keepsRetryTimeToItself: true });
+testPlatform('facebook', { keepsRetryTimeToItself: true, processedOptions: { reels: true } });
 testPlatform('gmb', { keepsRefreshToken: true });
 testPlatform('instagram', { prepares: true, keepsRetryTimeToItself: true });
 testPlatform('linkedin', { keepsRetryTimeToItself: true });

@@ -123,6 +123,6 @@ export function contentFor(platform: Platform, text = `Hello number ${++made}`, 
   const { requires, min, kinds } = platform.limits.media;
   const kind = mediaKind ?? requires ?? kinds[0] ?? 'image';
   const url = `https://media.example.com/${kind === 'video' ? 'clip.mp4' : 'photo.jpg'}`;
-  const media = requires !== undefined || min > 0 ? Array.from({ length: Math.max(min, 1) }, () => ({ url, kind })) : [];
+  const media = mediaKind !== undefined || requires !== undefined || min > 0 ? Array.from({ length: Math.max(min, 1) }, () => ({ url, kind })) : [];
   return { text, media, options, idempotencyKey: randomBytes(8).toString('hex'), scheduledAt: new Date() };
 }

@@ -6,15 +6,17 @@ const targeting = z.object({
   countries: z.array(z.string().length(2, 'Use two-letter country codes.')).max(25, 'At most 25 countries.').optional(),
 });
 
-/** Not every kind of post is spoken yet: those that are not are refused instead of being sent as something else. */
-const notYet = z.literal(false, 'Signpost publishes posts, photos and videos to Facebook; reels and stories are not supported yet. Leave this out.').optional();
+const carousel = z.object({
+  link: z.url('This must be an http(s) address.'),
+  items: z.array(z.object({ name: z.string().optional(), link: z.url('This must be an http(s) address.'), picture: z.url('This must be the address of an image.') })).min(2, 'A carousel needs 2 to 10 items.').max(10, 'A carousel needs 2 to 10 items.'),
+});
 
 export const facebookOptions = z.object({
   altText: z.array(z.string()).optional(),
   mediaCaptions: z.array(z.string()).optional(),
-  reels: notYet,
-  stories: notYet,
-  carousel: z.undefined({ error: 'Signpost does not publish Facebook carousels yet. Leave this out.' }).optional(),
+  reels: z.boolean().optional(),
+  stories: z.boolean().optional(),
+  carousel: carousel.optional(),
   title: z.string().max(255, 'The title must have at most 255 characters.').optional(),
   thumbNail: z.url('This must be the address of an image.').optional(),
   locationId: z.union([z.string(), z.number()]).optional(),

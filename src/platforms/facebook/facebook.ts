@@ -4,6 +4,7 @@ import { ask, type NetworkCall } from '../network-call.js';
 import { graphFailure } from '../meta-graph/graph-failures.js';
 import { requestTokens } from '../oauth-tokens.js';
 import type { Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
+import { pollShort, publishShort } from './facebook-shorts.js';
 import { facebookOptions, targetingOf } from './facebook-options.js';
 
 const NAME = 'Facebook';
@@ -46,6 +47,9 @@ export const facebook = {
   async publish(content, credentials, io) {
     const mine = credentialsSchema.parse(credentials);
     const [first] = content.media;
+    const { reels, stories, carousel } = facebookOptions.parse(content.options);
+    if (reels === true || stories === true) return publishShort(content, stories === true ? 'story' : 'reel', { ...mine, root: root(io) }, io);
+    if (carousel !== undefined) return create(`${mine.pageId}/feed`, { message: content.text, link: carousel.link, child_attachments: carousel.items, multi_share_end_card: false, ...common(content) }, mine, io);
     if (first?.kind === 'video') return publishVideo(content, mine, io);
     if (content.media.length === 1) return publishPhoto(content, mine, io);
     const photos: string[] = [];
@@ -59,6 +63,12 @@ export const facebook = {
     return create(`${mine.pageId}/feed`, {
       message: content.text, ...(link === undefined ? {} : { link }), ...(photos.length === 0 ? {} : { attached_media: photos.map((id) => ({ media_fbid: id })) }), ...common(content),
     }, mine, io);
+  },
+
+  processing: {
+    poll: (handle, credentials, io) => pollShort(handle, { ...credentialsSchema.parse(credentials), root: root(io) }, io),
+    giveUpAfterMs: 24 * 3600_000,
+    announces: 'published',
   },
 
   oauth: {

@@ -4,6 +4,7 @@ import { digitsOf, risingDigits } from '../simulator/fake-ids.js';
 import { acceptPost } from '../simulator/new-post.js';
 import { ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork } from '../simulator/network.js';
 import { textLength } from '../text-length.js';
+import { shortRoutes } from './simulated-facebook-shorts.js';
 
 const ID = 'facebook';
 const ROOT = '/v23.0';
@@ -36,6 +37,7 @@ export const simulatedFacebook: SimulatedNetwork = {
     { method: 'post', path: `${ROOT}/:page/feed`, act: 'publish', textOf: ({ body }) => textField(body, 'message'), handle: postToFeed },
     { method: 'post', path: `${ROOT}/:page/photos`, act: 'publish', textOf: ({ body }) => textField(body, 'caption'), handle: postPhoto },
     { method: 'post', path: `${ROOT}/:page/videos`, act: 'publish', textOf: ({ body }) => textField(body, 'description'), handle: postVideo },
+    ...shortRoutes,
     { method: 'get', path: `${ROOT}/:page/posts`, act: 'look-up', handle: listPosts },
     { method: 'post', path: `${ROOT}/:id/comments`, act: 'publish', textOf: ({ body }) => textField(body, 'message'), handle: comment },
     { method: 'delete', path: `${ROOT}/:id`, act: 'remove', handle: remove },
