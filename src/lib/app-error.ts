@@ -88,4 +88,6 @@ export const ErrorCode = {
   platformUnreachable: 913,
   outcomeUnknown: 914,
   missed: 915,
+  /** A limit of the account's plan is reached. */
+  planLimit: 920,
 } as const;

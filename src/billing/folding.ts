@@ -1,0 +1,193 @@
+/**
+ * From recorded events to what accounts have: each customer's events are folded anew, and the accounts they belong to are brought up to date.
+ * All of it can be repeated at any time, in any process, and comes to the same.
+ */
+import type { Clock } from '../lib/clock.js';
+import { newId } from '../lib/ids.js';
+import type { Logger } from '../lib/logger.js';
+import type { BillingApi } from './billing-api.js';
+import type { BillingEventStore, FoldedEvent } from './billing-event-store.js';
+import type { BillingAccount, BillingStore, Customer, PlanSummary, SubscriptionChanged } from './billing-store.js';
+import { fold } from './fold.js';
+import type { PlanBook } from './plan.js';
+import { entitlementOf, type BillingEvent, type CustomerState } from './subscription.js';
+
+export interface FoldingDeps {
+  events: BillingEventStore;
+  store: BillingStore;
+  plans: PlanBook;
+  clock: Clock;
+  log: Logger;
+  /** Asks the provider for the current state; null where no key is set. */
+  api: BillingApi | null;
+  /** Which of these accounts exist. */
+  existingAccounts(ids: string[]): Promise<Set<string>>;
+  /** What an account has was written; `before` and `after` differ in `changed`. */
+  onWritten(accountId: string): void;
+  onChanged(changed: SubscriptionChanged): void;
+}
+
+const TRIES = 8;
+/** Type of the event that stands for what the provider answered. */
+const FETCHED = 'fetched';
+const ASK_AGAIN_MS = 30_000;
+const ASKED_AT_ONCE = 8;
+
+export interface Folding {
+  /** @param asked subscriptions that an event was about: their current state is fetched first where that is possible */
+  foldCustomers(customers: string[], asked?: { customer: string; subscription: string }[]): Promise<void>;
+  /** Brings accounts up to date with their customers and the clock. */
+  refreshAccounts(accountIds: string[]): Promise<void>;
+  /** Asks the provider for a subscription and keeps its answer. @returns its customer, null when it could not be told */
+  fetch(subscription: string): Promise<string | null>;
+}
+
+export function createFolding(deps: FoldingDeps): Folding {
+  const { events, store, clock } = deps;
+
+  async function fetchOne(subscription: string): Promise<string | null> {
+    if (deps.api === null) return null;
+    const startedAt = clock.now();
+    const current = await deps.api.fetchSubscription(subscription);
+    if (current === null) return null;
+    // As new as everything that had happened when it was asked: what is told later and happened later counts more again.
+    const all = (await events.listOfCustomers([current.customer])).map(({ event }) => event);
+    const known = all.filter((event) => event.subscription === subscription && event.type !== FETCHED);
+    const occurredAt = known.reduce((latest, event) => (event.occurredAt > latest ? event.occurredAt : latest), new Date(0));
+    const event: BillingEvent = {
+      id: `${current.provider}:fetched:${subscription}`, provider: current.provider, type: FETCHED, occurredAt: known.length === 0 ? startedAt : occurredAt,
+      customer: current.customer, subscription, accountId: current.accountId, fact: { kind: 'subscription', change: 'fetched', snapshot: current.snapshot },
+    };
+    await events.keepFetched(event, startedAt);
+    return current.customer;
+  }
+
+  /** @returns subscriptions that could not be asked for */
+  async function fetchAll(asked: { customer: string; subscription: string }[]): Promise<Set<string>> {
+    const failed = new Set<string>();
+    if (deps.api === null) return failed;
+    const rest = [...new Set(asked.map(({ subscription }) => subscription))];
+    const work = async (): Promise<void> => {
+      for (let next = rest.shift(); next !== undefined; next = rest.shift()) {
+        try {
+          await fetchOne(next);
+        } catch (error) {
+          failed.add(next);
+          deps.log.warn({ err: error, subscription: next }, 'the billing provider could not be asked for a subscription; it is asked again');
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: ASKED_AT_ONCE }, work));
+    return failed;
+  }
+
+  async function foldOnce(customers: string[], unasked: Set<string>): Promise<{ lost: string[]; accounts: Set<string> }> {
+    // The versions are read before the events: an event that comes in between makes the write fail and the fold begin again.
+    const stored = new Map((await store.findCustomers(customers)).map((customer) => [customer.id, customer]));
+    const byCustomer = grouped(await events.listOfCustomers(customers), ({ event }) => event.customer);
+    const states = customers.map((id) => ({ id, events: byCustomer.get(id) ?? [], before: stored.get(id) ?? null }))
+      .map((one) => ({ ...one, state: withLink(fold(one.events.map(({ event }) => event)), one.before) }));
+    const known = await deps.existingAccounts([...new Set(states.flatMap(({ state }) => state.accountId ?? []))]);
+    const lost = await store.saveCustomers(states.map(({ id, state, before }): Customer => ({ id, ...state, version: before?.version ?? 0 })));
+    await markFolded(states.filter(({ id }) => !lost.has(id)), known, unasked);
+    const accounts = new Set(states.filter(({ id }) => !lost.has(id)).flatMap(({ state, before }) => [state.accountId, before?.accountId ?? null]).filter((id) => id !== null && known.has(id)) as string[]);
+    return { lost: [...lost], accounts };
+  }
+
+  async function markFolded(folded: { events: FoldedEvent[]; state: CustomerState }[], known: Set<string>, unasked: Set<string>): Promise<void> {
+    const applied: string[] = [];
+    const parked: string[] = [];
+    const stray: string[] = [];
+    const later: string[] = [];
+    for (const { events: all, state } of folded) {
+      const isKnown = state.accountId !== null && known.has(state.accountId);
+      for (const { event: { id, subscription, fact }, outcome } of all) {
+        if (outcome === (isKnown ? 'applied' : 'parked')) continue;
+        if (outcome === 'pending' && fact.kind === 'subscription' && subscription !== null && unasked.has(subscription)) later.push(id);
+        else (isKnown ? applied : state.accountId === null ? parked : stray).push(id);
+      }
+    }
+    await Promise.all([
+      events.markFolded(applied, 'applied', null),
+      events.markFolded(parked, 'parked', 'Nobody has said yet which account this customer belongs to.'),
+      events.markFolded(stray, 'parked', 'The account that it names does not exist here.'),
+      events.postpone(later, new Date(clock.now().getTime() + ASK_AGAIN_MS), 'The provider could not be asked for the current state yet.'),
+    ]);
+  }
+
+  async function refreshOnce(accountIds: string[]): Promise<string[]> {
+    const now = clock.now();
+    const stored = new Map((await store.findAccounts(accountIds)).map((account) => [account.accountId, account]));
+    const byAccount = grouped(await store.customersOfAccounts(accountIds), ({ accountId }) => accountId ?? '');
+    const changes = accountIds.map((accountId) => refreshed(stored.get(accountId) ?? blank(accountId), byAccount.get(accountId) ?? [], deps.plans, now));
+    const lost = await store.saveAccounts(changes);
+    for (const { account, event } of changes) {
+      if (lost.has(account.accountId)) continue;
+      deps.onWritten(account.accountId);
+      if (event !== null) deps.onChanged(event);
+    }
+    return [...lost];
+  }
+
+  async function refreshAccounts(accountIds: string[]): Promise<void> {
+    let rest = accountIds;
+    for (let i = 0; i < TRIES && rest.length > 0; i++) rest = await refreshOnce(rest);
+    if (rest.length > 0) throw new Error('accounts are being written by others all the time');
+  }
+
+  return {
+    async foldCustomers(customers, asked = []) {
+      const unasked = await fetchAll(asked);
+      let rest = [...new Set(customers)];
+      const accounts = new Set<string>();
+      for (let i = 0; i < TRIES && rest.length > 0; i++) {
+        const done = await foldOnce(rest, unasked);
+        rest = done.lost;
+        for (const id of done.accounts) accounts.add(id);
+      }
+      if (accounts.size > 0) await refreshAccounts([...accounts]);
+    },
+    refreshAccounts,
+    fetch: fetchOne,
+  };
+}
+
+/** Whose customer it is may be known from elsewhere than its events. */
+function withLink(state: CustomerState, before: Customer | null): CustomerState {
+  return { ...state, accountId: state.accountId ?? before?.accountId ?? null };
+}
+
+function grouped<T>(items: T[], keyOf: (item: T) => string): Map<string, T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
+  return groups;
+}
+
+function blank(accountId: string): BillingAccount {
+  return { accountId, subscriptions: [], invoices: [], customer: null, manual: null, summary: null, changesAt: null, sequence: 0, version: 0 };
+}
+
+const KEPT_INVOICES = 24;
+
+function refreshed(before: BillingAccount, customers: Customer[], plans: PlanBook, now: Date): { account: BillingAccount; event: SubscriptionChanged | null } {
+  const byId = customers.sort((a, b) => (a.id < b.id ? -1 : 1));
+  const subscriptions = byId.flatMap((customer) => customer.subscriptions);
+  const invoices = byId.flatMap((customer) => customer.invoices).sort((a, b) => b.at.getTime() - a.at.getTime() || (a.id < b.id ? 1 : -1)).slice(0, KEPT_INVOICES);
+  const current = byId.filter(({ isDeleted }) => !isDeleted);
+  const customer = current.find((one) => one.subscriptions.some(({ endedAt }) => endedAt === null)) ?? current.at(-1) ?? null;
+  const base = { ...before, subscriptions, invoices, customer: customer?.id ?? null };
+  return withSummary(base, before.summary, plans, now);
+}
+
+/** The account with what it has now, and the event that tells of a change. */
+function withSummary(account: BillingAccount, before: PlanSummary | null, plans: PlanBook, now: Date): { account: BillingAccount; event: SubscriptionChanged | null } {
+  const { plan, source, subscription, graceUntil, changesAt } = entitlementOf(account.subscriptions, account.manual, plans, now);
+  const after: PlanSummary = {
+    planKey: plan.key, planName: plan.name, source, status: subscription?.snapshot.status ?? 'none',
+    periodEnd: subscription?.snapshot.periodEnd ?? null, cancelAt: subscription?.snapshot.cancelAt ?? null, graceUntil,
+  };
+  const isNews = JSON.stringify(after) !== JSON.stringify(before) && !(before === null && source === 'free' && subscription === null);
+  const sequence = account.sequence + (isNews ? 1 : 0);
+  const event = isNews ? { id: newId('evt', now), at: now, sequence, accountId: account.accountId, before, after } : null;
+  return { account: { ...account, summary: after, changesAt, sequence }, event };
+}

@@ -1,0 +1,148 @@
+/** How many posts an account was accepted in a month, in MongoDB: the ids themselves, so that counting and giving back can be repeated. */
+import { MongoServerError, type Collection, type Db, type Filter, type UpdateFilter } from 'mongodb';
+import type { CollectionIndexes } from '../db/database.js';
+
+/** One counted post: `s` is the post's event sequence when it was counted, so that an older "it never went out" can't undo a newer count. */
+interface Counted {
+  p: string;
+  s: number;
+  at: Date;
+}
+
+interface UsageDoc {
+  _id: string;
+  accountId: string;
+  month: string;
+  posts: Counted[];
+  /** Since when posts were counted here of which nobody has checked that they exist. */
+  uncheckedAt?: Date;
+}
+
+export const usageIndexes: CollectionIndexes[] = [
+  {
+    collection: 'billing_usage',
+    indexes: [{ key: { accountId: 1, month: 1 }, name: 'by_account_and_month' }, { key: { uncheckedAt: 1 }, name: 'unchecked', sparse: true }],
+  },
+];
+
+const DUPLICATE_KEY = 11000;
+/** Without a limit there is nothing to guard, and short documents are cheap to write. */
+const BUCKETS = 32;
+
+export interface Count {
+  accountId: string;
+  month: string;
+  /** Null: no limit. */
+  limit: number | null;
+  postId: string;
+  sequence: number;
+  at: Date;
+}
+
+export type UsageStore = ReturnType<typeof createUsageStore>;
+
+export function createUsageStore(db: Db) {
+  const usage: Collection<UsageDoc> = db.collection<UsageDoc>('billing_usage');
+
+  function push({ postId, sequence, at }: Count) {
+    return { $push: { posts: { p: postId, s: sequence, at } }, $set: { uncheckedAt: at } };
+  }
+
+  async function insertEmpty(id: string, { accountId, month }: Count): Promise<void> {
+    await usage.updateOne({ _id: id }, { $setOnInsert: { accountId, month, posts: [] } }, { upsert: true }).catch(ignoreDuplicate);
+  }
+
+  async function countFreely(count: Count): Promise<void> {
+    const id = bucketId(count.accountId, count.month, count.postId);
+    const filter = { _id: id, 'posts.p': { $ne: count.postId } };
+    if ((await usage.updateOne(filter, push(count))).matchedCount === 1) return;
+    await insertEmpty(id, count);
+    await usage.updateOne(filter, push(count));
+  }
+
+  /** What was counted while there was no limit; that only shrinks while there is one. */
+  async function countedFreely(accountId: string, month: string): Promise<number> {
+    const docs = await usage.find({ accountId, month, _id: { $ne: guardId(accountId, month) } }, { projection: { 'posts.p': 1 } }).toArray();
+    return docs.reduce((sum, doc) => sum + doc.posts.length, 0);
+  }
+
+  return {
+    /**
+     * Counts a post where there is room, by one conditional update: of many at once exactly as many win as there is room for. Counting a post
+     * that is counted already changes nothing.
+     * @returns false when the limit is reached
+     */
+    async take(count: Count): Promise<boolean> {
+      const { accountId, month, limit, postId } = count;
+      if (limit === null) {
+        await countFreely(count);
+        return true;
+      }
+      const room = limit - (await countedFreely(accountId, month));
+      if (room <= 0) return false;
+      const id = guardId(accountId, month);
+      const filter = { _id: id, 'posts.p': { $ne: postId }, [`posts.${room - 1}`]: { $exists: false } };
+      if ((await usage.updateOne(filter, push(count))).matchedCount === 1) return true;
+      await insertEmpty(id, count);
+      if ((await usage.updateOne(filter, push(count))).matchedCount === 1) return true;
+      return (await usage.findOne({ _id: id, 'posts.p': postId }, { projection: { _id: 1 } })) !== null;
+    },
+
+    /** Says of a counted post that it counts on. @returns false when it isn't counted in any of these months */
+    async keep(accountId: string, months: string[], postId: string, sequence: number): Promise<boolean> {
+      const counted: Filter<UsageDoc> = { _id: { $in: idsOf(accountId, months, postId) }, 'posts.p': postId };
+      return (await usage.updateMany(counted, { $max: { 'posts.$.s': sequence } })).matchedCount > 0;
+    },
+
+    /** Forgets a post that was counted before this sequence of its events. */
+    async giveBack(accountId: string, months: string[], postId: string, beforeSequence: number): Promise<void> {
+      const counted: Filter<UsageDoc> = { _id: { $in: idsOf(accountId, months, postId) }, 'posts.p': postId };
+      await usage.updateMany(counted, { $pull: { posts: { p: postId, s: { $lt: beforeSequence } } } });
+    },
+
+    async count(accountId: string, month: string): Promise<number> {
+      const docs = await usage.find({ accountId, month }, { projection: { 'posts.p': 1 } }).toArray();
+      return docs.reduce((sum, doc) => sum + doc.posts.length, 0);
+    },
+
+    /** @returns by account id */
+    async countMany(pairs: { accountId: string; month: string }[]): Promise<Map<string, number>> {
+      const counts = new Map<string, number>();
+      if (pairs.length === 0) return counts;
+      const docs = await usage.find({ $or: pairs }, { projection: { accountId: 1, 'posts.p': 1 } }).toArray();
+      for (const doc of docs) counts.set(doc.accountId, (counts.get(doc.accountId) ?? 0) + doc.posts.length);
+      return counts;
+    },
+
+    /** Documents that counted posts before `before` which nobody has looked after since. */
+    async listUnchecked(before: Date, limit: number): Promise<{ id: string; postIds: string[]; uncheckedAt: Date }[]> {
+      const docs = await usage.find({ uncheckedAt: { $lte: before } }).sort({ uncheckedAt: 1 }).limit(limit).toArray();
+      return docs.flatMap(({ _id, posts, uncheckedAt }) => (uncheckedAt === undefined ? [] : [{ id: _id, postIds: posts.filter(({ at }) => at <= before).map(({ p }) => p), uncheckedAt }]));
+    },
+
+    /** Forgets what was counted for posts that never came to be. */
+    async checked(id: string, uncheckedAt: Date, missing: string[]): Promise<void> {
+      if (missing.length > 0) await usage.updateOne({ _id: id }, { $pull: { posts: { p: { $in: missing } } } } as unknown as UpdateFilter<UsageDoc>);
+      await usage.updateOne({ _id: id, uncheckedAt }, { $unset: { uncheckedAt: '' } });
+    },
+  };
+}
+
+function guardId(accountId: string, month: string): string {
+  return `${accountId}:${month}`;
+}
+
+function bucketId(accountId: string, month: string, postId: string): string {
+  let hash = 0;
+  for (const char of postId) hash = (hash * 31 + char.codePointAt(0)!) % 65_521;
+  return `${guardId(accountId, month)}:${hash % BUCKETS}`;
+}
+
+function idsOf(accountId: string, months: string[], postId: string): string[] {
+  return months.flatMap((month) => [guardId(accountId, month), bucketId(accountId, month, postId)]);
+}
+
+function ignoreDuplicate(error: unknown): void {
+  if (error instanceof MongoServerError && error.code === DUPLICATE_KEY) return;
+  throw error;
+}
