@@ -26,6 +26,8 @@ export interface PublishingDeps {
   publishes: boolean;
   retryPolicy?: Partial<RetryPolicy>;
   record(events: PostEvent[]): Promise<void>;
+  /** A post that never went out is sent again. @throws AppError `too-many` when the account's plan has no room */
+  requireRoom(post: Post): Promise<void>;
 }
 
 export interface Publishing {
@@ -65,7 +67,7 @@ export function composePublishing(deps: PublishingDeps): Publishing {
     },
     log,
   });
-  const service = createPublishingService({ posts: postStore, now, posted: (due) => publisher.posted(due), onSaved: (post) => { tellAbout(post); outbox.nudge(); } });
+  const service = createPublishingService({ posts: postStore, now, posted: (due) => publisher.posted(due), onSaved: (post) => { tellAbout(post); outbox.nudge(); }, requireRoom: deps.requireRoom });
   jobs.handle(PUBLISH, () => publisher.claimDue());
   jobs.sweep('due posts', SWEEP_EVERY_MS, () => publisher.sweep());
   jobs.sweep('outbox', SWEEP_EVERY_MS, () => outbox.relay());

@@ -10,7 +10,7 @@ import { apiKeyIndexes, createApiKeyStore } from './accounts/api-key-store.js';
 import { createAuthenticator } from './accounts/authenticator.js';
 import { homePages } from './accounts/home-pages.js';
 import { createLoginLimit, loginLimitIndexes } from './accounts/login-limit.js';
-import { createProfileService } from './accounts/profile-service.js';
+import { createProfileService, primaryProfileId } from './accounts/profile-service.js';
 import { createProfileStore, profileIndexes } from './accounts/profile-store.js';
 import { createSessionStore, sessionIndexes } from './accounts/session-store.js';
 import { channelPages } from './channels/channel-pages.js';
@@ -20,6 +20,7 @@ import type { Channel } from './channels/channel.js';
 import { connectAttemptIndexes, createConnectAttemptStore } from './channels/connect-attempt-store.js';
 import { troublePages } from './channels/trouble-pages.js';
 import { userApi } from './channels/user-api.js';
+import { allBillingIndexes, composeBilling, type Billing } from './compose-billing.js';
 import { findDatabase, startDatabase } from './compose-database.js';
 import { composePublishing } from './compose-publishing.js';
 import { boundPort, closeServer, listen, localHost, reachableHost } from './compose-server.js';
@@ -47,6 +48,7 @@ import { dataDirId, deriveKey, keyFingerprint, loadSecretKey } from './lib/secre
 import { findPlatform } from './platforms/registry.js';
 import type { SimulatorSettings } from './platforms/simulator/network.js';
 import { postApi } from './posts/post-api.js';
+import { createPostHolding } from './posts/post-holding.js';
 import { postPages } from './posts/post-pages.js';
 import { createPostService } from './posts/post-service.js';
 import { postIndexes } from './posts/post-store.js';
@@ -89,7 +91,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const key = loadSecretKey(config.secretKey, config.dataDir);
   const { client, db, close: disconnect } = await connectDatabase(database.uri);
   await ensureIndexes(db, [
-    ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...channelIndexes, ...connectAttemptIndexes, ...postIndexes, ...webhookIndexes, ...wakeupIndexes,
+    ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...channelIndexes, ...connectAttemptIndexes, ...postIndexes, ...webhookIndexes, ...wakeupIndexes, ...(config.billing === 'off' ? [] : allBillingIndexes),
   ]);
   await requireSameKey(db, keyFingerprint(key));
   // Who holds the lock of the data directory knows that whoever leased under its name is dead; other workers have names of their own.
@@ -147,13 +149,34 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   });
 
   // Posts and publishing
+  let billing: Billing | null = null;
   const publishing = composePublishing({
-    db, clock, log, jobs, notifier, channels, owner, publishes: isWorker, record: (events) => webhooks.record(events),
+    db, clock, log, jobs, notifier, channels, owner, publishes: isWorker,
+    record: async (events) => {
+      await billing?.usage.settle(events);
+      await webhooks.record(events);
+    },
+    requireRoom: async (post) => billing?.requireRoomAgain(post),
     ...(options.retryPolicy === undefined ? {} : { retryPolicy: options.retryPolicy }),
   });
   const { postStore, outbox } = publishing;
+
+  // Plans; null while billing is off
+  const holding = createPostHolding({ store: postStore, clock, notifier, postsDue: publishing.postsDue, eventsWritten: () => outbox.nudge() });
+  billing = await composeBilling({
+    config, db, clock, log, jobs, notifier, publicUrl, localUrl, isWeb, holding, simulatorSecret: deriveKey(key, 'simulated billing'),
+    userOf: (accountId) => accountStore.findUserOfAccount(accountId),
+    existingAccounts: (ids) => accountStore.existingAccounts(ids),
+    listAccounts: (after, limit) => accountStore.listAccounts(after, limit),
+    existingPosts: (ids) => postStore.existing(ids),
+    countEndpoints: async (actor) => (await webhooks.endpoints.list(actor)).length,
+    countHeld: async (accountId) => (await postStore.list({ profileId: primaryProfileId(accountId), statuses: ['paused'], limit: 500 })).length,
+    profileOf: primaryProfileId,
+    record: (events) => webhooks.record(events),
+  });
   const posts = createPostService({
     store: postStore, channels, profiles, clock, notifier, log, postsDue: publishing.postsDue, eventsWritten: () => outbox.nudge(),
+    ...(billing === null ? {} : { requireRoom: billing.requireRoom, giveBackRoom: billing.giveBackRoom }),
     takeDown: createTakeDown({ session: (channelId) => channels.session(channelId), log }),
   });
   const settled = createSettled({ find: (id) => postStore.find(id), notifier });
@@ -174,9 +197,9 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     sessionSecret: deriveKey(key, 'sessions'),
     sessionStore: createSessionStore(client, db.databaseName),
     authenticator,
-    formOrigins: () => [new URL(simulatorAddresses()?.browserUrl ?? publicUrl()).origin],
+    formOrigins: () => [new URL(simulatorAddresses()?.browserUrl ?? publicUrl()).origin, ...(billing?.formOrigins() ?? [])],
     ready,
-    rawRouters: [webhooks.rawRouter],
+    rawRouters: [webhooks.rawRouter, ...(billing === null ? [] : [billing.rawRouter])],
     apiRouters: [
       postApi({ posts, profiles, settled, clock, publishing: publishing.service }),
       userApi({
@@ -205,8 +228,10 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       troublePages({ channels, http, simulator: simulatorAddresses }),
       postPages({ posts, channels, clock, notifier, publishing: publishing.service }),
       ...webhooks.pages,
+      ...(billing?.pages ?? []),
     ],
   });
+  app.locals['hasBilling'] = billing !== null;
 
   return {
     async start() {
@@ -224,6 +249,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       await jobs.stop();
       await publishing.stop(GRACE_MS);
       await webhooks.stop(GRACE_MS / 3);
+      await billing?.stop();
       await closed;
       await simulator?.stop();
       await workers.leave();

@@ -7,6 +7,8 @@ const port = z.coerce.number('must be a number').int('must be a whole number').m
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s) address such as https://signpost.example.com' }).transform((url) => url.replace(/\/+$/, ''));
 
 const ROLES = ['web', 'worker'] as const;
+/** Several, while one is being changed for another. */
+const secrets = z.string().default('').transform((list) => list.split(',').map((part) => part.trim()).filter((part) => part !== ''));
 
 const schema = z.object({
   ROLES: z.string().default('web,worker').transform((list) => list.split(',').map((part) => part.trim()).filter((part) => part !== '')).superRefine((roles, context) => {
@@ -26,7 +28,18 @@ const schema = z.object({
     for (const cidr of cidrs.filter((part) => !isCidr(part))) context.addIssue({ code: 'custom', message: `${cidr} is not a range such as 192.168.3.0/24` });
   }),
   WEBHOOK_ALLOW_HTTP: z.enum(['true', 'false'], 'must be true or false').default('true'),
+  BILLING: z.enum(['off', 'simulated', 'stripe'], 'must be off, simulated or stripe').default('off'),
+  PLANS_FILE: z.string().min(1).optional(),
+  STRIPE_API_KEY: z.string().regex(/^(sk|rk)_\S+$/, 'must be a secret or restricted key: sk_... or rk_...').optional(),
+  STRIPE_WEBHOOK_SECRETS: secrets,
+  STRIPE_API_URL: httpUrl.optional(),
+  PADDLE_WEBHOOK_SECRETS: secrets,
+  BILLING_SIMULATOR_PORT: port.default(0),
+  BILLING_SIMULATOR_PUBLIC_URL: httpUrl.optional(),
   TRUST_PROXY: z.coerce.number('must be the number of proxies in front of Signpost').int().min(0).max(10).default(0),
+}).superRefine(({ BILLING: billing, STRIPE_WEBHOOK_SECRETS: stripe, PADDLE_WEBHOOK_SECRETS: paddle }, context) => {
+  if (billing !== 'stripe' || stripe.length > 0 || paddle.length > 0) return;
+  context.addIssue({ code: 'custom', path: ['STRIPE_WEBHOOK_SECRETS'], message: 'is needed with BILLING=stripe: the signing secret of the endpoint that sends events to PUBLIC_URL/hooks/billing/stripe' });
 });
 
 export const SETTING_NAMES = Object.keys(schema.shape);
@@ -54,6 +67,17 @@ export interface Config {
   webhookAllowCidrs: string[];
   /** False: webhooks go to https addresses only (and to loopback, where that is allowed). */
   webhookAllowHttp: boolean;
+  /** Off: everything is unlimited. */
+  billing: 'off' | 'simulated' | 'stripe';
+  /** Null: `plans.json` in the data directory, or the plans that come with Signpost. */
+  plansFile: string | null;
+  stripeApiKey: string | null;
+  stripeWebhookSecrets: string[];
+  /** Null: Stripe itself. */
+  stripeApiUrl: string | null;
+  paddleWebhookSecrets: string[];
+  billingSimulatorPort: number;
+  billingSimulatorPublicUrl: string | null;
   /** How many reverse proxies stand in front: their X-Forwarded-For entries are believed. */
   trustProxy: number;
   /** True while Signpost can be reached from this machine alone: sign-up is open, loopback webhooks are allowed. */
@@ -93,6 +117,14 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     simulatorPublicUrl: s.SIMULATOR_PUBLIC_URL ?? null,
     webhookAllowCidrs: s.WEBHOOK_ALLOW_CIDRS,
     webhookAllowHttp: s.WEBHOOK_ALLOW_HTTP === 'true',
+    billing: s.BILLING,
+    plansFile: s.PLANS_FILE === undefined ? null : path.resolve(s.PLANS_FILE),
+    stripeApiKey: s.STRIPE_API_KEY ?? null,
+    stripeWebhookSecrets: s.STRIPE_WEBHOOK_SECRETS,
+    stripeApiUrl: s.STRIPE_API_URL ?? null,
+    paddleWebhookSecrets: s.PADDLE_WEBHOOK_SECRETS,
+    billingSimulatorPort: s.BILLING_SIMULATOR_PORT,
+    billingSimulatorPublicUrl: s.BILLING_SIMULATOR_PUBLIC_URL ?? null,
     trustProxy: s.TRUST_PROXY,
     loopbackOnly: isLoopback(s.HOST) && (s.PUBLIC_URL === undefined || isLoopback(new URL(s.PUBLIC_URL).hostname)) && s.TRUST_PROXY === 0,
   };

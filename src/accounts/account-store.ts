@@ -57,6 +57,16 @@ export function createAccountStore(db: Db) {
       return toUser(await users.findOne({ accountId }));
     },
 
+    async existingAccounts(ids: string[]): Promise<Set<string>> {
+      return new Set((await users.find({ accountId: { $in: ids } }, { projection: { accountId: 1 } }).toArray()).map(({ accountId }) => accountId));
+    },
+
+    /** Newest first. @param after the last account of the page before */
+    async listAccounts(after: string | null, limit: number): Promise<User[]> {
+      const filter = after === null ? {} : { accountId: { $lt: after } };
+      return (await users.find(filter).sort({ accountId: -1 }).limit(limit).toArray()).map((user) => toUser(user)).filter((user) => user !== null);
+    },
+
     async setTimeZone(userId: string, timeZone: string): Promise<void> {
       await users.updateOne({ _id: userId }, { $set: { timeZone } });
     },

@@ -97,12 +97,19 @@ export function createUsageStore(db: Db) {
     /** Forgets a post that was counted before this sequence of its events. */
     async giveBack(accountId: string, months: string[], postId: string, beforeSequence: number): Promise<void> {
       const counted: Filter<UsageDoc> = { _id: { $in: idsOf(accountId, months, postId) }, 'posts.p': postId };
-      await usage.updateMany(counted, { $pull: { posts: { p: postId, s: { $lt: beforeSequence } } } });
+      await usage.updateMany(counted, { $pull: { posts: { p: postId, s: { $lt: beforeSequence } } } } as unknown as UpdateFilter<UsageDoc>);
     },
 
     async count(accountId: string, month: string): Promise<number> {
       const docs = await usage.find({ accountId, month }, { projection: { 'posts.p': 1 } }).toArray();
       return docs.reduce((sum, doc) => sum + doc.posts.length, 0);
+    },
+
+    /** Which of these posts are counted in this month. */
+    async countedOf(accountId: string, month: string, postIds: string[]): Promise<Set<string>> {
+      const docs = await usage.find({ accountId, month, 'posts.p': { $in: postIds } }, { projection: { 'posts.p': 1 } }).toArray();
+      const asked = new Set(postIds);
+      return new Set(docs.flatMap(({ posts }) => posts.map(({ p }) => p)).filter((id) => asked.has(id)));
     },
 
     /** @returns by account id */

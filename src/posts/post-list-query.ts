@@ -14,6 +14,7 @@ interface Tab {
 export const TABS: readonly Tab[] = [
   { id: 'all', name: 'All', status: null, order: 'newest' },
   { id: 'scheduled', name: 'Scheduled', status: 'scheduled', order: 'soonest' },
+  { id: 'paused', name: 'Paused', status: 'paused', order: 'soonest' },
   { id: 'publishing', name: 'Publishing', status: 'publishing', order: 'soonest' },
   { id: 'success', name: 'Published', status: 'success', order: 'latest' },
   { id: 'partial', name: 'Partly published', status: 'partial', order: 'latest' },

@@ -10,6 +10,7 @@ import { isUntouched, type Post } from './post.js';
 import { withEvents, type EventRequest } from './post-events.js';
 import type { PostChanges, PostInput } from './post-input.js';
 import { cancelAll, deleted, edited, withRemovals } from './post-edit.js';
+import { keepHeld } from './post-holding.js';
 import { digestOf, findProblems, newPost, planPost, type Plan } from './post-plan.js';
 import type { PostListFilter, PostStore } from './post-store.js';
 
@@ -24,6 +25,10 @@ export interface PostServiceDeps {
   postsDue(posts: Post[]): Promise<void>;
   /** Tells the outbox that events wait. */
   eventsWritten(): void;
+  /** Counts a new post against the account's plan; absent: nothing is counted. @throws AppError `too-many` when the plan has no room */
+  requireRoom?(post: Post): Promise<void>;
+  /** The new post was not stored after all. */
+  giveBackRoom?(post: Post): Promise<void>;
   /** Takes down at their networks what is or may be public; may be repeated. */
   takeDown(post: Post): Promise<Removal[]>;
 }
@@ -136,6 +141,18 @@ export function createPostService(deps: PostServiceDeps): PostService {
     return earlier;
   }
 
+  /** @returns the post that a request with the same key made while this one found no room for another; null: there is room */
+  async function requireRoom(post: Post): Promise<Post | null> {
+    try {
+      await deps.requireRoom?.(post);
+      return null;
+    } catch (error) {
+      const same = post.idempotencyKey === null ? null : await store.findByIdempotencyKey(post.profileId, post.idempotencyKey);
+      if (same === null) throw error;
+      return same;
+    }
+  }
+
   async function cancel(actor: Actor, id: string): Promise<Post> {
     return change(actor, id, (post, now) => {
       if (post.status === 'deleted') return null;
@@ -158,10 +175,13 @@ export function createPostService(deps: PostServiceDeps): PostService {
       const owner = { accountId: actor.accountId, profileId: actor.profileId, refId, timeZone: actor.timeZone };
       const draft = newPost(owner, input, plan, now);
       const { post, events } = withEvents(draft, draft.type === 'scheduled' ? [{ type: 'post.scheduled' }] : [], now);
+      const same = await requireRoom(post);
+      if (same !== null) return replay(same, digestOf(input));
       if (await store.insert(post, events)) {
         await announce(post, true);
         return post;
       }
+      await deps.giveBackRoom?.(post);
       const winner = await store.findByIdempotencyKey(actor.profileId, input.idempotencyKey ?? '');
       if (winner === null) throw keyConflict('This idempotencyKey is being used by another request right now. Try again in a moment.');
       return replay(winner, digestOf(input));
@@ -190,7 +210,7 @@ export function createPostService(deps: PostServiceDeps): PostService {
         if (onlyNotes && (post.lease === null || isUntouched(post))) return { after: { ...post, notes: changes.notes ?? null }, requests: [] };
         if (!isUntouched(post)) throw tooLate(post, 'changed');
         const after = edited(post, changes, channels, now);
-        return after === null ? null : { after, requests: [{ type: 'post.updated' }] };
+        return after === null ? null : { after: keepHeld(post, after), requests: [{ type: 'post.updated' }] };
       });
     },
 
@@ -210,7 +230,7 @@ export function createPostService(deps: PostServiceDeps): PostService {
     async cancelAllScheduled(actor) {
       let cancelled = 0;
       for (;;) {
-        const waiting = await store.list({ profileId: actor.profileId, statuses: ['scheduled'], limit: 200 });
+        const waiting = await store.list({ profileId: actor.profileId, statuses: ['scheduled', 'paused'], limit: 200 });
         const done = await Promise.all(waiting.map((post) => cancel(actor, post.id).then(() => 1, ignoreConflict)));
         const won = done.reduce((sum, n) => sum + n, 0);
         cancelled += won;

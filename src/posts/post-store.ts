@@ -81,6 +81,10 @@ export interface PostStore {
   list(filter: PostListFilter): Promise<Post[]>;
   countByStatus(profileId: string): Promise<Partial<Record<PostStatus, number>>>;
   countSince(accountId: string, since: Date): Promise<number>;
+  /** An account's posts of this status, oldest first. */
+  listByAccount(accountId: string, status: PostStatus, limit: number): Promise<Post[]>;
+  /** Which of these are stored. */
+  existing(ids: string[]): Promise<Set<string>>;
   /** Compare-and-swap on `before.version`, and on the lease where `before` holds one. @returns false when somebody else was first. */
   save(change: Change): Promise<boolean>;
   /** The same for many in one round trip; one answer for each, in order. */
@@ -167,6 +171,14 @@ export function createPostStore(db: Db): PostStore {
       // One count per status is answered from the index alone; a group would read every post.
       const counts = await Promise.all(STATUSES.map(async (status) => [status, await posts.countDocuments({ profileId, status })] as const));
       return Object.fromEntries(counts.filter(([, count]) => count > 0));
+    },
+
+    async listByAccount(accountId, status, limit) {
+      return (await posts.find({ accountId, status }).sort({ createdAt: 1, _id: 1 }).limit(limit).toArray()).map(toPost);
+    },
+
+    async existing(ids) {
+      return new Set((await posts.find({ _id: { $in: ids } }, { projection: { _id: 1 } }).toArray()).map(({ _id }) => _id));
     },
 
     countSince(accountId, since) {

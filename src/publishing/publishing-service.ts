@@ -15,6 +15,8 @@ export interface PublishingServiceDeps {
   /** Tells the clock about posts that became due. */
   posted(posts: Post[]): Promise<void>;
   onSaved(post: Post): void;
+  /** A post that never went out is sent again: it counts against the plan again. @throws AppError `too-many` when there is no room */
+  requireRoom?(post: Post): Promise<void>;
 }
 
 /** What a person saw at the network. */
@@ -39,11 +41,11 @@ const CAS_TRIES = 8;
 export function createPublishingService(deps: PublishingServiceDeps): PublishingService {
   const { posts, now } = deps;
 
-  async function change(actor: Actor, postId: string, move: (post: Post) => Post): Promise<Post> {
+  async function change(actor: Actor, postId: string, move: (post: Post) => Post | Promise<Post>): Promise<Post> {
     for (let i = 0; i < CAS_TRIES; i++) {
       const before = await posts.find(postId);
       if (before === null || before.profileId !== actor.profileId) throw new AppError('not-found', ErrorCode.notFound, 'There is no such post.');
-      const moved = move(before);
+      const moved = await move(before);
       const told = withEvents({ ...moved, lease: null, updatedAt: now() }, eventsBetween(before, moved), now());
       if (before.lease !== null) throw busy();
       if (!(await posts.save({ before, after: told.post, events: told.events }))) continue;
@@ -73,11 +75,12 @@ export function createPublishingService(deps: PublishingServiceDeps): Publishing
       }
     },
 
-    retry: (actor, postId, publicationIds) => change(actor, postId, (post) => {
+    retry: (actor, postId, publicationIds) => change(actor, postId, async (post) => {
       const again = post.publications.filter((p) => (publicationIds === null ? isRetried(p) : publicationIds.includes(p.id) && (isRetried(p) || p.state === 'unconfirmed')));
       if (post.status === 'deleted' || again.length === 0) {
         throw new AppError('conflict', ErrorCode.conflict, 'Nothing of this post can be sent again: only what failed or was missed can, and what is unconfirmed when you name it.');
       }
+      await deps.requireRoom?.(post);
       return retryByHand(post, again.map((p) => p.id), now());
     }),
 

@@ -31,12 +31,18 @@ const channel = z.object({
 });
 
 const endpoint = z.object({ endpointId: z.string(), url: z.string(), reason: z.string() });
+const subscription = z.object({
+  plan: z.string().describe('Key of the plan that the account has now.'), planName: z.string(), previousPlan: z.string().nullable(),
+  source: z.string().describe('subscription, hand (set by an administrator) or free.'), status: z.string().describe('Of the subscription: trialing, active, past-due, unpaid, paused, ended, or none.'),
+  periodEnd: z.iso.datetime().nullable(), cancelAt: z.iso.datetime().nullable(), graceUntil: z.iso.datetime().nullable().describe('After a failed payment: until when the plan goes on.'),
+});
 const test = z.object({ message: z.string() });
 
 /** What `data` holds, by type. */
 function dataSchema(type: PublicEventType): z.ZodType {
   if (type.startsWith('channel.')) return channel;
   if (type === 'endpoint.disabled') return endpoint;
+  if (type === 'subscription.changed') return subscription;
   return type === 'webhook.test' ? test : post;
 }
 
@@ -71,6 +77,9 @@ export const CATALOGUE: readonly CatalogueEntry[] = PUBLIC_EVENT_TYPES.map((type
 function sample(type: PublicEventType): EventInput {
   const base = { id: 'evt_01k0example0000000000000000', at: AT, sequence: 3, accountId: 'acc_1', profileId: 'prf_1' };
   if (type === 'webhook.test') return { ...base, type, data: { message: 'This is a test from Signpost.' } };
+  if (type === 'subscription.changed') {
+    return { ...base, type, data: { plan: 'flat', planName: 'Flat', source: 'subscription', status: 'active', periodEnd: '2026-08-08T12:30:00.000Z', cancelAt: null, graceUntil: null, previousPlan: 'free' } };
+  }
   if (type === 'endpoint.disabled') return { ...base, type, data: { endpointId: 'end_01k0example0000000000000001', url: 'https://example.com/hook', reason: 'The receiver answered 410 Gone.' } };
   if (type === 'channel.connected' || type === 'channel.signed_out' || type === 'channel.disconnected') {
     const problem = type === 'channel.signed_out' ? 'The network no longer accepts the sign-in.' : null;

@@ -16,6 +16,7 @@ export const EVENT_TYPES = {
   'channel.signed_out': 'A network signed a channel out; its posts are held until somebody connects it again.',
   'channel.disconnected': 'Somebody disconnected a channel.',
   'endpoint.disabled': 'Signpost turned one of your endpoints off.',
+  'subscription.changed': 'The plan of your account, or what was paid for it, changed.',
   'webhook.test': 'A test that somebody asked for.',
 } as const;
 
@@ -51,12 +52,17 @@ export interface EndpointEventInput extends EventBase {
   data: { endpointId: string; url: string; reason: string };
 }
 
+export interface SubscriptionEventInput extends EventBase {
+  type: 'subscription.changed';
+  data: { plan: string; planName: string; source: string; status: string; periodEnd: string | null; cancelAt: string | null; graceUntil: string | null; previousPlan: string | null };
+}
+
 export interface TestEventInput extends EventBase {
   type: 'webhook.test';
   data: { message: string };
 }
 
-export type EventInput = PostEventInput | ChannelEventInput | EndpointEventInput | TestEventInput;
+export type EventInput = PostEventInput | ChannelEventInput | EndpointEventInput | SubscriptionEventInput | TestEventInput;
 
 export interface ChannelFacts {
   channelId: string;

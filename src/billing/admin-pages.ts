@@ -1,0 +1,94 @@
+/** For administrators: what providers told us and what became of it, and which plan each account has. */
+import { Router, type Request, type RequestHandler, type Response } from 'express';
+import { z } from 'zod';
+import { actorOf } from '../http/actor.js';
+import { goTo } from '../http/forms.js';
+import { readBody, readQuery } from '../http/input.js';
+import { flash, render } from '../http/render.js';
+import { AppError, ErrorCode } from '../lib/app-error.js';
+import type { BillingService } from './billing-service.js';
+import type { UsageService } from './usage-service.js';
+
+export interface AdminPagesDeps {
+  billing: BillingService;
+  usage: UsageService;
+  /** Newest first. */
+  listAccounts(after: string | null, limit: number): Promise<{ accountId: string; email: string; timeZone: string; createdAt: Date }[]>;
+}
+
+const PAGE = 25;
+const accountId = z.string().regex(/^acc_[0-9a-z]{1,40}$/, 'There is no such account.');
+const eventQuery = z.object({
+  outcome: z.enum(['pending', 'applied', 'parked', 'ignored']).optional().catch(undefined),
+  before: z.iso.datetime().transform((text) => new Date(text)).optional().catch(undefined),
+});
+const eventId = z.object({ id: z.string().min(1).max(300) });
+const accountQuery = z.object({ after: accountId.optional().catch(undefined) });
+const planForm = z.object({ account: accountId, plan: z.string('Choose a plan.').max(40, 'There is no such plan.') });
+
+export function adminPages(deps: AdminPagesDeps): Router {
+  const router = Router();
+  const guarded = (route: (req: Request, res: Response) => Promise<void>): RequestHandler => async (req, res) => {
+    if (!actorOf(req).isAdministrator) throw new AppError('forbidden', ErrorCode.forbidden, 'This page is for administrators of this Signpost.');
+    await route(req, res);
+  };
+  router.get('/billing/accounts', guarded((req, res) => accounts(deps, req, res)));
+  router.post('/billing/accounts', guarded((req, res) => setPlan(deps, req, res)));
+  router.get('/billing/events', guarded((req, res) => events(deps, req, res)));
+  router.get('/billing/event', guarded((req, res) => event(deps, req, res)));
+  router.post('/billing/event/replay', guarded((req, res) => replay(deps, req, res)));
+  return router;
+}
+
+async function accounts({ billing, usage, listAccounts }: AdminPagesDeps, req: Request, res: Response): Promise<void> {
+  const { after } = readQuery(req, accountQuery);
+  const found = await listAccounts(after ?? null, PAGE + 1);
+  const shown = found.slice(0, PAGE);
+  const [views, used] = await Promise.all([billing.overview(shown.map((account) => account.accountId)), usage.usageOfMany(shown)]);
+  const last = shown.at(-1);
+  render(res, 'billing/accounts', {
+    accounts: shown.map((account) => ({ ...account, view: views.get(account.accountId), used: used.get(account.accountId) ?? 0 })),
+    plans: billing.plans.plans,
+    older: found.length > PAGE && last !== undefined ? `/billing/accounts?after=${last.accountId}` : null,
+  });
+}
+
+async function setPlan({ billing }: AdminPagesDeps, req: Request, res: Response): Promise<void> {
+  const { account, plan } = readBody(req, planForm);
+  await billing.setPlan(actorOf(req), account, plan === '' ? null : plan);
+  flash(req, 'success', plan === '' ? 'The account has what its subscription gives again.' : 'The plan is set.');
+  goTo(req, res, '/billing/accounts');
+}
+
+async function events({ billing }: AdminPagesDeps, req: Request, res: Response): Promise<void> {
+  const query = readQuery(req, eventQuery);
+  const [found, refusals] = await Promise.all([billing.events.list(query, PAGE + 1), billing.events.refusals(20)]);
+  const shown = found.slice(0, PAGE);
+  const last = shown.at(-1);
+  const filter = query.outcome === undefined ? '' : `outcome=${query.outcome}&`;
+  render(res, 'billing/events', {
+    events: shown, refusals, outcome: query.outcome ?? '',
+    older: found.length > PAGE && last !== undefined ? `/billing/events?${filter}before=${last.receivedAt.toISOString()}` : null,
+  });
+}
+
+async function event({ billing }: AdminPagesDeps, req: Request, res: Response): Promise<void> {
+  const found = await billing.events.find(readQuery(req, eventId).id);
+  if (found === null) throw new AppError('not-found', ErrorCode.notFound, 'There is no such event.');
+  render(res, 'billing/event', { event: found, body: pretty(found.raw) });
+}
+
+async function replay({ billing }: AdminPagesDeps, req: Request, res: Response): Promise<void> {
+  const { id } = readBody(req, eventId);
+  await billing.replay(id);
+  flash(req, 'success', 'Replayed: everything that is known about its customer was put together again.');
+  goTo(req, res, `/billing/event?id=${encodeURIComponent(id)}`);
+}
+
+function pretty(raw: string): string {
+  try {
+    return JSON.stringify(JSON.parse(raw), null, 2);
+  } catch {
+    return raw;
+  }
+}

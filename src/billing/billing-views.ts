@@ -1,0 +1,76 @@
+/** View models of the billing pages. */
+import type { BillingView } from './billing-service.js';
+import type { Limits, Plan, PlanBook, Price } from './plan.js';
+import type { PostUsage } from './usage-service.js';
+
+export interface Meter {
+  id: string;
+  label: string;
+  used: number;
+  limit: number | null;
+  /** 0 to 100; null without a limit. */
+  percent: number | null;
+}
+
+export interface StateFacts {
+  view: BillingView;
+  usage: PostUsage & { plan: Plan };
+  endpoints: number;
+  held: number;
+  plans: PlanBook;
+  isSimulated: boolean;
+  canPay: boolean;
+}
+
+export function stateView({ view, usage, endpoints, held, plans, isSimulated, canPay }: StateFacts) {
+  const { plan, subscription, graceUntil, source, account } = view;
+  const snapshot = subscription?.snapshot ?? null;
+  const isLive = subscription !== null && subscription.endedAt === null;
+  return {
+    plan, priceText: priceText(plan.price), source, held, isSimulated, canPay,
+    status: snapshot?.status ?? null,
+    meters: [meter('posts', 'Posts this month', usage.used, usage.limit), meter('endpoints', 'Webhook endpoints', endpoints, plan.limits.endpoints)],
+    resetsAt: usage.resetsAt,
+    nextCharge: isLive && snapshot !== null && snapshot.cancelAt === null && source === 'subscription' ? snapshot.periodEnd : null,
+    endsAt: isLive ? (snapshot?.cancelAt ?? null) : null,
+    trialEnd: snapshot?.status === 'trialing' ? snapshot.trialEnd : null,
+    problem: subscription?.problem ?? null,
+    graceUntil,
+    isLapsed: graceUntil !== null && source === 'free',
+    invoices: (account?.invoices ?? []).map((invoice) => ({ ...invoice, text: moneyText(invoice.amount, invoice.currency) })),
+    hasCustomer: (account?.customer ?? null) !== null,
+    plans: plans.plans.map((one) => ({ ...one, priceText: priceText(one.price), isCurrent: one.key === plan.key })),
+  };
+}
+
+function meter(id: string, label: string, used: number, limit: number | null): Meter {
+  return { id, label, used, limit, percent: limit === null ? null : limit === 0 ? 100 : Math.min(100, Math.round((used / limit) * 100)) };
+}
+
+export function moneyText(amount: number, currency: string): string {
+  try {
+    const format = new Intl.NumberFormat('en', { style: 'currency', currency });
+    const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
+    return format.format(amount / 10 ** digits);
+  } catch {
+    return `${amount / 100} ${currency.toUpperCase()}`;
+  }
+}
+
+export function priceText(price: Price | null): string {
+  return price === null ? 'Free of charge' : `${moneyText(price.amount, price.currency)} a ${price.interval}`;
+}
+
+const LIMIT_NAMES: Record<keyof Limits, string> = {
+  postsPerMonth: 'Posts a month', profiles: 'Profiles', endpoints: 'Webhook endpoints', mediaBytes: 'Media storage', apiCallsPerMinute: 'API calls a minute',
+};
+
+/** The limits of two plans side by side; channels are unlimited in every plan. */
+export function limitRows(from: Plan, to: Plan): { label: string; from: string; to: string; changes: boolean }[] {
+  const text = (name: keyof Limits, value: number | null): string => (value === null ? 'Unlimited' : name === 'mediaBytes' ? `${Math.round(value / 1_000_000)} MB` : String(value));
+  const rows = (Object.keys(LIMIT_NAMES) as (keyof Limits)[]).map((name) => {
+    const [before, after] = [text(name, from.limits[name]), text(name, to.limits[name])];
+    return { label: LIMIT_NAMES[name], from: before, to: after, changes: before !== after };
+  });
+  return [...rows, { label: 'Connected channels', from: 'Unlimited', to: 'Unlimited', changes: false }];
+}

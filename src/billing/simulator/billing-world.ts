@@ -1,0 +1,91 @@
+/** What the simulated payment provider knows: customers, subscriptions, invoices and sessions, kept in one small file. */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+
+export interface SimulatedPrice {
+  id: string;
+  lookupKey: string | null;
+  name: string;
+  amount: number;
+  currency: string;
+  interval: 'month' | 'year';
+}
+
+export interface SimulatedSubscription {
+  id: string;
+  customer: string;
+  status: 'active' | 'trialing' | 'past_due' | 'canceled';
+  priceId: string;
+  /** Unix seconds, as everything here. */
+  created: number;
+  periodStart: number;
+  periodEnd: number;
+  cancelAtPeriodEnd: boolean;
+  endedAt: number | null;
+  /** The invoice that could not be paid. */
+  openInvoice: string | null;
+  metadata: Record<string, string>;
+}
+
+export interface SimulatedSession {
+  id: string;
+  kind: 'checkout' | 'portal';
+  customer: string | null;
+  subscription: string | null;
+  priceId: string | null;
+  email: string | null;
+  reference: string | null;
+  metadata: Record<string, string>;
+  subscriptionMetadata: Record<string, string>;
+  /** Where the browser goes after paying, or back from the portal. */
+  successUrl: string;
+  cancelUrl: string;
+  isComplete: boolean;
+  idempotencyKey: string | null;
+}
+
+export interface SimulatedInvoice {
+  id: string;
+  subscription: string;
+  number: number;
+  amount: number;
+  currency: string;
+  created: number;
+  periodEnd: number;
+  isPaid: boolean;
+}
+
+interface State {
+  /** Seconds by which time was passed on. */
+  offsetS: number;
+  customers: Record<string, { id: string; email: string | null }>;
+  subscriptions: Record<string, SimulatedSubscription>;
+  sessions: Record<string, SimulatedSession>;
+  invoices: Record<string, SimulatedInvoice>;
+}
+
+const EMPTY: State = { offsetS: 0, customers: {}, subscriptions: {}, sessions: {}, invoices: {} };
+
+export interface BillingWorld {
+  state: State;
+  /** Unix seconds of the simulated clock. */
+  now(): number;
+  newId(prefix: string): string;
+  /** Writes the file; call after each change. */
+  save(): void;
+}
+
+export function openBillingWorld(file: string, now: () => number): BillingWorld {
+  const state: State = existsSync(file) ? { ...EMPTY, ...(JSON.parse(readFileSync(file, 'utf8')) as State) } : structuredClone(EMPTY);
+  return {
+    state,
+    now: () => Math.floor(now() / 1000) + state.offsetS,
+    newId: (prefix) => `${prefix}_sim_${randomBytes(12).toString('hex')}`,
+    save() {
+      mkdirSync(path.dirname(file), { recursive: true });
+      writeFileSync(`${file}.new`, JSON.stringify(state));
+      renameSync(`${file}.new`, file);
+    },
+  };
+}

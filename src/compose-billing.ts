@@ -1,0 +1,171 @@
+/** Builds billing and joins its parts; a page of compose.ts. Without billing there is none of it, and nothing is limited. */
+import path from 'node:path';
+import type { Router } from 'express';
+import type { Db } from 'mongodb';
+import { adminPages } from './billing/admin-pages.js';
+import { billingEventIndexes, createBillingEventStore } from './billing/billing-event-store.js';
+import { billingPages } from './billing/billing-pages.js';
+import { createBillingService, type BillingService } from './billing/billing-service.js';
+import { billingIndexes, createBillingStore, type SubscriptionChanged } from './billing/billing-store.js';
+import { createDowngrade } from './billing/downgrade.js';
+import { createFolding } from './billing/folding.js';
+import { createHoldStore } from './billing/hold-store.js';
+import { hookReceiver } from './billing/hook-receiver.js';
+import { createPaddleAdapter } from './billing/paddle/paddle-adapter.js';
+import { findPlan, freePlan, type PlanBook } from './billing/plan.js';
+import { loadPlans } from './billing/plan-file.js';
+import { startBillingSimulator, type BillingSimulator } from './billing/simulator/billing-simulator.js';
+import { createStripeAdapter } from './billing/stripe/stripe-adapter.js';
+import { createStripeApi } from './billing/stripe/stripe-api.js';
+import { createUsageService, type UsageService } from './billing/usage-service.js';
+import { createUsageStore, usageIndexes } from './billing/usage-store.js';
+import type { Config } from './config.js';
+import type { Jobs } from './jobs/jobs.js';
+import type { Actor } from './lib/actor.js';
+import type { Clock } from './lib/clock.js';
+import type { Logger } from './lib/logger.js';
+import type { Notifier } from './lib/notifier.js';
+import type { Post } from './posts/post.js';
+import type { PostHolding } from './posts/post-holding.js';
+import type { SubscriptionEventInput } from './webhooks/event.js';
+
+export interface BillingDeps {
+  config: Config;
+  db: Db;
+  clock: Clock;
+  log: Logger;
+  jobs: Pick<Jobs, 'sweep'>;
+  notifier: Notifier;
+  /** Workers only count: what providers tell is taken by the process that serves the pages. */
+  isWeb: boolean;
+  publicUrl(): string;
+  /** Signpost's address as this process reaches it. */
+  localUrl(): string;
+  /** Derived from the instance's key, for the simulated provider. */
+  simulatorSecret: string;
+  userOf(accountId: string): Promise<{ email: string; timeZone: string } | null>;
+  existingAccounts(ids: string[]): Promise<Set<string>>;
+  /** Newest first. */
+  listAccounts(after: string | null, limit: number): Promise<{ accountId: string; email: string; timeZone: string; createdAt: Date }[]>;
+  existingPosts(ids: string[]): Promise<Set<string>>;
+  holding: PostHolding;
+  countEndpoints(actor: Actor): Promise<number>;
+  countHeld(accountId: string): Promise<number>;
+  profileOf(accountId: string): string;
+  record(events: SubscriptionEventInput[]): Promise<void>;
+}
+
+export interface Billing {
+  service: BillingService;
+  usage: UsageService;
+  requireRoom(post: Post): Promise<void>;
+  requireRoomAgain(post: Post): Promise<void>;
+  giveBackRoom(post: Post): Promise<void>;
+  rawRouter: Router;
+  pages: Router[];
+  /** Where forms may end besides Signpost itself. */
+  formOrigins(): string[];
+  stop(): Promise<void>;
+}
+
+export const allBillingIndexes = [...billingIndexes, ...billingEventIndexes, ...usageIndexes];
+
+const SWEEP_EVERY_MS = 5_000;
+const HOLDS_EVERY_MS = 30_000;
+const STRIPE_PAGES = ['https://checkout.stripe.com', 'https://billing.stripe.com'];
+
+/** @returns null when billing is off */
+export async function composeBilling(deps: BillingDeps): Promise<Billing | null> {
+  const { config, db, clock, log, notifier, jobs } = deps;
+  if (config.billing === 'off') return null;
+  const plans = loadPlans(config.plansFile, path.join(config.dataDir, 'plans.json'));
+  const simulator = config.billing === 'simulated' && deps.isWeb ? await startSimulator(deps, plans) : null;
+  const secrets = config.billing !== 'simulated' ? config.stripeWebhookSecrets : [deps.simulatorSecret];
+  const apiKey = config.billing !== 'simulated' ? config.stripeApiKey : simulatorKey(deps);
+  const api = apiKey === null || !deps.isWeb ? null : createStripeApi({ apiKey, apiUrl: simulator?.url ?? config.stripeApiUrl });
+
+  const events = createBillingEventStore(db);
+  const store = createBillingStore(db);
+  const timeZoneOf = async (accountId: string): Promise<string> => (await deps.userOf(accountId))?.timeZone ?? 'UTC';
+  const planOf = (accountId: string) => service.planOf(accountId);
+  const usageStore = createUsageStore(db);
+  const usage = createUsageService({
+    store: usageStore, clock, notifier, planOf, timeZoneOf, existingPosts: deps.existingPosts, billingUrl: () => `${deps.publicUrl()}/billing`,
+  });
+  const downgrade = createDowngrade({
+    usage, store: usageStore, holds: createHoldStore(db), planOf, timeZoneOf, clock, log,
+    posts: deps.holding,
+  });
+  const folding = createFolding({
+    events, store, plans, clock, log, api, existingAccounts: deps.existingAccounts,
+    onWritten: (accountId) => notifier.notify(`account:${accountId}:billing`),
+    onChanged: () => void service.relay().catch((error: unknown) => log.error({ err: error }, 'a change of plan could not be told; the sweep tries again')),
+  });
+  const service = createBillingService({
+    adapters: [...(secrets.length > 0 ? [createStripeAdapter({ secrets })] : []), ...(config.paddleWebhookSecrets.length > 0 ? [createPaddleAdapter({ secrets: config.paddleWebhookSecrets })] : [])],
+    events, store, folding, plans, api, clock, log, publicUrl: deps.publicUrl,
+    emailOf: async (accountId) => (await deps.userOf(accountId))?.email ?? null,
+    record: async (changed) => {
+      await followPlan(changed);
+      await deps.record([eventOf(changed, deps.profileOf(changed.accountId))]);
+    },
+  });
+
+  /** Posts that wait follow the plan: held when it got smaller, released when it got larger. */
+  async function followPlan({ accountId, before, after }: SubscriptionChanged): Promise<void> {
+    const limitOf = (key: string): number => (findPlan(plans, key) ?? freePlan(plans)).limits.postsPerMonth ?? Number.POSITIVE_INFINITY;
+    const [was, is] = [limitOf(before?.planKey ?? freePlan(plans).key), limitOf(after.planKey)];
+    if (is < was) await downgrade.hold(accountId);
+    else if (is > was) await downgrade.release(accountId);
+  }
+
+  if (deps.isWeb) {
+    jobs.sweep('billing', SWEEP_EVERY_MS, () => service.sweep());
+    jobs.sweep('billing usage', HOLDS_EVERY_MS, async () => {
+      await usage.sweep();
+      await downgrade.sweep();
+    });
+  }
+  const counted = (post: Post, isNew: boolean) => ({ accountId: post.accountId, postId: post.id, createdAt: post.createdAt, sequence: isNew ? 0 : post.sequence, isNew });
+
+  return {
+    service,
+    usage,
+    requireRoom: (post) => usage.requireRoomForPost(counted(post, true)),
+    requireRoomAgain: (post) => usage.requireRoomForPost(counted(post, false)),
+    giveBackRoom: (post) => usage.giveBack({ accountId: post.accountId, postId: post.id, createdAt: post.createdAt, beforeSequence: 1 }),
+    rawRouter: hookReceiver({ billing: service, log }),
+    pages: [
+      billingPages({ billing: service, usage, wouldHold: downgrade.wouldHold, countEndpoints: deps.countEndpoints, countHeld: deps.countHeld, notifier, isSimulated: simulator !== null }),
+      adminPages({ billing: service, usage, listAccounts: deps.listAccounts }),
+    ],
+    formOrigins: () => (simulator === null ? STRIPE_PAGES : [new URL(simulator.publicUrl).origin]),
+    async stop() {
+      await simulator?.stop();
+      await service.idle();
+    },
+  };
+}
+
+function simulatorKey({ simulatorSecret }: BillingDeps): string {
+  return `sk_test_${simulatorSecret.slice(0, 24)}`;
+}
+
+function startSimulator(deps: BillingDeps, plans: PlanBook): Promise<BillingSimulator> {
+  const { config, log } = deps;
+  return startBillingSimulator({
+    host: config.host, port: config.billingSimulatorPort, publicUrl: config.billingSimulatorPublicUrl, file: path.join(config.dataDir, 'billing-simulator.json'),
+    plans, apiKey: simulatorKey(deps), secret: deps.simulatorSecret, hookUrl: () => `${deps.localUrl()}/hooks/billing/stripe`, log,
+  });
+}
+
+function eventOf({ id, at, sequence, accountId, before, after }: SubscriptionChanged, profileId: string): SubscriptionEventInput {
+  const text = (time: Date | null): string | null => time?.toISOString() ?? null;
+  return {
+    id, type: 'subscription.changed', at, sequence, accountId, profileId,
+    data: {
+      plan: after.planKey, planName: after.planName, source: after.source, status: after.status,
+      periodEnd: text(after.periodEnd), cancelAt: text(after.cancelAt), graceUntil: text(after.graceUntil), previousPlan: before?.planKey ?? null,
+    },
+  };
+}
