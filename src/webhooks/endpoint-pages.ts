@@ -53,7 +53,7 @@ function idOf(req: Request): string {
 }
 
 function blank(): FormProblems['input'] {
-  return { name: '', url: '', style: 'ayrshare', events: ['scheduled'], headers: '', timeoutS: String(TIMEOUT_S.default) };
+  return { name: '', url: '', style: 'ayrshare', events: ['scheduled', '*'], headers: '', timeoutS: String(TIMEOUT_S.default) };
 }
 
 async function list({ endpoints, inbox }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {

@@ -17,7 +17,7 @@ const secret = z.string('A secret is text of 1 to 256 characters.').transform((t
 });
 
 const action = z
-  .enum(KNOWN_ACTIONS, `action: use one of ${KNOWN_ACTIONS.join(', ')}; Signpost sends ${AYRSHARE_ACTIONS.join(', ')} so far.`)
+  .enum(KNOWN_ACTIONS, `Use one of ${KNOWN_ACTIONS.join(', ')}; Signpost sends ${AYRSHARE_ACTIONS.join(', ')} so far.`)
   .meta({ code: ErrorCode.webhookAction });
 
 /** `POST /api/hook/webhook` */
