@@ -108,7 +108,10 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     endpoints: endpointStore, deliveries: deliveryStore, events, targets, seal, clock, notifier,
     urls: { guard, loopbackOnly: deps.loopbackOnly, allowHttp: deps.allowHttp ?? true, publicUrl, localUrl: deps.localUrl },
   });
-  const deliveries = createDeliveryService({ deliveries: deliveryStore, worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock });
+  const deliveries = createDeliveryService({
+    deliveries: deliveryStore, worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock,
+    endpointIds: async (accountId) => (await endpointStore.listByAccount(accountId)).map(({ id }) => id),
+  });
   const recovery = createRecoveryService({ endpoints: endpointStore, deliveries: deliveryStore, get: (actor, id) => endpoints.get(actor, id), worker, notifier, clock, log });
   const inbox = createInboxService({ inboxes: createInboxStore(db), endpoints, publicUrl, notifier, clock });
 

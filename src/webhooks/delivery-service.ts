@@ -3,7 +3,7 @@ import type { Actor } from '../lib/actor.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';
 import type { Notifier } from '../lib/notifier.js';
-import type { Delivery } from './delivery.js';
+import { deliveryId, type Delivery } from './delivery.js';
 import type { DeliveryFilter, DeliveryRow, DeliveryStore } from './delivery-store.js';
 import type { DeliveryWorker } from './delivery-worker.js';
 
@@ -11,6 +11,7 @@ export interface DeliveryServiceDeps {
   deliveries: DeliveryStore;
   worker: Pick<DeliveryWorker, 'sendNow'>;
   endpointExists(id: string): Promise<boolean>;
+  endpointIds(accountId: string): Promise<string[]>;
   notifier: Notifier;
   clock: Clock;
 }
@@ -31,9 +32,10 @@ export function createDeliveryService(deps: DeliveryServiceDeps) {
       return deps.deliveries.list({ ...filter, accountId: actor.accountId });
     },
 
-    /** Every delivery of these events. */
+    /** Deliveries of these events to endpoints that are there now: a delivery's id follows from both. */
     async ofEvents(actor: Actor, eventIds: string[]): Promise<DeliveryRow[]> {
-      return deps.deliveries.listByEvents(actor.accountId, eventIds);
+      const endpointIds = await deps.endpointIds(actor.accountId);
+      return deps.deliveries.findMany(actor.accountId, eventIds.flatMap((eventId) => endpointIds.map((endpointId) => deliveryId(eventId, endpointId))));
     },
 
     async latestOf(endpointId: string, limit: number): Promise<DeliveryRow[]> {

@@ -28,7 +28,6 @@ export const deliveryIndexes: CollectionIndexes[] = [
       { key: { 'lease.until': 1 }, name: 'lease_until', sparse: true },
       { key: { accountId: 1, createdAt: -1, _id: -1 }, name: 'by_account' },
       { key: { endpointId: 1, createdAt: -1, _id: -1 }, name: 'by_endpoint' },
-      { key: { eventId: 1 }, name: 'by_event' },
       { key: { createdAt: 1 }, name: 'retention', expireAfterSeconds: RETENTION_S },
     ],
   },
@@ -82,8 +81,8 @@ export interface DeliveryStore {
   /** How many a recovery would send. */
   countRecoverable(endpointId: string, since: Date): Promise<number>;
   find(accountId: string, id: string): Promise<Delivery | null>;
-  /** Every delivery of these events. */
-  listByEvents(accountId: string, eventIds: string[]): Promise<DeliveryRow[]>;
+  /** Those of these deliveries that are there. */
+  findMany(accountId: string, ids: string[]): Promise<DeliveryRow[]>;
   list(filter: DeliveryFilter): Promise<DeliveryRow[]>;
   /** The newest deliveries of one event, for a post's or a test's page. */
   listByEndpoint(endpointId: string, limit: number): Promise<DeliveryRow[]>;
@@ -184,9 +183,9 @@ export function createDeliveryStore(db: Db): DeliveryStore {
     async countRecoverable(endpointId, since) {
       return deliveries.countDocuments({ endpointId, createdAt: { $gte: since }, state: { $in: [...RECOVERABLE] } }, { limit: 10_000 });
     },
-    async listByEvents(accountId, eventIds) {
-      if (eventIds.length === 0) return [];
-      return (await deliveries.find({ accountId, eventId: { $in: eventIds } }, { projection: bulky }).toArray()).map((doc) => toDelivery(doc));
+    async findMany(accountId, ids) {
+      if (ids.length === 0) return [];
+      return (await deliveries.find({ _id: { $in: ids }, accountId }, { projection: bulky }).toArray()).map((doc) => toDelivery(doc));
     },
     async find(accountId, id) {
       const doc = await deliveries.findOne({ _id: id, accountId });

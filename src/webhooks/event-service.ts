@@ -11,7 +11,7 @@ import { subscribesTo, type Endpoint } from './endpoint.js';
 import type { EndpointStore } from './endpoint-store.js';
 import { isPostEvent, type EventInput, type PostEventInput } from './event.js';
 import type { EventStore } from './event-store.js';
-import { ANNOUNCING_TYPES, buildPayload, dependsOnEarlier, wasAcceptedBefore } from './payload.js';
+import { buildPayload, dependsOnEarlier, wasAcceptedBefore } from './payload.js';
 
 export interface EventServiceDeps {
   events: EventStore;
@@ -51,7 +51,7 @@ export function createEventService(deps: EventServiceDeps): EventService {
   }
 
   async function earlierEvents(events: EventInput[]): Promise<PostEventInput[]> {
-    const found = await deps.events.listByPosts(events.filter(dependsOnEarlier).map(({ data }) => data.postId), ANNOUNCING_TYPES);
+    const found = await deps.events.listOutcomes(events.filter(dependsOnEarlier).map(({ data }) => data.postId));
     return found.filter(isPostEvent);
   }
 

@@ -1,19 +1,21 @@
 /** Events in MongoDB: written once by id, kept for 30 days. */
 import { MongoBulkWriteError, type Collection, type Db, type Filter, type OptionalUnlessRequiredId } from 'mongodb';
 import type { CollectionIndexes } from '../db/database.js';
-import type { EventInput } from './event.js';
+import { isPostEvent, type EventInput } from './event.js';
+import { OUTCOME_TYPES } from './payload.js';
 
 const RETENTION_S = 30 * 24 * 3_600;
 export const DUPLICATE_KEY = 11000;
 
-type EventDoc = Omit<EventInput, 'id'> & { _id: string; recordedAt: Date };
+/** `outcomeOf` names the post, on the few events that later ones are judged by: an index over all posts' events would cost each of them. */
+type EventDoc = Omit<EventInput, 'id'> & { _id: string; recordedAt: Date; outcomeOf?: string };
 
 export const eventIndexes: CollectionIndexes[] = [
   {
     collection: 'webhook_events',
     indexes: [
       { key: { accountId: 1, at: -1, _id: -1 }, name: 'by_account' },
-      { key: { 'data.postId': 1, type: 1 }, name: 'by_post', sparse: true },
+      { key: { outcomeOf: 1 }, name: 'outcomes_by_post', sparse: true },
       { key: { recordedAt: 1 }, name: 'retention', expireAfterSeconds: RETENTION_S },
     ],
   },
@@ -30,8 +32,8 @@ export interface EventFilter {
 export interface EventStore {
   /** Writes what isn't there yet. */
   insert(events: EventInput[], now: Date): Promise<void>;
-  /** Events of these posts and types. */
-  listByPosts(postIds: string[], types: readonly string[]): Promise<EventInput[]>;
+  /** What these posts' outcome events said so far, see `OUTCOME_TYPES`. */
+  listOutcomes(postIds: string[]): Promise<EventInput[]>;
   findMany(ids: string[]): Promise<EventInput[]>;
   /** Newest first. */
   list(filter: EventFilter): Promise<EventInput[]>;
@@ -41,11 +43,11 @@ export function createEventStore(db: Db): EventStore {
   const events: Collection<EventDoc> = db.collection<EventDoc>('webhook_events');
   return {
     async insert(inputs, now) {
-      await insertIgnoringDuplicates(events, inputs.map(({ id, ...rest }) => ({ _id: id, ...rest, recordedAt: now })));
+      await insertIgnoringDuplicates(events, inputs.map((event) => toDoc(event, now)));
     },
-    async listByPosts(postIds, types) {
+    async listOutcomes(postIds) {
       if (postIds.length === 0) return [];
-      return (await events.find({ 'data.postId': { $in: postIds }, type: { $in: [...types] as EventInput['type'][] } }).toArray()).map(toEvent);
+      return (await events.find({ outcomeOf: { $in: postIds } }).toArray()).map(toEvent);
     },
     async findMany(ids) {
       return ids.length === 0 ? [] : (await events.find({ _id: { $in: ids } }).sort({ at: -1, _id: -1 }).toArray()).map(toEvent);
@@ -60,7 +62,12 @@ export function createEventStore(db: Db): EventStore {
   };
 }
 
-function toEvent({ _id, recordedAt: _recordedAt, ...rest }: EventDoc): EventInput {
+function toDoc(event: EventInput, now: Date): EventDoc {
+  const { id, ...rest } = event;
+  return { _id: id, ...rest, recordedAt: now, ...(isPostEvent(event) && OUTCOME_TYPES.includes(event.type) ? { outcomeOf: event.data.postId } : {}) };
+}
+
+function toEvent({ _id, recordedAt: _recordedAt, outcomeOf: _outcomeOf, ...rest }: EventDoc): EventInput {
   return { id: _id, ...rest } as EventInput;
 }
 

@@ -34,12 +34,12 @@ export function dependsOnEarlier(event: EventInput): event is PostEventInput {
   return event.type === 'post.published' && event.data.scheduled && event.data.publications.some((p) => p.announcesAccepted);
 }
 
-/** Event types that may announce an outcome to Ayrshare-style endpoints. */
-export const ANNOUNCING_TYPES: readonly PostEventInput['type'][] = ['post.accepted', 'post.published', 'post.partially_published', 'post.failed', 'post.missed'];
+/** Event types by which it is judged whether a later `post.published` was announced already. */
+export const OUTCOME_TYPES: readonly PostEventInput['type'][] = ['post.accepted', 'post.partially_published', 'post.failed', 'post.missed'];
 
-/** @param earlier the post's events of `ANNOUNCING_TYPES`: did the last announcing one before this event say that every network accepted the post? */
+/** @param earlier the post's events of `OUTCOME_TYPES`, and any others: did the last announcing one before this event say that every network accepted the post? */
 export function wasAcceptedBefore(event: PostEventInput, earlier: readonly PostEventInput[]): boolean {
-  const before = earlier.filter(({ sequence, type }) => sequence < event.sequence && type !== 'post.published' && ANNOUNCING_TYPES.includes(type)).sort((a, b) => b.sequence - a.sequence);
+  const before = earlier.filter(({ sequence, type }) => sequence < event.sequence && OUTCOME_TYPES.includes(type)).sort((a, b) => b.sequence - a.sequence);
   const last = before[0];
   return last !== undefined && last.type === 'post.accepted' && announcesAcceptance(last);
 }
