@@ -1,6 +1,7 @@
 /** Channels in MongoDB, with their sealed credentials; who refreshes them is decided by conditional updates. */
 import { MongoServerError, type Db } from 'mongodb';
 import type { CollectionIndexes } from '../db/database.js';
+import { createBatcher } from '../lib/batcher.js';
 import { newId } from '../lib/ids.js';
 import type { ChannelIdentity } from '../platforms/platform.js';
 import type { Channel } from './channel.js';
@@ -61,10 +62,12 @@ export function createChannelStore(db: Db) {
       return documents.map((document) => toChannel(toStored(document)));
     },
 
-    async find(id: string): Promise<StoredChannel | null> {
-      const document = await channels.findOne({ _id: id });
-      return document === null ? null : toStored(document);
-    },
+    /** Look-ups of one moment travel together: a herd of posts opens many channels at once. */
+    find: createBatcher<string, StoredChannel | null>(async (ids) => {
+      const documents = await channels.find({ _id: { $in: [...new Set(ids)] } }).toArray();
+      const byId = new Map(documents.map((document) => [document._id, toStored(document)]));
+      return ids.map((id) => byId.get(id) ?? null);
+    }, { max: 200, concurrent: 2 }),
 
     async findInSlot(profileId: string, platform: string): Promise<Channel | null> {
       const document = await channels.findOne({ slot: slotOf(profileId, platform) });
