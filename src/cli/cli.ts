@@ -11,7 +11,7 @@ const commands: Command[] = [
   { name: 'simulator', summary: 'run the simulated networks alone: HOST, SIMULATOR_PORT, DATA_DIR', load: async () => (await import('./simulator.js')).simulatorCommand },
   { name: 'backup', summary: 'FILE: copy the embedded database to a file, also while Signpost runs', load: async () => (await import('./copies.js')).backupCommand },
   { name: 'restore', summary: 'FILE: put such a copy in place of the embedded database', load: async () => (await import('./copies.js')).restoreCommand },
-  { name: 'migrate', summary: '--to MONGODB_URI: copy the embedded database to a MongoDB', load: async () => (await import('./copies.js')).migrateCommand },
+  { name: 'migrate', summary: '--to MONGODB_URI: copy the embedded database to a MongoDB; --from MONGODB_URI: bring it back', load: async () => (await import('./copies.js')).migrateCommand },
 ];
 
 /**

@@ -110,7 +110,8 @@ export interface PostStore {
 const STATUSES: readonly PostStatus[] = ['scheduled', 'publishing', 'success', 'partial', 'error', 'awaiting approval', 'paused', 'deleted'];
 
 export function createPostStore(db: Db): PostStore {
-  const posts: Collection<PostDoc> = db.collection<PostDoc>('posts');
+  // An intent is on disk before its network is called, so that a power cut can't make a post go out twice.
+  const posts: Collection<PostDoc> = db.collection<PostDoc>('posts', { writeConcern: { w: 'majority' } });
 
   /** False for a post whose idempotency key is taken. */
   async function insertAll(docs: PostDoc[]): Promise<(boolean | Error)[]> {

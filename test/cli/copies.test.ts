@@ -78,6 +78,12 @@ describe('copies of the embedded database', () => {
       assert.equal(code, 0, output);
       program = await startProgram({ dataDir: dataDir(), env: { MONGODB_URI: uriOfDatabase(name) } });
       assert.equal(await works(key), true);
+      await program.end('SIGTERM');
+      const back = path.join(folder.path, 'back');
+      const returned = await signpost(['migrate', '--from', uriOfDatabase(name)], { DATA_DIR: back });
+      assert.equal(returned.code, 0, returned.output);
+      assert.match(returned.output, /verifying signpost\.\w+: \d+ of \d+|copying/);
+      assert.equal((await signpost(['migrate', '--from', uriOfDatabase(name)], { DATA_DIR: back })).code, 1, 'over documents that are there');
     } finally {
       await program.end('SIGKILL');
       await dropDatabase(name);
