@@ -57,7 +57,9 @@ async function compose(deps: PostPagesDeps, req: Request, res: Response): Promis
   const channels = await deps.channels.list(actor);
   const sourceId = typeof req.query['copy'] === 'string' ? req.query['copy'] : null;
   const source = sourceId === null ? null : await deps.posts.find(actor, sourceId);
-  const fields = source === null ? blankForm(actor.timeZone, channels) : { ...formOf(source, actor.timeZone), when: 'later', scheduleDate: '', version: '' };
+  const blank = blankForm(actor.timeZone, channels, deps.clock.now());
+  const { scheduleDate = '', occurrence = '' } = blank;
+  const fields = source === null ? blank : { ...formOf(source, actor.timeZone), scheduleDate, occurrence, version: '' };
   renderCompose(deps, res, newPostView({ ...fields, formKey: newToken(12) }, channels, actor));
 }
 

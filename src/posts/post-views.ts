@@ -98,17 +98,27 @@ export interface ComposeView {
   overlap: { first: string; second: string } | null;
 }
 
-/** An empty form: every channel chosen when there are few, for later. */
-export function blankForm(timeZone: string, channels: Channel[]): ComposeView['fields'] {
+/** The next full hour that leaves some time to write. */
+function suggestedTime(now: Date): Date {
+  const hourMs = 3_600_000;
+  return new Date(Math.ceil((now.getTime() + hourMs / 4) / hourMs) * hourMs);
+}
+
+/** A moment as the form's fields say it, the second of two equal times included. */
+function timeFields(at: Date, timeZone: string): { scheduleDate: string; occurrence: string; timeZone: string } {
+  const scheduleDate = formatLocal(at, timeZone);
+  const time = readLocalTime(scheduleDate, timeZone);
+  return { scheduleDate, timeZone, occurrence: time.kind !== 'overlap' ? '' : at < time.second.at ? 'first' : 'second' };
+}
+
+/** An empty form: for the next full hour, with the channel chosen when there is only one. */
+export function blankForm(timeZone: string, channels: Channel[], now: Date): ComposeView['fields'] {
   const usable = channels.filter((channel) => channel.state === 'connected');
-  return { post: '', platforms: usable.length === 1 ? [usable[0]!.platform] : [], mediaUrls: '', when: 'later', scheduleDate: '', timeZone, occurrence: '', notes: '', formKey: '', version: '' };
+  return { post: '', platforms: usable.length === 1 ? [usable[0]!.platform] : [], mediaUrls: '', when: 'later', ...timeFields(suggestedTime(now), timeZone), notes: '', formKey: '', version: '' };
 }
 
 /** The form that would make this post. */
 export function formOf(post: Post, timeZone: string): ComposeView['fields'] {
-  const scheduleDate = formatLocal(post.scheduledAt, timeZone);
-  const time = readLocalTime(scheduleDate, timeZone);
-  const occurrence = time.kind === 'overlap' ? (post.scheduledAt < time.second.at ? 'first' : 'second') : '';
   return {
     post: post.text,
     platforms: post.publications.map((p) => p.platform),
@@ -116,7 +126,7 @@ export function formOf(post: Post, timeZone: string): ComposeView['fields'] {
     ...(wasMarkedVideo(post) ? { isVideo: 'on' } : {}),
     ...fillOptionFields(post.options),
     ...Object.fromEntries(Object.entries(post.texts ?? {}).map(([id, text]) => [`text.${id}`, text])),
-    when: 'later', scheduleDate, timeZone, occurrence, notes: post.notes ?? '', formKey: '', version: String(post.version),
+    when: 'later', ...timeFields(post.scheduledAt, timeZone), notes: post.notes ?? '', formKey: '', version: String(post.version),
   };
 }
 

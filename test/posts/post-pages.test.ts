@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { connectDatabase } from '../../src/db/database.js';
+import { readLocalTime } from '../../src/posts/post-time.js';
 import { createPostStore } from '../../src/posts/post-store.js';
 import type { HttpSession, Page } from '../support/http-session.js';
 import { formIn } from '../support/http-session.js';
@@ -51,6 +52,14 @@ describe('the composer', () => {
     assert.match(page.text, /Mine &lt;b&gt;/);
     const { body } = await api.get(`/api/post/${idOf(page)}`);
     assert.deepEqual([body['scheduleDate'], body['platforms']], ['2027-07-08T12:30:00Z', ['bluesky', 'twitter']]);
+  });
+
+  test('suggests the next full hour that leaves time to write', async () => {
+    const local = /name="scheduleDate" value="(\d{4}-\d\d-\d\dT\d\d:00)"/.exec((await session.get('/posts/new')).text)?.[1] ?? assert.fail('no time');
+    const time = readLocalTime(local, 'Europe/Berlin');
+    const at = time.kind === 'exact' ? time.at : time.kind === 'overlap' ? time.first.at : assert.fail('a time that does not exist');
+    const minutes = (at.getTime() - Date.now()) / 60_000;
+    assert.ok(minutes > 14 && minutes < 136, `${minutes} minutes ahead`);
   });
 
   test('publishes now', async () => {
