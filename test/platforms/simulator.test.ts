@@ -181,6 +181,25 @@ describe('the simulator', () => {
     await rm(dir, { recursive: true });
   });
 
+  it('answers every network\'s requests, whatever they hold, without falling over or showing its insides', async () => {
+    const hostile = [[], 'text', 7, null, { media: 7 }, { text: { $gt: '' } }, { attached_media: 'x', children: {}, media: [null], blocks: [null], media_ids: [{}] }, { record: { text: [], embed: { images: [7] } } }, { saved_stories: [7], media_source: { items: 3 } }];
+    for (const network of simulatedNetworks) {
+      const platform = findPlatform(network.id)!;
+      const { grant } = await connect(platform, ioFor(platform, sim), network.exampleHandle);
+      const token = String(grant.credentials['accessToken']);
+      for (const route of network.routes) {
+        for (const [i, body] of hostile.entries()) {
+          const path = route.path.replace(':token', token).replace(/:\w+/g, i % 2 === 0 ? 'x' : '__proto__');
+          const answer = await browser.request<unknown>({ method: route.method, url: `${sim.simulator.url}/${network.id}/api${path}`, data: JSON.stringify(body), headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' } });
+          const shown = `${route.method} ${network.id} ${route.path} ${JSON.stringify(body)}: ${answer.status}`;
+          assert.ok(answer.status < 500, shown);
+          assert.ok(!JSON.stringify(answer.data ?? '').includes('node_modules'), shown);
+        }
+      }
+    }
+    assert.equal((await browser.get(`${sim.simulator.url}/twitter/web/%E0%A4%A`)).status, 400);
+  });
+
   it('refuses control requests that make no sense, naming the field', async () => {
     const answer = await browser.post<{ errors: { field: string; message: string }[] }>(`${sim.simulator.url}/simulator/faults`, { kind: 'no-such-fault' });
     assert.equal(answer.status, 400);

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import express, { Router } from 'express';
+import express, { Router, type ErrorRequestHandler } from 'express';
 import type { Logger } from '../../lib/logger.js';
 import { decideConsent, give, showConsent, showGives } from './consent.js';
 import { controlApi } from './control-api.js';
@@ -66,6 +66,13 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   app.use('/simulator', controlApi({ world, faults, settings, networks: options.networks, now, publicUrl: () => publicUrl, outage }));
   app.get('/', (_req, res) => sendPage(res, 'home', { title: 'Simulated networks', networks: options.networks, world }));
   app.use((_req, res) => sendPage(res, 'problem', { title: 'Nothing here', message: 'This simulated page does not exist.' }, { status: 404 }));
+
+  app.use(((error: unknown, req, res, next) => {
+    if (res.headersSent) return next(error);
+    const status = typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number' ? error.status : 500;
+    if (status >= 500) options.log.error({ err: error, path: req.path }, 'the simulator failed');
+    sendPage(res, 'problem', { title: status < 500 ? 'This request cannot be understood' : 'Something went wrong', message: status < 500 ? 'Its address or its body is damaged or too large.' : 'The simulator has a fault; its log says more.' }, { status });
+  }) satisfies ErrorRequestHandler);
 
   function routerOf(network: SimulatedNetwork): Router {
     const router = Router();
