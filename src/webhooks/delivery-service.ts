@@ -16,6 +16,14 @@ export interface DeliveryServiceDeps {
   clock: Clock;
 }
 
+export interface DayView {
+  hours: { total: number; failed: number }[];
+  total: number;
+  failed: number;
+}
+
+const DAY_HOURS = 24;
+
 export type DeliveryService = ReturnType<typeof createDeliveryService>;
 
 export function createDeliveryService(deps: DeliveryServiceDeps) {
@@ -36,6 +44,20 @@ export function createDeliveryService(deps: DeliveryServiceDeps) {
     async ofEvents(actor: Actor, eventIds: string[]): Promise<DeliveryRow[]> {
       const endpointIds = await deps.endpointIds(actor.accountId);
       return deps.deliveries.findMany(actor.accountId, eventIds.flatMap((eventId) => endpointIds.map((endpointId) => deliveryId(eventId, endpointId))));
+    },
+
+    /** The last 24 hours of each endpoint, hour by hour, oldest first. */
+    async lastDay(actor: Actor): Promise<Map<string, DayView>> {
+      const since = new Date(deps.clock.now().getTime() - DAY_HOURS * 3_600_000);
+      const days = new Map<string, DayView>();
+      for (const { endpointId, hour, total, failed } of await deps.deliveries.countByHour(actor.accountId, since)) {
+        const day = days.get(endpointId) ?? { hours: Array.from({ length: DAY_HOURS }, () => ({ total: 0, failed: 0 })), total: 0, failed: 0 };
+        day.hours[Math.min(DAY_HOURS - 1, hour)] = { total, failed };
+        day.total += total;
+        day.failed += failed;
+        days.set(endpointId, day);
+      }
+      return days;
     },
 
     async latestOf(endpointId: string, limit: number): Promise<DeliveryRow[]> {

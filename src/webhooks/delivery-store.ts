@@ -4,6 +4,7 @@ import type { CollectionIndexes } from '../db/database.js';
 import { RECOVERABLE, type Delivery, type DeliveryAttempt, type DeliveryState, type Lease, type NextStep } from './delivery.js';
 import { insertIgnoringDuplicates } from './event-store.js';
 
+const HOUR_MS = 3_600_000;
 const RETENTION_S = 30 * 24 * 3_600;
 /** More resends than this push the oldest attempts out of the log. */
 const ATTEMPTS_KEPT = 40;
@@ -56,6 +57,16 @@ export interface DeliveryFilter {
 /** A delivery without the bulky parts. */
 export type DeliveryRow = Omit<Delivery, 'body' | 'attempts'>;
 
+/** Deliveries of one endpoint that were made in one hour. */
+export interface HourCount {
+  endpointId: string;
+  /** Whole hours since the beginning of the time looked at. */
+  hour: number;
+  total: number;
+  /** Those whose last attempt failed. */
+  failed: number;
+}
+
 export interface DeliveryStore {
   /** Writes what isn't there yet; born leased when `lease` is set. @returns ids of those that were new */
   insert(deliveries: Delivery[]): Promise<Set<string>>;
@@ -80,6 +91,7 @@ export interface DeliveryStore {
   requeue(recovery: { id: string; endpointId: string; since: Date; until: Date }, now: Date, limit: number): Promise<number>;
   /** How many a recovery would send. */
   countRecoverable(endpointId: string, since: Date): Promise<number>;
+  countByHour(accountId: string, since: Date): Promise<HourCount[]>;
   find(accountId: string, id: string): Promise<Delivery | null>;
   /** Those of these deliveries that are there. */
   findMany(accountId: string, ids: string[]): Promise<DeliveryRow[]>;
@@ -186,6 +198,14 @@ export function createDeliveryStore(db: Db): DeliveryStore {
     async findMany(accountId, ids) {
       if (ids.length === 0) return [];
       return (await deliveries.find({ _id: { $in: ids }, accountId }, { projection: bulky }).toArray()).map((doc) => toDelivery(doc));
+    },
+    async countByHour(accountId, since) {
+      const hour = { $floor: { $divide: [{ $subtract: ['$createdAt', since] }, HOUR_MS] } };
+      const groups = await deliveries.aggregate<{ _id: { endpointId: string; hour: number }; total: number; failed: number }>([
+        { $match: { accountId, createdAt: { $gte: since } } },
+        { $group: { _id: { endpointId: '$endpointId', hour }, total: { $sum: 1 }, failed: { $sum: { $cond: [{ $ne: ['$lastError', null] }, 1, 0] } } } },
+      ]).toArray();
+      return groups.map(({ _id, total, failed }) => ({ endpointId: _id.endpointId, hour: Number(_id.hour), total, failed }));
     },
     async find(accountId, id) {
       const doc = await deliveries.findOne({ _id: id, accountId });

@@ -56,10 +56,10 @@ function blank(): FormProblems['input'] {
   return { name: '', url: '', style: 'ayrshare', events: ['scheduled', '*'], headers: '', timeoutS: String(TIMEOUT_S.default) };
 }
 
-async function list({ endpoints, inbox }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
+async function list({ endpoints, deliveries, inbox }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
   const actor = actorOf(req);
-  const [found, inboxUrl] = await Promise.all([endpoints.list(actor), inbox.url(actor)]);
-  render(res, 'webhooks/list', { endpoints: found, sendsToInbox: found.some(({ url }) => url === inboxUrl) });
+  const [found, days, inboxUrl] = await Promise.all([endpoints.list(actor), deliveries.lastDay(actor), inbox.url(actor)]);
+  render(res, 'webhooks/list', { endpoints: found, days, sendsToInbox: found.some(({ url }) => url === inboxUrl) });
 }
 
 function renderForm(res: Response, again: Partial<FormProblems>, endpoint: Endpoint | null = null): void {

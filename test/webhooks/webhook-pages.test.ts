@@ -70,6 +70,7 @@ describe('the page of webhooks', () => {
     });
     assert.ok(failed.includes('&lt;b&gt;down&lt;/b&gt;'), 'the response is shown as text');
     receiver.answerWith({ status: 200, body: 'fine' });
+    assert.match((await session.get('/webhooks')).text, /last 24 hours: 1 delivery, 100 % failed/);
     await session.post(`${path}/resend`, {}, { from: path });
     await waitUntil('the resend', async () => (await session.get(path)).text.includes('sent by hand'));
     const ids = receiver.received.filter((request) => request.path === '/failing').map(({ headers }) => headers['webhook-id']);
