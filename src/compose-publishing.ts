@@ -11,6 +11,7 @@ import { createPostStore, type PostStore } from './posts/post-store.js';
 import { createPublisher } from './publishing/publisher.js';
 import { createPublishingService, type PublishingService } from './publishing/publishing-service.js';
 import { createRemotePublisher } from './publishing/remote-publisher.js';
+import { createTurnStore } from './publishing/turn-store.js';
 import { defaultRetryPolicy, type RetryPolicy } from './publishing/retry-policy.js';
 
 export interface PublishingDeps {
@@ -54,6 +55,7 @@ export function composePublishing(deps: PublishingDeps): Publishing {
   };
   const publisher = !deps.publishes ? createRemotePublisher({ now, wakeAt }) : createPublisher({
     posts: postStore,
+    turnStore: createTurnStore(db),
     owner: deps.owner,
     session: (channelId) => deps.channels.session(channelId),
     markSignedOut: (channelId, problem) => deps.channels.markSignedOut(channelId, problem),

@@ -54,6 +54,7 @@ import { createPostService } from './posts/post-service.js';
 import { postIndexes } from './posts/post-store.js';
 import { createTakeDown } from './publishing/take-down.js';
 import type { RetryPolicy } from './publishing/retry-policy.js';
+import { turnIndexes } from './publishing/turn-store.js';
 import { createSettled } from './publishing/settled.js';
 import type { ChannelEventType } from './webhooks/event.js';
 
@@ -77,7 +78,7 @@ export interface App {
 
 const BEAT_EVERY_MS = 5_000;
 /** Whose documents are leased. */
-const LEASED = ['posts', 'webhook_deliveries'];
+const LEASED = ['posts', 'profile_turns', 'webhook_deliveries'];
 const USER_AGENT = 'Signpost/0.1';
 /** What may still run when the program is asked to stop; `main` gives up after 9.5 s in all. */
 const GRACE_MS = 6_000;
@@ -91,7 +92,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const key = loadSecretKey(config.secretKey, config.dataDir);
   const { client, db, close: disconnect } = await connectDatabase(database.uri);
   await ensureIndexes(db, [
-    ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...channelIndexes, ...connectAttemptIndexes, ...postIndexes, ...webhookIndexes, ...wakeupIndexes, ...(config.billing === 'off' ? [] : allBillingIndexes),
+    ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...channelIndexes, ...connectAttemptIndexes, ...postIndexes, ...turnIndexes, ...webhookIndexes, ...wakeupIndexes, ...(config.billing === 'off' ? [] : allBillingIndexes),
   ]);
   await requireSameKey(db, keyFingerprint(key));
   // Who holds the lock of the data directory knows that whoever leased under its name is dead; other workers have names of their own.
@@ -157,7 +158,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       await webhooks.record(events);
     },
     requireRoom: async (post) => billing?.requireRoomAgain(post),
-    ...(options.retryPolicy === undefined ? {} : { retryPolicy: options.retryPolicy }),
+    retryPolicy: { latenessLimitMs: config.lateLimitMs, ...options.retryPolicy },
   });
   const { postStore, outbox } = publishing;
 

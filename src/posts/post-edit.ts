@@ -37,6 +37,7 @@ export function edited(post: Post, changes: PostChanges, channels: Channel[], no
     options: plan.options,
     notes: changes.notes === undefined ? post.notes : changes.notes,
     timeZone: changes.timeZone ?? post.timeZone,
+    ...(changes.whenLate === undefined ? {} : { whenLate: changes.whenLate }),
     scheduledAt,
     publications,
     dueAt: scheduledAt,
@@ -62,7 +63,7 @@ function byKey(options: Post['options']): Record<string, Record<string, unknown>
 }
 
 function contentOf(post: Post): string {
-  return JSON.stringify([post.text, post.texts ?? {}, post.media, post.options, post.notes, post.publications.map((p) => [p.channelId, p.state])]);
+  return JSON.stringify([post.text, post.texts ?? {}, post.media, post.options, post.notes, post.whenLate ?? 'send', post.publications.map((p) => [p.channelId, p.state])]);
 }
 
 /** True when the user said that addresses without a telling ending are videos. */

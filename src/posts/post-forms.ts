@@ -19,6 +19,7 @@ const fields = z.looseObject({
   timeZone: text('The time zone must be text.').max(64, 'This time zone is not known.').default(''),
   occurrence: z.enum(['', 'first', 'second'], 'Choose the first or the second.').default(''),
   notes: text('The notes must be plain text.').max(LIMITS.notes, `The notes may have at most ${LIMITS.notes} characters.`).default(''),
+  whenLate: z.enum(['send', 'skip', 'ask'], 'Choose what is to happen when it is late.').optional(),
   formKey: text('The form is damaged. Open it again.').max(64, 'The form is damaged. Open it again.').default(''),
   version: z.string('The form is damaged. Open it again.').regex(/^\d{0,12}$/, 'The form is damaged. Open it again.').default(''),
 }, 'The form is empty. Open it again.');
@@ -48,6 +49,7 @@ export function postFormSchema(accountZone: string): z.ZodType<PostForm> {
       // One form makes one post, however often it is sent.
       idempotencyKey: form.formKey === '' ? null : `form:${form.formKey}`,
       checkRules: true,
+      ...(form.whenLate === undefined ? {} : { whenLate: form.whenLate }),
     },
     version: form.version === '' ? null : Number(form.version),
   })), { post: ErrorCode.postParameter, platforms: ErrorCode.platformsParameter, scheduleDate: ErrorCode.scheduleDate, mediaUrls: ErrorCode.mediaUrlInvalid });

@@ -1,6 +1,7 @@
 /** What a use case is given to write a post, and the rules on its parts that form and API share. */
 import { z } from 'zod';
 import { ErrorCode } from '../lib/app-error.js';
+import type { WhenLate } from './post.js';
 import { readInstant } from './post-time.js';
 
 /** A post as it was asked for, already parsed; the form and the API both make one. */
@@ -27,10 +28,12 @@ export interface PostInput {
   idempotencyKey: string | null;
   /** False skips the platforms' own rules for a post written for later; the network then judges. */
   checkRules: boolean;
+  /** Left out: sent late. */
+  whenLate?: WhenLate;
 }
 
 /** What may change until a post is due; a missing key, and the options of a platform not named, stay as they are. `scheduledAt: null` publishes at once. */
-export type PostChanges = Partial<Pick<PostInput, 'text' | 'texts' | 'platforms' | 'mediaUrls' | 'isVideo' | 'options' | 'scheduledAt' | 'timeZone' | 'notes'>>;
+export type PostChanges = Partial<Pick<PostInput, 'text' | 'texts' | 'platforms' | 'mediaUrls' | 'isVideo' | 'options' | 'scheduledAt' | 'timeZone' | 'notes' | 'whenLate'>>;
 
 export const LIMITS = {
   /** Over every platform's own limit: guards storage, not style. UTF-16 units. */

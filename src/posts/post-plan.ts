@@ -187,6 +187,7 @@ export function newPost(owner: Pick<Post, 'accountId' | 'profileId' | 'refId' | 
     id: newPostId(), ...owner, timeZone: input.timeZone ?? owner.timeZone,
     text: input.text, texts: plan.texts, media: plan.media, options: plan.options, notes: input.notes,
     type, scheduledAt, status: 'scheduled',
+    ...(input.whenLate === undefined ? {} : { whenLate: input.whenLate }),
     publications: plan.targets.map((target) => newPublication(target, scheduledAt, now)),
     dueAt: scheduledAt, lease: null, version: 1, sequence: 0,
     history: [{ at: now, what: type === 'now' ? 'created' : 'scheduled' }],

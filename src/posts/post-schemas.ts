@@ -38,6 +38,7 @@ const createBody = z.looseObject(
     idempotencyKey: z.string('The idempotencyKey must be text.').min(1, 'The idempotencyKey is empty. Leave it out or send a value of its own for each post.')
       .max(LIMITS.idempotencyKey, `The idempotencyKey may have at most ${LIMITS.idempotencyKey} characters.`).optional(),
     validateScheduled: flag('validateScheduled').optional(),
+    whenLate: z.enum(['send', 'skip', 'ask'], 'whenLate must be send, skip or ask.').optional(),
   },
   'The body must be a JSON object with at least post and platforms.',
 );
@@ -157,6 +158,7 @@ export const createPostSchema: z.ZodType<PostInput> = withCodes(
       notes: body.notes ?? null,
       idempotencyKey: body.idempotencyKey ?? null,
       checkRules: body.validateScheduled !== false,
+      ...(body.whenLate === undefined ? {} : { whenLate: body.whenLate }),
     };
   }),
   CODES,
@@ -186,6 +188,7 @@ export const updatePostSchema: z.ZodType<{ id: string; changes: PostChanges }> =
     if (mediaUrls !== undefined) changes.mediaUrls = mediaUrls;
     if (body.isVideo !== undefined) changes.isVideo = body.isVideo;
     if (body.notes !== undefined) changes.notes = body.notes;
+    if (body.whenLate !== undefined) changes.whenLate = body.whenLate;
     const options = readOptions(body, ctx);
     if (Object.keys(options).length > 0) changes.options = options;
     if (body.scheduleDate !== undefined) changes.scheduledAt = readScheduleDate(body.scheduleDate, 'scheduleDate', ctx);

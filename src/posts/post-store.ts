@@ -3,7 +3,7 @@ import { MongoBulkWriteError, type AnyBulkWriteOperation, type Collection, type 
 import type { CollectionIndexes } from '../db/database.js';
 import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
-import { earliestDue, type Change, type Lease, type Post, type PostEvent, type PostStatus } from './post.js';
+import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type PostStatus } from './post.js';
 
 /**
  * A post as it is stored. `dueAt` exists only while the post waits unleased with something to do, and `outboxAt` only while events wait to be
@@ -90,9 +90,9 @@ export interface PostStore {
   /** The same for many in one round trip; one answer for each, in order. */
   saveMany(changes: Change[]): Promise<boolean[]>;
   /** Leases up to `limit` posts that are due by `horizon`, earliest first. */
-  claimDue(horizon: Date, lease: Lease, limit: number): Promise<Post[]>;
+  claimDue(horizon: Date, lease: Lease, limit: number, rules?: ClaimRules): Promise<Post[]>;
   /** Takes over posts whose lease ran out: their owner died or lost the database. */
-  claimAbandoned(now: Date, lease: Lease, limit: number): Promise<Post[]>;
+  claimAbandoned(now: Date, lease: Lease, limit: number, rules?: ClaimRules): Promise<Post[]>;
   renewLease(ids: string[], token: string, until: Date): Promise<void>;
   /** Gives posts back untouched, e.g. when the process stops before their time. */
   release(posts: Post[]): Promise<void>;
@@ -132,8 +132,11 @@ export function createPostStore(db: Db): PostStore {
   const insertSoon = createBatcher<PostDoc, boolean>(insertAll, { max: 100, concurrent: 1 });
 
   /** Three round trips for a whole batch: find, mark, and see which marks are ours. */
-  async function claim(filter: Filter<PostDoc>, sort: Record<string, 1>, lease: Lease, limit: number): Promise<Post[]> {
-    const found = await posts.find(filter, { sort, limit }).toArray();
+  async function claim(filter: Filter<PostDoc>, sort: Record<string, 1>, lease: Lease, limit: number, rules?: ClaimRules): Promise<Post[]> {
+    const isExcluding = rules !== undefined && rules.exclude.length > 0;
+    const seen = await posts.find(isExcluding ? { ...filter, profileId: { $nin: rules.exclude } } : filter, { sort, limit }).toArray();
+    const taken = rules === undefined || seen.length === 0 ? null : await rules.take([...new Set(seen.map((doc) => doc.profileId))]);
+    const found = taken === null ? seen : seen.filter((doc) => taken.has(doc.profileId));
     if (found.length === 0) return [];
     const ids = found.map((doc) => doc._id);
     await posts.updateMany({ ...filter, _id: { $in: ids } }, { $set: { lease }, $unset: { dueAt: '' }, $inc: { version: 1 } });
@@ -143,8 +146,8 @@ export function createPostStore(db: Db): PostStore {
     const claimed = unchanged.map((doc) => toPost({ ...doc, version: doc.version + 1, lease, dueAt: undefined }));
     if (claimed.length === marked.length) return claimed;
     // Written by somebody else between finding and marking: ours all the same, but as it is now.
-    const seen = new Set(unchanged.map((doc) => doc._id));
-    const rest = await posts.find({ _id: { $in: marked.map((doc) => doc._id).filter((id) => !seen.has(id)) }, 'lease.token': lease.token }).toArray();
+    const known = new Set(unchanged.map((doc) => doc._id));
+    const rest = await posts.find({ _id: { $in: marked.map((doc) => doc._id).filter((id) => !known.has(id)) }, 'lease.token': lease.token }).toArray();
     return [...claimed, ...rest.map(toPost)];
   }
 
@@ -203,9 +206,9 @@ export function createPostStore(db: Db): PostStore {
       return changes.map((change, i) => byId.get(change.before.id) === writers[i]);
     },
 
-    claimDue: (horizon, lease, limit) => claim({ dueAt: { $lte: horizon } }, { dueAt: 1 }, lease, limit),
+    claimDue: (horizon, lease, limit, rules) => claim({ dueAt: { $lte: horizon } }, { dueAt: 1 }, lease, limit, rules),
 
-    claimAbandoned: (now, lease, limit) => claim({ 'lease.until': { $lte: now } }, { 'lease.until': 1 }, lease, limit),
+    claimAbandoned: (now, lease, limit, rules) => claim({ 'lease.until': { $lte: now } }, { 'lease.until': 1 }, lease, limit, rules),
 
     async renewLease(ids, token, until) {
       await posts.updateMany({ _id: { $in: ids }, 'lease.token': token }, { $set: { 'lease.until': until } });
@@ -230,7 +233,7 @@ export function createPostStore(db: Db): PostStore {
     },
 
     async listByChannel(channelId, state, limit) {
-      const docs = await posts.find({ publications: { $elemMatch: { channelId, state } } } as Filter<PostDoc>).limit(limit).toArray();
+      const docs = await posts.find({ publications: { $elemMatch: { channelId, state } } } as Filter<PostDoc>).sort({ scheduledAt: 1 }).limit(limit).toArray();
       return docs.map(toPost);
     },
 

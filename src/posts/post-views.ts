@@ -126,7 +126,7 @@ export function formOf(post: Post, timeZone: string): ComposeView['fields'] {
     ...(wasMarkedVideo(post) ? { isVideo: 'on' } : {}),
     ...fillOptionFields(post.options),
     ...Object.fromEntries(Object.entries(post.texts ?? {}).map(([id, text]) => [`text.${id}`, text])),
-    when: 'later', ...timeFields(post.scheduledAt, timeZone), notes: post.notes ?? '', formKey: '', version: String(post.version),
+    when: 'later', ...timeFields(post.scheduledAt, timeZone), notes: post.notes ?? '', whenLate: post.whenLate ?? 'send', formKey: '', version: String(post.version),
   };
 }
 

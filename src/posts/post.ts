@@ -111,6 +111,9 @@ export interface PublicationSnapshot {
   publishedSubAction?: string;
 }
 
+/** What becomes of a post that could not be sent at its time: sent late, left unsent, or left to the owner. */
+export type WhenLate = 'send' | 'skip' | 'ask';
+
 export interface Lease {
   /** Fencing token: an outcome is written only by who holds it. */
   token: string;
@@ -136,6 +139,8 @@ export interface Post {
   /** IANA zone it was written in. */
   timeZone: string;
   status: PostStatus;
+  /** Left out: sent late, up to a limit. */
+  whenLate?: WhenLate;
   publications: Publication[];
   /** The earliest `dueAt` of its publications: what the claim looks at. Null while leased and when nothing is left to do; the store derives it. */
   dueAt: Date | null;
@@ -151,6 +156,14 @@ export interface Post {
   createdAt: Date;
   updatedAt: Date;
   deletedAt: Date | null;
+}
+
+/** Which due posts a worker may claim. */
+export interface ClaimRules {
+  /** Profiles whose posts are left alone. */
+  exclude: string[];
+  /** @returns those of the profiles whose posts may be claimed */
+  take(profileIds: string[]): Promise<Set<string>>;
 }
 
 /** One write of a post: compare-and-swap from `before` to `after`, its events in the same update. */

@@ -3,9 +3,10 @@ import type { Logger } from '../lib/logger.js';
 import { PlatformFailure, type Credentials, type Platform, type PlatformContent, type PlatformIo } from '../platforms/platform.js';
 import { textFor, type Post, type Publication } from '../posts/post.js';
 import type { HeldPost } from './held-post.js';
+import type { Rates } from './rates.js';
 import { afterLookUp, nextStep, type RetryPolicy } from './retry-policy.js';
 import type { Turns } from './turns.js';
-import { failureOf, recordAcceptance, recordFailure, recordLookUp, recordMissed, recordPollFailure, recordStillHeld, recordUnconfirmed, startSending } from './transitions.js';
+import { dueSince, failureOf, recordAcceptance, recordFailure, recordLookUp, recordMissed, recordPollFailure, recordPutOff, recordStillHeld, recordUnconfirmed, startSending } from './transitions.js';
 
 /** What the publisher needs to act on a channel. */
 export interface ChannelSession {
@@ -24,6 +25,9 @@ export interface WorkDeps {
   markSignedOut(channelId: string, problem: string): Promise<'renewed' | 'signed-out'>;
   policy: RetryPolicy;
   turns: Turns;
+  rates: Rates;
+  /** False: the profile became another worker's, and the post is given back. */
+  isOurs(profileId: string): Promise<boolean>;
   now(): Date;
   random(): number;
   log: Logger;
@@ -46,7 +50,12 @@ export async function workOnPost(held: HeldPost, deps: WorkDeps): Promise<void> 
   }
   const timely = due.filter((p) => !late.includes(p));
   held.expect(timely.length);
-  await Promise.all(timely.map((publication) => (isFresh(publication) ? send(held, publication, deps) : ask(held, publication, deps))));
+  await Promise.all(timely.map((publication) => {
+    if (!isFresh(publication)) return ask(held, publication, deps);
+    const after = isLate(held.current(), publication, now, deps.policy) ? deps.rates.takeOverdue(publication.channelId, deps.policy.lateGapMs) : null;
+    if (after === null) return send(held, publication, deps);
+    return held.settle((post) => recordPutOff(post, publication.id, after, 'It is late, and so are others of this channel: they go out one by one.', now));
+  }));
 }
 
 /** A publish call, at the channel's turn. */
@@ -54,11 +63,37 @@ async function send(held: HeldPost, publication: Publication, deps: WorkDeps): P
   const endTurn = await deps.turns.take(publication.channelId);
   if (endTurn === null) return;
   try {
-    const session = held.lost() ? null : await openSession(held, publication, deps);
+    if (held.lost() || !(await mayWork(held, deps))) return;
+    const session = await openSession(held, publication, deps);
     if (session === null) return;
-    if (await held.apply((post) => startSending(post, [publication.id], deps.now()))) await publish(held, publication, session, deps);
+    const after = await roomFor(held, publication, session.platform, deps);
+    if (after !== null) {
+      await held.settle((post) => recordPutOff(post, publication.id, after, limitMessage(session.platform), deps.now()));
+      return;
+    }
+    if (await held.apply((post) => startSending(post, [publication.id], deps.now()))) await publish(held, publication, session, endTurn, deps);
   } finally {
     endTurn();
+  }
+}
+
+/** Where it can't be told, the post is given back, as when the profile became another worker's. */
+async function mayWork(held: HeldPost, deps: WorkDeps): Promise<boolean> {
+  try {
+    return await deps.isOurs(held.current().profileId);
+  } catch (error) {
+    deps.log.warn({ err: error, postId: held.id }, 'whose turn it is could not be told');
+    return false;
+  }
+}
+
+/** When there is room for it within what the network takes; null: now. What was counted before can't always be read: the network counts too. */
+async function roomFor(held: HeldPost, publication: Publication, platform: Platform, deps: WorkDeps): Promise<Date | null> {
+  try {
+    return await deps.rates.take(held.current().profileId, publication.channelId, platform.limits.publish ?? [], publication.failure?.kind === 'rate-limited');
+  } catch (error) {
+    deps.log.warn({ err: error, postId: held.id }, 'what was sent before could not be counted');
+    return null;
   }
 }
 
@@ -81,11 +116,32 @@ function isFresh(publication: Publication): boolean {
   return publication.state === 'pending' || (publication.state === 'held' && publication.handle === null);
 }
 
-/** Not sent while it was due, because Signpost was down or the channel signed out, for longer than the limit. */
+function lateByMs(post: Post, publication: Publication, now: Date): number {
+  const since = dueSince(post, publication);
+  return since === null ? 0 : now.getTime() - since.getTime();
+}
+
+function isLate(post: Post, publication: Publication, now: Date, policy: RetryPolicy): boolean {
+  return lateByMs(post, publication, now) > policy.lateAfterMs;
+}
+
+/** Not sent while it was due, because Signpost was down or the channel signed out, for longer than the limit or than the post's owner wants. */
 function isTooLate(post: Post, publication: Publication, now: Date, policy: RetryPolicy): boolean {
   if (!isFresh(publication)) return false;
-  const dueSince = publication.state === 'held' ? new Date(Math.max(post.scheduledAt.getTime(), post.createdAt.getTime())) : publication.dueAt;
-  return dueSince !== null && now.getTime() - dueSince.getTime() > policy.latenessLimitMs;
+  const toBeLeft = (post.whenLate === 'skip' || post.whenLate === 'ask') && publication.tries === 0;
+  return toBeLeft ? isLate(post, publication, now, policy) : lateByMs(post, publication, now) > policy.latenessLimitMs;
+}
+
+function limitMessage({ name, limits }: Platform): string {
+  const said = (limits.publish ?? []).map(({ max, windowMs }) => `${max} ${max === 1 ? 'post' : 'posts'} in ${windowInWords(windowMs)}`).join(' and ');
+  return `${name} takes ${said} from one account, and that many were sent.`;
+}
+
+function windowInWords(windowMs: number): string {
+  for (const [unit, ms] of [['hour', 3_600_000], ['minute', 60_000], ['second', 1_000]] as const) {
+    if (windowMs % ms === 0) return windowMs === ms ? `a ${unit}`.replace('a hour', 'an hour') : `${windowMs / ms} ${unit}s`;
+  }
+  return `${windowMs} ms`;
 }
 
 /** Null when the channel can't be used; then the step is settled already. */
@@ -129,11 +185,13 @@ function recheckAt(now: Date, deps: WorkDeps): Date {
   return new Date(now.getTime() + 600_000 * (1 + deps.random() * 0.2));
 }
 
-async function publish(held: HeldPost, publication: Publication, session: ChannelSession, deps: WorkDeps): Promise<void> {
+/** The channel's next post needn't wait until the outcome of this one is stored. */
+async function publish(held: HeldPost, publication: Publication, session: ChannelSession, endTurn: () => void, deps: WorkDeps): Promise<void> {
   const startedAt = deps.now();
   const { platform, credentials, io } = session;
   const content = contentFor(held.current(), publication);
   const answer = await answerOf(() => platform.publish(content, credentials, io), platform, held, deps);
+  endTurn();
   if (answer instanceof PlatformFailure) await settleFailure(held, publication, startedAt, answer, platform.lookUp !== undefined, deps);
   else await held.settle((post) => recordAcceptance(post, publication.id, 'publish', startedAt, answer, deps.now()));
 }

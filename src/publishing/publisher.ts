@@ -1,15 +1,18 @@
 /** Claims due posts in batches, starts each at its moment, and gives them back; documents decide, this only works them off. */
 import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
-import { earliestDue, type Change, type Lease, type Post, type PostEvent } from '../posts/post.js';
+import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent } from '../posts/post.js';
 import { holdPost, type HeldPost } from './held-post.js';
 import { workOnPost, type WorkDeps } from './publication-work.js';
+import { createProfileTurns } from './profile-turns.js';
+import { createRates } from './rates.js';
+import type { TurnStore } from './turn-store.js';
 import { createTurns } from './turns.js';
 
 /** What publishing asks of the posts; `posts/post-store.ts` keeps it. */
 export interface DuePosts {
-  claimDue(horizon: Date, lease: Lease, limit: number): Promise<Post[]>;
-  claimAbandoned(now: Date, lease: Lease, limit: number): Promise<Post[]>;
+  claimDue(horizon: Date, lease: Lease, limit: number, rules?: ClaimRules): Promise<Post[]>;
+  claimAbandoned(now: Date, lease: Lease, limit: number, rules?: ClaimRules): Promise<Post[]>;
   renewLease(ids: string[], token: string, until: Date): Promise<void>;
   release(posts: Post[]): Promise<void>;
   saveMany(changes: Change[]): Promise<boolean[]>;
@@ -17,8 +20,9 @@ export interface DuePosts {
   dueTimes(until: Date, limit: number): Promise<Date[]>;
 }
 
-export interface PublisherDeps extends Omit<WorkDeps, 'turns'> {
+export interface PublisherDeps extends Omit<WorkDeps, 'turns' | 'rates' | 'isOurs'> {
   posts: DuePosts;
+  turnStore: TurnStore;
   /** Names this process in leases. */
   owner: string;
   /** Asks for a wake-up at that time. */
@@ -50,24 +54,47 @@ const WRITES = { max: 500, concurrent: 3 };
 const CLAIM_AHEAD_MS = 1_000;
 /** Outlasts the longest platform call (time-outs are at most 60 s) and is renewed three times within. */
 const LEASE_MS = 90_000;
+/** Counts are stored, own profiles looked after, and those without work let go, this often. */
+const UPKEEP_EVERY_MS = 250;
+const LOOK_AGAIN_MS = 1_000;
 /** Wake-ups are made for the posts of this time from now; the sweep runs every few seconds. */
 const WAKE_AHEAD_MS = 60_000;
 
 export function createPublisher(deps: PublisherDeps): Publisher {
   const save = createBatcher<Change, boolean>((changes) => deps.posts.saveMany(changes), WRITES);
   const turns = createTurns(SLOTS);
-  const workDeps: WorkDeps = { ...deps, turns };
+  const profiles = createProfileTurns({ store: deps.turnStore, owner: deps.owner, now: deps.now });
+  const rates = createRates({ store: deps.turnStore, now: deps.now });
+  const workDeps: WorkDeps = { ...deps, turns, rates, isOurs: (profileId) => profiles.isOurs(profileId) };
   const working = new Map<string, { work: Promise<void>; token: string }>();
   const waiting = new Map<string, { post: Post; timer: NodeJS.Timeout }>();
   let stopping = false;
   let over = false;
   let claiming: Promise<void> | null = null;
   let again = false;
+  let claims = 0;
+  let looking: NodeJS.Timeout | null = null;
 
   const renewal = setInterval(() => {
-    renewLeases().catch((error: unknown) => deps.log.error({ err: error }, 'leases could not be renewed'));
+    Promise.all([renewLeases(), profiles.renew()]).catch((error: unknown) => deps.log.error({ err: error }, 'leases could not be renewed'));
   }, LEASE_MS / 3);
   renewal.unref();
+  const upkeep = setInterval(() => {
+    keepUp().catch((error: unknown) => deps.log.error({ err: error }, 'what was sent could not be counted in the database; it is tried again'));
+  }, UPKEEP_EVERY_MS);
+  upkeep.unref();
+
+  async function keepUp(): Promise<void> {
+    // A wake-up reaches one worker, perhaps one that may not claim what is due.
+    if (profiles.hasAny()) nudge();
+    await rates.flush();
+    // A claim under way counts on the turns that it took.
+    if (claims > 0) return;
+    await profiles.releaseIdle(async (profileIds) => {
+      await rates.flush();
+      rates.forget(profileIds);
+    });
+  }
 
   async function renewLeases(): Promise<void> {
     const byToken = new Map<string, string[]>();
@@ -82,6 +109,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   }
 
   function accept(post: Post): void {
+    profiles.enter(post.profileId);
     // An intent without an outcome (its worker died) has no time of its own: it is looked into at once.
     const inDoubt = post.publications.some((p) => p.state === 'sending' && p.dueAt === null);
     const startsInMs = inDoubt ? 0 : (earliestDue(post.publications)?.getTime() ?? 0) - deps.now().getTime();
@@ -102,7 +130,8 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       deps.log.error({ err: error, postId: post.id }, 'a post could not be worked on; its lease will run out and it is taken up again');
     }).finally(() => {
       working.delete(post.id);
-      if (working.size === MAX_HELD - BATCH) nudge();
+      const hasRoom = profiles.leave(post.profileId);
+      if (hasRoom || working.size === MAX_HELD - BATCH) nudge();
     });
     working.set(post.id, { work, token: post.lease!.token });
   }
@@ -125,10 +154,40 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     while (!stopping) {
       const free = MAX_HELD - working.size - waiting.size;
       if (free <= 0) return;
-      const claimed = await deps.posts.claimDue(new Date(deps.now().getTime() + CLAIM_AHEAD_MS), newLease(), Math.min(BATCH, free));
-      await takeOn(claimed);
-      if (claimed.length === 0) return;
+      const { posts, sawOthers } = await claim((rules) => deps.posts.claimDue(new Date(deps.now().getTime() + CLAIM_AHEAD_MS), newLease(), Math.min(BATCH, free), rules));
+      if (posts.length === 0 && !sawOthers) return;
     }
+  }
+
+  /** Leaves alone the posts of profiles that are other workers', untouched and in their place. */
+  async function claim(from: (rules: ClaimRules) => Promise<Post[]>): Promise<{ posts: Post[]; sawOthers: boolean }> {
+    claims += 1;
+    let sawOthers = false;
+    try {
+      const posts = await from({
+        exclude: profiles.excluded(),
+        async take(profileIds) {
+          const taken = await profiles.take(profileIds);
+          sawOthers = taken.size < profileIds.length;
+          return taken;
+        },
+      });
+      await takeOn(posts);
+      if (sawOthers) lookAgain();
+      return { posts, sawOthers };
+    } finally {
+      claims -= 1;
+    }
+  }
+
+  /** Another worker may let go of a profile without having done all of its posts. */
+  function lookAgain(): void {
+    if (looking !== null || stopping) return;
+    looking = setTimeout(() => {
+      looking = null;
+      nudge();
+    }, LOOK_AGAIN_MS);
+    looking.unref();
   }
 
   async function takeOn(claimed: Post[]): Promise<void> {
@@ -159,7 +218,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
 
     async sweep() {
       if (stopping) return;
-      await takeOn(await deps.posts.claimAbandoned(deps.now(), newLease(), BATCH));
+      await claim((rules) => deps.posts.claimAbandoned(deps.now(), newLease(), BATCH, rules));
       await claimDue();
       const until = new Date(deps.now().getTime() + WAKE_AHEAD_MS);
       const seconds = new Set((await deps.posts.dueTimes(until, 1_000)).map((at) => Math.ceil(at.getTime() / 1000)));
@@ -174,6 +233,8 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     async stop(graceMs) {
       stopping = true;
       clearInterval(renewal);
+      clearInterval(upkeep);
+      if (looking !== null) clearTimeout(looking);
       turns.close();
       await claiming?.catch(() => undefined);
       for (const { timer } of waiting.values()) clearTimeout(timer);
@@ -182,6 +243,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       await deps.posts.release(unstarted);
       await Promise.race([Promise.all([...working.values()].map(({ work }) => work)), new Promise((resolve) => setTimeout(resolve, graceMs).unref())]);
       over = true;
+      await Promise.all([rates.flush(), profiles.releaseAll()]).catch((error: unknown) => deps.log.warn({ err: error }, 'turns could not be given back; they run out by themselves'));
     },
   };
 }

@@ -18,6 +18,10 @@ export interface RetryPolicy {
   maxLookUps: number;
   /** A publication that is later than this is not sent any more. */
   latenessLimitMs: number;
+  /** Sent later than this counts as late: the post's own wish for that case applies, and a channel's late posts go out one by one. */
+  lateAfterMs: number;
+  /** Between two late posts of one channel. */
+  lateGapMs: number;
 }
 
 /** Five attempts over about an hour. */
@@ -30,6 +34,8 @@ export const defaultRetryPolicy: RetryPolicy = {
   lookUpsBeforeResend: 2,
   maxLookUps: 8,
   latenessLimitMs: 24 * 3_600_000,
+  lateAfterMs: 300_000,
+  lateGapMs: 10_000,
 };
 
 export type NextStep =

@@ -86,12 +86,36 @@ export function recordUnconfirmed(post: Post, id: string, now: Date): Post {
 
 /** Not sent because it is too late. */
 export function recordMissed(post: Post, id: string, now: Date, limitMs: number): Post {
-  const hours = Math.round(limitMs / 3_600_000);
-  const message = `It was not sent within ${hours} hours of its time, so it is not sent any more. Schedule it again if you still want it.`;
+  const message = missedMessage(post, limitMs);
   return move(post, id, now, 'publication missed', () => ({
     state: 'missed', dueAt: null, failure: { kind: 'rejected', code: ErrorCode.missed, message },
   }));
 }
+
+function missedMessage({ whenLate }: Post, limitMs: number): string {
+  if (whenLate === 'skip') return 'It could not be sent at its time, and it was not to be sent late.';
+  if (whenLate === 'ask') return 'It could not be sent at its time. Send it now, if you still want it.';
+  const hours = Math.max(1, Math.round(limitMs / 3_600_000));
+  return `It was not sent within ${hours} ${hours === 1 ? 'hour' : 'hours'} of its time, so it is not sent any more. Send it now, if you still want it.`;
+}
+
+/** Not sent yet because its channel has had enough for now; this costs no try. */
+export function recordPutOff(post: Post, id: string, at: Date, reason: string, now: Date): Post {
+  return move(post, id, now, 'publication waiting', () => ({
+    state: 'pending', dueAt: at, failure: { kind: 'rate-limited', code: ErrorCode.platformRateLimited, message: `${reason} It goes out by itself.` },
+  }), `${reason} Next try at ${at.toISOString()}.`);
+}
+
+/**
+ * Since when a publication should have been sent: what was held or taken up again counts from its own time, or from when a person last asked for it.
+ */
+export function dueSince(post: Post, { id, state, dueAt }: Publication): Date | null {
+  if (state !== 'held') return dueAt;
+  const asked = post.history.findLast((entry) => entry.what === AGAIN_BY_HAND && entry.publicationId === id)?.at;
+  return new Date(Math.max(post.scheduledAt.getTime(), post.createdAt.getTime(), asked?.getTime() ?? 0));
+}
+
+const AGAIN_BY_HAND = 'publication sent again by hand';
 
 /** The channel is still signed out: look again at `recheckAt`. */
 export function recordStillHeld(post: Post, id: string, recheckAt: Date): Post {
@@ -102,14 +126,15 @@ export function recordStillHeld(post: Post, id: string, recheckAt: Date): Post {
 export function releaseHeld(post: Post, channelId: string, now: Date): Post {
   return post.publications.filter((p) => p.channelId === channelId && p.state === 'held').reduce((current, { id }) => (
     move(current, id, now, 'publication released', (p) => ({
-      state: p.handle === null ? 'pending' : 'processing', dueAt: p.tries === 0 && post.scheduledAt > now ? post.scheduledAt : now, failure: null,
+      // Its lateness counts from its own time, so that one which is too late now is missed, and many go out one by one.
+      state: p.handle === null ? 'pending' : 'processing', dueAt: p.handle === null ? dueSince(post, p) : now, failure: null,
     }))
   ), post);
 }
 
 /** A person wants it sent again: a new round of tries, due now. */
 export function retryByHand(post: Post, ids: readonly string[], now: Date): Post {
-  return ids.reduce((current, id) => move(current, id, now, 'publication sent again by hand', () => ({
+  return ids.reduce((current, id) => move(current, id, now, AGAIN_BY_HAND, () => ({
     state: 'pending', dueAt: now, tries: 0, failure: null, handle: null, processingSince: null,
   })), post);
 }

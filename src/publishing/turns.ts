@@ -3,7 +3,7 @@
 export interface Turns {
   /**
    * Waits for the channel's turn and for a free slot.
-   * @returns a function that ends the turn; null when the process stops and nothing may begin any more
+   * @returns a function that ends the turn, however often it is called; null when the process stops and nothing may begin any more
    */
   take(channelId: string): Promise<(() => void) | null>;
   /** Lets go of whoever waits. */
@@ -53,7 +53,10 @@ export function createTurns(slots: number): Turns {
         endChannelTurn(channelId);
         return null;
       }
+      let ended = false;
       return () => {
+        if (ended) return;
+        ended = true;
         endSlot();
         endChannelTurn(channelId);
       };

@@ -7,11 +7,14 @@ import { ensureIndexes } from '../../src/db/database.js';
 import type { Platform, PlatformContent, PublishResult } from '../../src/platforms/platform.js';
 import type { Post, Publication } from '../../src/posts/post.js';
 import { createPostStore, postIndexes, type PostStore } from '../../src/posts/post-store.js';
+import { createTurnStore, turnIndexes } from '../../src/publishing/turn-store.js';
 import { createPublisher, type Publisher } from '../../src/publishing/publisher.js';
 import { defaultRetryPolicy, type RetryPolicy } from '../../src/publishing/retry-policy.js';
 import type { ChannelSession } from '../../src/publishing/publication-work.js';
 
 export interface Network {
+  /** What the network takes from one channel. */
+  limits?: { max: number; windowMs: number }[];
   publish(content: PlatformContent): Promise<PublishResult>;
   poll?(handle: string): Promise<PublishResult>;
   find?(content: PlatformContent): Promise<PublishResult | null>;
@@ -31,6 +34,8 @@ export interface Engine {
   anotherWorker(network: Network): Publisher;
   /** Makes every lease look run out, as after a crash and a long wait. */
   expireLeases(): Promise<void>;
+  /** Makes a profile another worker's for that long. */
+  takeTurn(profileId: string, ms: number): Promise<void>;
   outbox(id: string): Promise<string[]>;
   close(): Promise<void>;
 }
@@ -40,7 +45,7 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
   if (uri === undefined) throw new Error('MONGODB_URI is not set: run the tests with npm test');
   const client = await new MongoClient(uri).connect();
   const db = client.db(`signpost_test_${randomUUID().slice(0, 8)}`);
-  await ensureIndexes(db, postIndexes);
+  await ensureIndexes(db, [...postIndexes, ...turnIndexes]);
   const store = createPostStore(db);
   const signedOut: string[] = [];
   const publishers: Publisher[] = [];
@@ -49,6 +54,7 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
   function worker(of: Network): Publisher {
     const publisher = createPublisher({
       posts: store,
+      turnStore: createTurnStore(db),
       owner: `test-${publishers.length}`,
       session: of.session ?? (async () => sessionOn(of)),
       markSignedOut: async (channelId) => { signedOut.push(channelId); return 'signed-out'; },
@@ -80,13 +86,17 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
       for (;;) {
         const post = await store.find(id);
         if (post !== null && condition(post)) return post;
-        if (Date.now() > deadline) throw new Error(`the condition did not come true; the post is ${JSON.stringify(post?.publications)}`);
+        if (Date.now() > deadline) throw new Error(`the condition did not come true; the post is ${JSON.stringify([post?.lease, post?.dueAt, post?.version, post?.publications])}`);
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
     },
     anotherWorker: worker,
     async expireLeases() {
-      await db.collection('posts').updateMany({ 'lease.until': { $exists: true } }, { $set: { 'lease.until': new Date(0) } });
+      for (const name of ['posts', 'profile_turns']) await db.collection(name).updateMany({ 'lease.until': { $exists: true } }, { $set: { 'lease.until': new Date(0) } });
+    },
+    async takeTurn(profileId, ms) {
+      const lease = { owner: 'somebody', until: new Date(Date.now() + ms) };
+      await db.collection<{ _id: string }>('profile_turns').updateOne({ _id: profileId }, { $set: { lease } }, { upsert: true });
     },
     async outbox(id) {
       const [entry] = await store.readOutbox(10, [id]);
@@ -108,7 +118,7 @@ function sessionOn(network: Network): ChannelSession {
   const platform: Platform = {
     id: 'bluesky', name: 'Test network', icon: 'bluesky', optionsKey: null, publishTimeoutMs: 1_000,
     urls: { api: 'http://127.0.0.1:1', auth: 'http://127.0.0.1:1', consent: 'http://127.0.0.1:1', web: 'http://127.0.0.1:1' },
-    limits: { text: { max: 300, counting: 'graphemes', required: true }, media: { min: 0, max: 4, kinds: ['image'], maxVideos: 0, mixed: false } },
+    limits: { text: { max: 300, counting: 'graphemes', required: true }, media: { min: 0, max: 4, kinds: ['image'], maxVideos: 0, mixed: false }, ...(network.limits === undefined ? {} : { publish: network.limits }) },
     verify: async () => { throw new Error('not used'); },
     publish: (content) => network.publish(content),
     ...(network.poll === undefined ? {} : { processing: { poll: network.poll, giveUpAfterMs: 60_000, announces: 'accepted' as const } }),

@@ -169,7 +169,7 @@ describe('two workers', () => {
     const scheduledAt = new Date(Date.now() + 300);
     const ids = await Promise.all(Array.from({ length: 60 }, async () => (await post({ scheduledAt })).id));
     other.nudge();
-    await Promise.all(ids.map((id) => until(id, (p) => p.status === 'success')));
+    await Promise.all(ids.map((id) => until(id, (p) => p.status === 'success', 30_000)));
     assert.equal(sent.length, 60);
     assert.equal(new Set(sent).size, 60);
   });
@@ -218,5 +218,111 @@ describe('two workers', () => {
     await new Promise((resolve) => setImmediate(resolve));
     assert.equal(done.publications[0]!.remoteId, 'looked-up');
     assert.equal((await until(id, (p) => p.lease === null)).publications[0]!.remoteId, 'looked-up');
+  });
+});
+
+describe('a channel\'s order and limits', () => {
+  it('sends one channel\'s posts one at a time, in the order of their times, with two workers at it', async () => {
+    const order: string[] = [];
+    let underWay = 0;
+    let most = 0;
+    const network: Network = {
+      publish: async (content) => {
+        most = Math.max(most, (underWay += 1));
+        order.push(content.text);
+        await new Promise((resolve) => setTimeout(resolve, 3));
+        underWay -= 1;
+        return published();
+      },
+    };
+    const { post, until, anotherWorker } = await start(network);
+    const other = anotherWorker(network);
+    const from = Date.now() + 200;
+    const ids = await Promise.all(Array.from({ length: 40 }, async (_, i) => (await post({ text: String(i).padStart(2, '0'), scheduledAt: new Date(from + i) })).id));
+    const nudging = setInterval(() => other.nudge(), 5);
+    await Promise.all(ids.map((id) => until(id, (p) => p.status === 'success', 30_000))).finally(() => clearInterval(nudging));
+    assert.equal(most, 1);
+    assert.deepEqual(order, [...order].sort());
+  });
+
+  it('a profile that is another worker\'s is left to it, and nobody else waits for it', async () => {
+    const by: string[] = [];
+    const network = (name: string): Network => ({ publish: async (content) => { by.push(`${name} ${content.text}`); return published(); } });
+    const { post, until, anotherWorker, takeTurn } = await start(network('first'));
+    await takeTurn('prf_theirs', 60_000);
+    const theirs = await post({ profileId: 'prf_theirs', text: 'theirs' });
+    const ours = await post({ profileId: 'prf_ours', text: 'ours' });
+    await until(ours.id, (p) => p.status === 'success');
+    const waiting = await until(theirs.id, () => true);
+    assert.deepEqual([waiting.version, waiting.lease, waiting.publications[0]!.state], [1, null, 'pending']);
+    assert.deepEqual(by, ['first ours']);
+    await takeTurn('prf_theirs', -1);
+    anotherWorker(network('second')).nudge();
+    await until(theirs.id, (p) => p.status === 'success');
+    assert.equal(by.length, 2);
+  });
+
+  it('waits before the call when the network takes no more for now, counts no try and tells nothing twice', async () => {
+    const at: number[] = [];
+    const { post, until, outbox } = await start({ limits: [{ max: 3, windowMs: 600 }], publish: async () => { at.push(Date.now()); return published(); } });
+    const ids = await Promise.all(Array.from({ length: 7 }, async () => (await post()).id));
+    const other = await post({}, [{ channelId: 'chn_other' }]);
+    const done = await until(other.id, (p) => p.status === 'success');
+    const put = await Promise.all(ids.map((id) => until(id, (p) => p.status === 'success' || p.publications[0]!.failure !== null)));
+    const waiting = put.filter((p) => p.status === 'scheduled');
+    assert.equal(waiting.length, 4);
+    assert.match(waiting[0]!.publications[0]!.failure!.message, /Test network takes 3 posts in 600 ms from one account/);
+    assert.equal(waiting[0]!.publications[0]!.tries, 0);
+    assert.equal(done.publications[0]!.tries, 1);
+    const sent = await Promise.all(ids.map((id) => until(id, (p) => p.status === 'success')));
+    assert.ok(sent.every((p) => p.publications[0]!.tries === 1));
+    assert.deepEqual(await outbox(ids[6]!), ['publication.published', 'post.published']);
+    const times = at.sort((a, b) => a - b);
+    for (let i = 0; i + 3 < times.length - 1; i++) assert.ok(times[i + 4]! - times[i]! >= 590, `${times.map((t) => t - times[0]!).join()}`);
+  });
+
+  it('goes on counting where a worker that stopped left off', async () => {
+    let sent = 0;
+    const network: Network = { limits: [{ max: 2, windowMs: 60_000 }], publish: async () => { sent += 1; return published(); } };
+    const { post, until, publisher, anotherWorker } = await start(network);
+    for (const { id } of [await post(), await post()]) await until(id, (p) => p.status === 'success');
+    await publisher.stop(1_000);
+    const other = anotherWorker(network);
+    const { id } = await post();
+    other.nudge();
+    const third = await until(id, (p) => p.publications[0]!.failure !== null);
+    assert.equal(sent, 2);
+    assert.ok(third.publications[0]!.dueAt!.getTime() > Date.now() + 50_000);
+  });
+});
+
+describe('posts that are late', () => {
+  const hourAgo = (): Date => new Date(Date.now() - 3_600_000);
+
+  it('go out one by one on each channel, oldest first', async () => {
+    const sent: { text: string; at: number }[] = [];
+    const { post, until } = await start({ publish: async (content) => { sent.push({ text: content.text, at: Date.now() }); return published(); } }, { lateGapMs: 150 });
+    const ids: string[] = [];
+    for (let i = 0; i < 4; i++) ids.push((await post({ text: `${i}`, scheduledAt: new Date(hourAgo().getTime() + i * 60_000) })).id);
+    await Promise.all(ids.map((id) => until(id, (p) => p.status === 'success')));
+    assert.deepEqual(sent.map(({ text }) => text), ['0', '1', '2', '3']);
+    for (let i = 1; i < sent.length; i++) assert.ok(sent[i]!.at - sent[i - 1]!.at >= 100, JSON.stringify(sent));
+  });
+
+  for (const whenLate of ['skip', 'ask'] as const) {
+    it(`are missed where the owner said "${whenLate}", and told`, async () => {
+      let sent = 0;
+      const { post, until, outbox } = await start({ publish: async () => { sent += 1; return published(); } });
+      const { id } = await post({ whenLate, scheduledAt: hourAgo() });
+      const missed = await until(id, (p) => p.publications[0]!.state === 'missed');
+      assert.match(missed.publications[0]!.failure!.message, whenLate === 'ask' ? /Send it now/ : /not to be sent late/);
+      assert.equal(sent, 0);
+      assert.deepEqual(await outbox(id), ['post.missed']);
+    });
+  }
+
+  it('are sent at their time all the same where the owner said so', async () => {
+    const { post, until } = await start({ publish: async () => published() });
+    await until((await post({ whenLate: 'skip' })).id, (p) => p.status === 'success');
   });
 });

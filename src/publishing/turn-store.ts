@@ -1,0 +1,74 @@
+/** Whose turn a profile is, and how often its channels were sent to, in MongoDB: a few documents for what is active, one write for many. */
+import { MongoBulkWriteError, type AnyBulkWriteOperation, type Db } from 'mongodb';
+import type { CollectionIndexes } from '../db/database.js';
+import type { SentCounts } from './rates.js';
+
+interface TurnDoc {
+  /** A profile's id. */
+  _id: string;
+  lease: { owner: string; until: Date };
+}
+
+interface CountDoc {
+  /** A channel's id. */
+  _id: string;
+  counts: SentCounts;
+  expireAt: Date;
+}
+
+export interface TurnStore {
+  /** @returns those of the profiles that belong to the owner from now until then */
+  acquire(profileIds: string[], owner: string, now: Date, until: Date): Promise<Set<string>>;
+  release(profileIds: string[], owner: string): Promise<void>;
+  loadCounts(channelIds: string[]): Promise<Map<string, SentCounts>>;
+  saveCounts(counts: { channelId: string; counts: SentCounts; expireAt: Date }[]): Promise<void>;
+}
+
+const DUPLICATE_KEY = 11000;
+
+/** Leftovers of the dead are removed by themselves. */
+export const turnIndexes: CollectionIndexes[] = [
+  { collection: 'profile_turns', indexes: [{ key: { 'lease.until': 1 }, name: 'leftovers', expireAfterSeconds: 3_600 }] },
+  { collection: 'channel_counts', indexes: [{ key: { expireAt: 1 }, name: 'over', expireAfterSeconds: 0 }] },
+];
+
+export function createTurnStore(db: Db): TurnStore {
+  const turns = db.collection<TurnDoc>('profile_turns');
+  const counted = db.collection<CountDoc>('channel_counts');
+  return {
+    async acquire(profileIds, owner, now, until) {
+      const mine = new Set(profileIds);
+      if (profileIds.length === 0) return mine;
+      const operations = profileIds.map((_id): AnyBulkWriteOperation<TurnDoc> => ({
+        updateOne: { filter: { _id, $or: [{ 'lease.owner': owner }, { 'lease.until': { $lte: now } }] }, update: { $set: { lease: { owner, until } } }, upsert: true },
+      }));
+      try {
+        await turns.bulkWrite(operations, { ordered: false });
+      } catch (error) {
+        if (!(error instanceof MongoBulkWriteError)) throw error;
+        // The document is there and the filter did not match it: another worker's.
+        for (const failure of [error.writeErrors].flat()) {
+          if (failure.code !== DUPLICATE_KEY) throw error;
+          mine.delete(profileIds[failure.index] ?? '');
+        }
+      }
+      return mine;
+    },
+
+    async release(profileIds, owner) {
+      if (profileIds.length > 0) await turns.deleteMany({ _id: { $in: profileIds }, 'lease.owner': owner });
+    },
+
+    async loadCounts(channelIds) {
+      const docs = await counted.find({ _id: { $in: channelIds } }).toArray();
+      return new Map(docs.map((doc) => [doc._id, doc.counts]));
+    },
+
+    async saveCounts(all) {
+      if (all.length === 0) return;
+      await counted.bulkWrite(all.map(({ channelId, counts, expireAt }) => ({
+        updateOne: { filter: { _id: channelId }, update: { $set: { counts, expireAt } }, upsert: true },
+      })), { ordered: false });
+    },
+  };
+}
