@@ -1,6 +1,6 @@
 /** What the public sees of a simulated network: a profile with its posts, newest first, and a page per post. */
 import { type Response, Router } from 'express';
-import type { SimulatedNetwork } from './network.js';
+import { textField, type SimulatedNetwork } from './network.js';
 import { sendPage } from './pages.js';
 import { isPublic, type SimulatedAccount, type SimulatedPost, type World } from './world.js';
 
@@ -13,7 +13,9 @@ const SHOWN_AT_MOST = 100;
 
 export function publicPages(network: SimulatedNetwork, { world, now }: Deps): Router {
   const router = Router();
-  router.get('/', (_req, res) => sendPage(res, 'network', { title: `${network.name} (simulated)`, network, accounts: world.accounts(network.id), profileUrl: (account: SimulatedAccount) => profileUrl(network, account) }));
+  router.get('/', (_req, res) => sendPage(res, 'network', {
+    title: `${network.name} (simulated)`, network, accounts: world.accounts(network.id), profileUrl: (account: SimulatedAccount) => profileUrl(network, account),
+  }));
   // The id is a part of the path, or a parameter as in `/watch?v=:id`.
   const [postPage = '', query = ''] = network.pages.post.split('?');
   router.get(postPage, (req, res) => {
@@ -48,9 +50,9 @@ function profileUrl(network: SimulatedNetwork, account: SimulatedAccount): strin
   return `/${network.id}/web${network.pages.profile.replace(':handle', account.handle)}`;
 }
 
-function viewOf(network: SimulatedNetwork, account: SimulatedAccount, post: SimulatedPost): { id: string; text: string; media: string[]; at: string; url: string } {
+function viewOf(network: SimulatedNetwork, account: SimulatedAccount, post: SimulatedPost): { id: string; title: string; text: string; media: string[]; at: string; url: string } {
   return {
-    id: post.id, text: post.text, media: post.media.filter((url) => /^https?:/.test(url)), at: new Date(post.publicAt ?? post.acceptedAt).toISOString(),
+    id: post.id, title: textField(post.extra, 'title'), text: post.text, media: post.media.filter((url) => /^https?:/.test(url)), at: new Date(post.publicAt ?? post.acceptedAt).toISOString(),
     url: postPath(network, account, post),
   };
 }
