@@ -60,6 +60,7 @@ export interface WebhooksDeps {
   /** Smaller ones, for tests. */
   limits?: WorkerLimits;
   timeoutMs?: number;
+  maxBacklog?: number;
   random?(): number;
 }
 
@@ -103,7 +104,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     ...(deps.limits === undefined ? {} : { limits: deps.limits }),
   });
   const eventStore = createEventStore(db);
-  const events = createEventService({ events: eventStore, endpoints: endpointStore, deliveries: deliveryStore, worker, clock, notifier });
+  const events = createEventService({ events: eventStore, endpoints: endpointStore, deliveries: deliveryStore, worker, clock, notifier, ...(deps.maxBacklog === undefined ? {} : { maxBacklog: deps.maxBacklog }) });
   const endpoints = createEndpointService({
     endpoints: endpointStore, deliveries: deliveryStore, events, targets, seal, clock, notifier,
     urls: { guard, loopbackOnly: deps.loopbackOnly, allowHttp: deps.allowHttp ?? true, publicUrl, localUrl: deps.localUrl },

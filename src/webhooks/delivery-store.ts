@@ -91,6 +91,8 @@ export interface DeliveryStore {
   requeue(recovery: { id: string; endpointId: string; since: Date; until: Date }, now: Date, limit: number): Promise<number>;
   /** How many a recovery would send. */
   countRecoverable(endpointId: string, since: Date): Promise<number>;
+  /** How many wait for this endpoint, counted up to `limit`. */
+  countWaiting(endpointId: string, limit: number): Promise<number>;
   countByHour(accountId: string, since: Date): Promise<HourCount[]>;
   find(accountId: string, id: string): Promise<Delivery | null>;
   /** Those of these deliveries that are there. */
@@ -198,6 +200,9 @@ export function createDeliveryStore(db: Db): DeliveryStore {
     async findMany(accountId, ids) {
       if (ids.length === 0) return [];
       return (await deliveries.find({ _id: { $in: ids }, accountId }, { projection: bulky }).toArray()).map((doc) => toDelivery(doc));
+    },
+    async countWaiting(endpointId, limit) {
+      return deliveries.countDocuments({ dueFor: endpointId }, { limit });
     },
     async countByHour(accountId, since) {
       const hour = { $floor: { $divide: [{ $subtract: ['$createdAt', since] }, HOUR_MS] } };

@@ -20,6 +20,8 @@ export interface EventServiceDeps {
   worker: Pick<DeliveryWorker, 'leaseForNew' | 'take' | 'nudge' | 'sendNow'>;
   clock: Clock;
   notifier: Notifier;
+  /** A smaller one, for tests. */
+  maxBacklog?: number;
 }
 
 export interface EventService {
@@ -29,6 +31,8 @@ export interface EventService {
   recordTest(event: Extract<EventInput, { type: 'webhook.test' }>, endpoint: Endpoint): Promise<string>;
 }
 
+/** Deliveries that may wait for one endpoint. */
+const MAX_BACKLOG = 10_000;
 const MAX_CALLS_TOGETHER = 200;
 
 export function createEventService(deps: EventServiceDeps): EventService {
@@ -61,12 +65,21 @@ export function createEventService(deps: EventServiceDeps): EventService {
     for (const [endpointId, group] of groupBy(made.filter(({ state }) => state === 'waiting'), (delivery) => delivery.endpointId)) {
       const { lease, room } = deps.worker.leaseForNew(endpointId);
       for (const delivery of group.slice(0, room)) Object.assign(delivery, { state: 'sending', dueAt: null, lease });
+      await skipBeyondBacklog(endpointId, group.slice(room));
     }
     const written = await deps.deliveries.insert(made);
     const mine = made.filter(({ id }) => written.has(id));
     deps.worker.take(mine.filter(({ state }) => state === 'sending'));
     deps.worker.nudge([...new Set(mine.filter(({ state }) => state === 'waiting').map(({ endpointId }) => endpointId))]);
     for (const accountId of new Set(mine.map((delivery) => delivery.accountId))) deps.notifier.notify(`account:${accountId}:deliveries`);
+  }
+
+  /** An endpoint that is far behind gets no more than it can ever catch up with; the rest is kept as skipped, to be recovered when it is well again. */
+  async function skipBeyondBacklog(endpointId: string, group: Delivery[]): Promise<void> {
+    if (group.length === 0) return;
+    const free = Math.max(0, (deps.maxBacklog ?? MAX_BACKLOG) - (await deps.deliveries.countWaiting(endpointId, deps.maxBacklog ?? MAX_BACKLOG)));
+    const note = 'The endpoint was too far behind: too many deliveries waited for it already. Send it again from the page of the endpoint.';
+    for (const delivery of group.slice(free)) Object.assign(delivery, { state: 'skipped', dueAt: null, endedAt: delivery.createdAt, note });
   }
 
   /** Calls that come while others are written travel together: one round trip for all of them. */

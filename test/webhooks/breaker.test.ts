@@ -74,6 +74,24 @@ describe('the breaker', () => {
   });
 });
 
+describe('an endpoint that is far behind', () => {
+  it('gets a limited backlog; the rest is kept as skipped and can be recovered', async () => {
+    const receiver = await startReceiver();
+    closers.push(() => receiver.stop());
+    const rig = await startRig({ limits: { queuePerEndpoint: 5 }, maxBacklog: 20 });
+    closers.push(() => rig.stop());
+    await rig.webhooks.endpoints.create(rig.actor, { name: '', url: receiver.url, style: 'ayrshare', events: ['scheduled'] });
+    receiver.answerWith('hang');
+    await rig.webhooks.record(Array.from({ length: 40 }, () => postEvent(rig.actor)));
+    await rig.webhooks.record(Array.from({ length: 10 }, () => postEvent(rig.actor)));
+    const all = await rig.all();
+    const skipped = all.filter(({ state }) => state === 'skipped');
+    assert.equal(all.length, 50);
+    assert.ok(skipped.length >= 20 && skipped.length <= 30, `${skipped.length} skipped`);
+    assert.match(String(skipped[0]?.note), /too far behind/);
+  });
+});
+
 describe('an endpoint that only fails', () => {
   const at = (hours: number) => new Date(Date.UTC(2026, 0, 1) + hours * 3_600_000);
   const delivery = (eventId: string, hours: number, state: 'waiting' | 'failed' | 'delivered' = 'failed') => ({ eventId, attemptCount: 3, state, createdAt: at(hours), endedAt: state === 'waiting' ? null : at(hours) });

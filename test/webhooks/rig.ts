@@ -39,6 +39,7 @@ export interface RigOptions {
   timeoutMs?: number;
   loopbackOnly?: boolean;
   publicUrl?: string;
+  maxBacklog?: number;
   localUrl?: () => string;
 }
 
@@ -60,7 +61,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     const handlers = new Map<string, (key: string) => Promise<void>>();
     const made = composeWebhooks({
       db, seal, notifier, clock: { now }, log: createLogger('silent'), userAgent: 'Signpost/test', publicUrl: () => options.publicUrl ?? 'http://127.0.0.1:9', localUrl: options.localUrl ?? (() => 'http://127.0.0.1:9'),
-      loopbackOnly: options.loopbackOnly ?? true, refId: async () => 'ref', random: () => 0, timeoutMs: options.timeoutMs ?? 5_000, limits: { ...LIMITS, ...options.limits },
+      loopbackOnly: options.loopbackOnly ?? true, refId: async () => 'ref', random: () => 0, timeoutMs: options.timeoutMs ?? 5_000, ...(options.maxBacklog === undefined ? {} : { maxBacklog: options.maxBacklog }), limits: { ...LIMITS, ...options.limits },
       jobs: {
         handle: (name, handler) => void handlers.set(name, handler),
         sweep: (_name, _everyMs, handler) => void sweeps.push(handler),
