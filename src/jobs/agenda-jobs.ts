@@ -11,8 +11,8 @@ const COLLECTION = 'wakeups';
 const DUPLICATE_KEY = 11000;
 /** Agenda looks this often; a job due sooner than that is locked ahead and started by a timer on its millisecond. */
 const PROCESS_EVERY_MS = 1_000;
-/** A wake-up only claims; one that takes longer than this died. */
-const LOCK_LIFETIME_MS = 60_000;
+/** A wake-up only claims; one that takes longer than this died, and running twice does no harm. Agenda keeps a timer of half of it after each job. */
+const LOCK_LIFETIME_MS = 15_000;
 
 /** Agenda's `unique()` is an upsert without an index, so two processes could both insert: this index settles it. */
 export const wakeupIndexes: CollectionIndexes[] = [
