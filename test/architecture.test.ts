@@ -31,8 +31,6 @@ const DOMAINS = ['publishing', 'posts', 'sources', 'insights', 'channels', 'webh
 const SHELLS = ['http', 'jobs', 'db', 'lib'];
 /** They build things, or are started by hand: they may import everything. */
 const isBuilder = (room: string): boolean => room === 'cli' || /^(compose|main)\b.*\.ts$/.test(room);
-/** `http` shows who acts and `accounts` owns that word; a type costs no dependency at run time. */
-const TYPES_ALLOWED = new Set(['http -> accounts/actor.ts']);
 
 /** Where a platform may be named outside `platforms/`: sample data, and formats of messages to chats that are platforms too. */
 const MAY_NAME_PLATFORMS = new Set(['webhooks/chat-messages.ts', 'cli/demo.ts', 'cli/seed.ts']);
@@ -57,12 +55,11 @@ const sources: Source[] = filesBelow('src')
 
 test('imports follow the table of docs/architecture.md', () => {
   const wrong = sources.flatMap(({ file, imports }) =>
-    imports.flatMap(({ specifier, typeOnly }) => {
+    imports.flatMap(({ specifier }) => {
       if (!specifier.startsWith('.')) return [];
       const target = path.posix.join(path.posix.dirname(file), specifier).replace(/\.js$/, '.ts');
       const [from, to] = [roomOf(file), roomOf(target)];
       if (from === to || isBuilder(from) || isAllowed(from, to)) return [];
-      if (typeOnly && TYPES_ALLOWED.has(`${from} -> ${target}`)) return [];
       return [`${file} imports ${target}: ${from} may not import ${to}`];
     }),
   );
