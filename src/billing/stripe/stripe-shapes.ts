@@ -26,7 +26,6 @@ export const subscriptionShape = z.looseObject({
   cancel_at: time,
   ended_at: time,
   trial_end: time,
-  pause_collection: z.unknown(),
   metadata,
 });
 
@@ -66,7 +65,7 @@ export const eventShape = z.looseObject({
   type: z.string().min(1).max(200),
   created: seconds,
   api_version: text,
-  data: z.looseObject({ object: z.unknown(), previous_attributes: z.unknown() }),
+  data: z.looseObject({ object: z.unknown().optional(), previous_attributes: z.unknown().optional() }),
 });
 
 /** Name of the field in Stripe's metadata that names the account. */
