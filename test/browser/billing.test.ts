@@ -52,11 +52,11 @@ describe('paying for a plan in a browser', { skip: noBrowser() }, () => {
     await page.waitForURL((url) => !url.pathname.includes('sign-in'));
     await page.goto(`${app.url}/posts/new`);
     await page.getByRole('checkbox', { name: /Bluesky/ }).check();
-    await page.getByLabel('Text').fill(TEXT);
-    await page.getByLabel('Now').check();
+    await page.getByRole('textbox', { name: 'Text' }).fill(TEXT);
+    await page.getByRole('radio', { name: 'Now' }).check();
     await button('Publish now').click();
     await page.getByText(/plan Free allows 5 posts a month/).waitFor();
-    assert.equal(await page.getByLabel('Text').inputValue(), TEXT);
+    assert.equal(await page.getByRole('textbox', { name: 'Text' }).inputValue(), TEXT);
     await isFine();
   });
 
@@ -88,8 +88,8 @@ describe('paying for a plan in a browser', { skip: noBrowser() }, () => {
   it('sends the sixth post', async () => {
     await page.goto(`${app.url}/posts/new`);
     await page.getByRole('checkbox', { name: /Bluesky/ }).check();
-    await page.getByLabel('Text').fill(TEXT);
-    await page.getByLabel('Now').check();
+    await page.getByRole('textbox', { name: 'Text' }).fill(TEXT);
+    await page.getByRole('radio', { name: 'Now' }).check();
     await button('Publish now').click();
     await page.locator('#post-status', { hasText: 'Published' }).waitFor();
   });
