@@ -79,19 +79,22 @@ function version(delivery: Delivery): string {
   return `${delivery.state}-${delivery.attemptCount}-${delivery.dueAt?.getTime() ?? 0}`;
 }
 
-function model(delivery: Delivery): object {
+function model(delivery: Delivery, hasEndpoint: boolean): object {
   const isOpen = delivery.state === 'waiting' || delivery.state === 'sending';
-  return { delivery, isOpen, attempts: delivery.attempts.toReversed(), prettyBody: pretty(delivery.body), curl: curlOf(delivery), version: version(delivery), title: 'Delivery' };
+  return { delivery, hasEndpoint, isOpen, attempts: delivery.attempts.toReversed(), prettyBody: pretty(delivery.body), curl: curlOf(delivery), version: version(delivery), title: 'Delivery' };
 }
 
-async function show({ deliveries }: DeliveryPagesDeps, req: Request, res: Response): Promise<void> {
-  render(res, 'webhooks/delivery', model(await deliveries.get(actorOf(req), idOf(req))));
+async function show({ deliveries, endpoints }: DeliveryPagesDeps, req: Request, res: Response): Promise<void> {
+  const actor = actorOf(req);
+  const delivery = await deliveries.get(actor, idOf(req));
+  render(res, 'webhooks/delivery', model(delivery, await endpoints.exists(actor, delivery.endpointId)));
 }
 
-async function live({ deliveries, notifier }: DeliveryPagesDeps, req: Request, res: Response): Promise<void> {
+async function live({ deliveries, endpoints, notifier }: DeliveryPagesDeps, req: Request, res: Response): Promise<void> {
   const actor = actorOf(req);
   const id = idOf(req);
   let latest = await deliveries.get(actor, id);
+  const hasEndpoint = await endpoints.exists(actor, latest.endpointId);
   sse(req, res, {
     subscribe: (listener) => notifier.subscribe(`delivery:${id}`, listener),
     everyMs: LIVE_EVERY_MS,
@@ -100,7 +103,7 @@ async function live({ deliveries, notifier }: DeliveryPagesDeps, req: Request, r
       latest = await deliveries.get(actor, id);
       return version(latest);
     },
-    fragment: () => renderText(req, 'webhooks/_delivery', model(latest)),
+    fragment: () => renderText(req, 'webhooks/_delivery', model(latest, hasEndpoint)),
   });
 }
 

@@ -118,6 +118,10 @@ export function createEndpointService(deps: EndpointServiceDeps) {
 
     get: own,
 
+    async exists(actor: Actor, id: string): Promise<boolean> {
+      return (await deps.endpoints.find(id))?.accountId === actor.accountId;
+    },
+
     /** The secrets that sign for this account's endpoints now; for checking what arrives in its inbox. */
     async secretsOf(accountId: string): Promise<{ endpoint: Endpoint; secrets: string[] }[]> {
       return (await deps.endpoints.listByAccount(accountId)).map((endpoint) => ({ endpoint, secrets: openSecrets(endpoint, deps.seal, now()) }));

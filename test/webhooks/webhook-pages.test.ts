@@ -99,6 +99,10 @@ describe('the page of webhooks', () => {
     assert.match(String(headers['x-authorization-content-sha256-v2']), /^v1=[0-9a-f]{64},v1=[0-9a-f]{64}$/);
     await session.post(`/webhooks/${id}/remove`, {}, { from: `/webhooks/${id}` });
     assert.equal((await session.get(`/webhooks/${id}`)).status, 404);
+    const log = await session.get('/webhooks/deliveries');
+    const left = await session.get(/\/webhooks\/deliveries\/dlv_[0-9a-f]+/.exec(log.text)![0]);
+    assert.match(left.text, /\(removed\)/);
+    assert.ok(!left.text.includes('id="resend"'));
   });
 
   it("shows nobody else's endpoints and deliveries", async () => {
