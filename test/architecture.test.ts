@@ -198,7 +198,7 @@ function roomOf(file: string): string {
 }
 
 function importsOf(text: string): { specifier: string; typeOnly: boolean }[] {
-  const statements = [...text.matchAll(/^(?:import|export)\b([^'";]*?\bfrom\s*)?['"]([^'"]+)['"]/gm)].map((match) => ({
+  const statements = [...text.matchAll(/^(?:import|export)\b\s*([^'";]*?\bfrom\s*)?['"]([^'"]+)['"]/gm)].map((match) => ({
     specifier: match[2] ?? '',
     typeOnly: /^\s*type\b/.test(match[1] ?? ''),
   }));
