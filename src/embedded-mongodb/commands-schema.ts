@@ -77,6 +77,7 @@ function parseIndexSpec(value: unknown): Doc {
   const key = value['key'];
   if (!isObject(key) || Object.keys(key).length === 0) throw new CommandError(67, 'Index keys cannot be empty.');
   if (typeof value['name'] !== 'string' || value['name'] === '') throw failedToParse("The 'name' field is a required property of an index specification");
+  if (value['name'].includes('\0') || Buffer.byteLength(value['name']) > 255) throw new CommandError(67, 'an index name cannot contain null bytes nor be longer than 255 bytes');
   refuseCollation(value);
   for (const option of Object.keys(value)) if (!INDEX_OPTIONS.has(option)) throw new CommandError(197, `The field '${option}' is not valid for an index specification`);
   for (const [path, direction] of Object.entries(key)) checkKeyPart(path, direction);

@@ -28,6 +28,8 @@ export interface Durability {
   committed(): void;
   /** Resolves when everything committed so far is on disk. */
   flush(): Promise<void>;
+  /** Flushes, lets go of the environment while `reopen` replaces it, and takes hold of the new one; nothing may be committed meanwhile. */
+  across(reopen: () => Promise<void>): Promise<void>;
   /** Flushes and notes that nothing is to be set back. */
   close(): Promise<void>;
 }
@@ -115,7 +117,7 @@ function readMeta(handle: number): Buffer {
 const sync = promisify(fdatasync);
 
 /** Watches over an environment that was opened with `noSync`. Its present state is flushed before this resolves. */
-export async function keepDurable(env: RootDatabase<Buffer, Buffer>, dataFile: string, boot: string, flushEveryMs: number): Promise<Durability> {
+export async function keepDurable(store: { env: RootDatabase<Buffer, Buffer> }, dataFile: string, boot: string, flushEveryMs: number): Promise<Durability> {
   const data = openSync(dataFile, 'r+');
   const slots = openSync(syncPath(dataFile), existsSync(syncPath(dataFile)) ? 'r+' : 'w+', 0o600);
   const inode = inodeOf(data);
@@ -133,7 +135,7 @@ export async function keepDurable(env: RootDatabase<Buffer, Buffer>, dataFile: s
 
   const flushOnce = async (clean: boolean): Promise<void> => {
     dirty = false;
-    const next = env.useReadTransaction() as { done(): void };
+    const next = store.env.useReadTransaction() as { done(): void };
     const meta = readMeta(data);
     try {
       await sync(data);
@@ -181,6 +183,19 @@ export async function keepDurable(env: RootDatabase<Buffer, Buffer>, dataFile: s
       if (!running) later();
     },
     flush,
+    across: async (reopen) => {
+      while (running) await running.catch(() => undefined);
+      running = (async () => {
+        await flushOnce(false);
+        (pin as { done(): void } | null)?.done();
+        pin = null;
+        await reopen();
+        await flushOnce(false);
+      })().finally(() => {
+        running = null;
+      });
+      await running;
+    },
     close: async () => {
       if (timer) clearTimeout(timer);
       while (running) await (running as Promise<void>).catch(() => undefined);
@@ -194,4 +209,4 @@ export async function keepDurable(env: RootDatabase<Buffer, Buffer>, dataFile: s
 }
 
 /** On systems without a boot id every commit is flushed by LMDB itself. */
-export const FLUSHED_BY_COMMIT: Durability = { committed: () => undefined, flush: () => Promise.resolve(), close: () => Promise.resolve() };
+export const FLUSHED_BY_COMMIT: Durability = { across: (reopen) => reopen(), committed: () => undefined, flush: () => Promise.resolve(), close: () => Promise.resolve() };

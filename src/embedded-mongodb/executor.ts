@@ -29,6 +29,8 @@ export interface Executor {
   sliced<T>(write: boolean, step: () => T | undefined): T | Promise<T>;
   /** How many tasks have run: a change means that somebody else is at work. */
   tasksRun(): number;
+  /** Runs `work` while no command runs; those that come meanwhile wait. */
+  alone(work: () => Promise<void>): Promise<void>;
   /** Resolves when nothing is queued. */
   idle(): Promise<void>;
 }
@@ -67,16 +69,18 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
   let queue: Task[] = [];
   let scheduled = false;
   let ran = 0;
+  let paused = false;
   let idlers: (() => void)[] = [];
 
   const schedule = (): void => {
-    if (scheduled) return;
+    if (scheduled || paused) return;
     scheduled = true;
     setImmediate(flush);
   };
 
   const flush = (): void => {
     scheduled = false;
+    if (paused) return;
     const outcomes: Outcome[] = [];
     if (queue.some((task) => task.write)) commitTogether(outcomes);
     else runSome(outcomes, false);
@@ -166,5 +170,16 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
     return submit(write, false, () => sliced(write, step));
   };
 
-  return { submit, sliced, tasksRun: () => ran, idle: () => (queue.length === 0 && !scheduled ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))) };
+  const alone = async (work: () => Promise<void>): Promise<void> => {
+    if (paused) return;
+    paused = true;
+    try {
+      await work();
+    } finally {
+      paused = false;
+      if (queue.length > 0) schedule();
+    }
+  };
+
+  return { submit, sliced, alone, tasksRun: () => ran, idle: () => (queue.length === 0 && !scheduled ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))) };
 }

@@ -7,6 +7,7 @@ interface StartMessage {
   dataDir: string;
   port: number;
   flushEveryMs?: number;
+  maxMappedBytes?: number;
 }
 
 let server: EmbeddedServer | null = null;
@@ -17,10 +18,10 @@ function tell(message: Record<string, unknown>): void {
   if (process.connected) process.send!(message);
 }
 
-async function start({ dataDir, port, flushEveryMs }: StartMessage): Promise<void> {
+async function start({ dataDir, port, ...tuning }: StartMessage): Promise<void> {
   try {
     lock = await takeLock(dataDir);
-    server = await startServer({ dataDir, port, flushEveryMs });
+    server = await startServer({ dataDir, port, ...tuning });
     lock.setPort(server.port);
     tell({ type: 'listening', port: server.port });
   } catch (error) {

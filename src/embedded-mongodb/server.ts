@@ -1,4 +1,5 @@
 /** The server inside one process: opens the files, listens on loopback, runs commands, stops in order. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createServer, type Server, type Socket } from 'node:net';
 import { loadCatalog } from './catalog.js';
@@ -22,13 +23,16 @@ export interface EmbeddedServer {
 const TTL_SWEEP_MS = 10_000;
 const FLUSH_EVERY_MS = 100;
 const MAX_CONNECTIONS = 5000;
+/** Pages of the data file that were read stay mapped into this process until it lets go of the file. */
+const MAX_MAPPED_BYTES = 160 * 1024 * 1024;
+const TRIM_EVERY_MS = 500;
 const SHUTTING_DOWN = { ok: 0, errmsg: 'The server is in quiesce mode and will shut down', code: 91, codeName: 'ShutdownInProgress' };
 
 /** @param port 0 for any free one. */
-export async function startServer(options: { dataDir: string; port: number; flushEveryMs?: number | undefined }): Promise<EmbeddedServer> {
+export async function startServer(options: { dataDir: string; port: number; flushEveryMs?: number | undefined; maxMappedBytes?: number | undefined }): Promise<EmbeddedServer> {
   const store = openChecked(options.dataDir);
   const boot = bootId();
-  const durability = boot === null ? FLUSHED_BY_COMMIT : await keepDurable(store.env, store.path, boot, options.flushEveryMs ?? FLUSH_EVERY_MS);
+  const durability = boot === null ? FLUSHED_BY_COMMIT : await keepDurable(store, store.path, boot, options.flushEveryMs ?? FLUSH_EVERY_MS);
   const catalog = loadCatalog(store);
   const executor = createExecutor(store, catalog, durability.committed);
   const builder = createIndexBuilder(store, catalog, executor);
@@ -62,9 +66,24 @@ export async function startServer(options: { dataDir: string; port: number; flus
     if (!stopping) sweeping = sweeping.then(sweep).catch((error: unknown) => void process.stderr.write(`embedded-mongodb: sweep failed: ${String(error)}\n`));
   }, TTL_SWEEP_MS);
 
+  let trimmed = false;
+  const reopen = (): Promise<void> => store.reopen().catch((error: unknown) => {
+    process.stderr.write(`embedded-mongodb: the data file could not be opened again: ${String(error)}\n`);
+    process.exit(1);
+  });
+  const trimming = setInterval(() => {
+    if (stopping || trimmed || mappedBytes() < (options.maxMappedBytes ?? MAX_MAPPED_BYTES)) return;
+    trimmed = true;
+    sweeping = sweeping
+      .then(() => executor.alone(() => durability.across(reopen)))
+      .catch((error: unknown) => void process.stderr.write(`embedded-mongodb: the disk could not be flushed: ${String(error)}\n`))
+      .finally(() => (trimmed = false));
+  }, TRIM_EVERY_MS);
+
   const close = async (): Promise<void> => {
     stopping = true;
     clearInterval(timer);
+    clearInterval(trimming);
     server.close();
     await executor.idle();
     for (const socket of sockets) socket.destroy();
@@ -74,6 +93,15 @@ export async function startServer(options: { dataDir: string; port: number; flus
     await store.close();
   };
   return { port: port(), close };
+}
+
+/** How much of files is mapped into memory, as Linux tells it; 0 elsewhere. */
+function mappedBytes(): number {
+  try {
+    return Number(/^RssFile:\s+(\d+) kB/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
 }
 
 /** Opens the data file if it is one, in the present format. @throws Error with code DATA_FILE_UNUSABLE */

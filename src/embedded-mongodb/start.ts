@@ -20,6 +20,8 @@ export interface StartOptions {
   port?: number;
   /** How long a commit may wait for the disk when nobody asks for it; 100 ms when left out. */
   flushEveryMs?: number;
+  /** Beyond this much of the data file in memory the server lets go of it; 160 MiB when left out. */
+  maxMappedBytes?: number;
   /** Called when the process ends without `stop` having been called. */
   onExit?: (code: number | null, signal: string | null) => void;
 }
@@ -39,7 +41,7 @@ export async function startEmbeddedMongodb(options: StartOptions): Promise<Embed
   const child = fork(fileURLToPath(new URL('./server-process.js', import.meta.url)), [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] });
   const exited = new Promise<void>((done) => child.once('exit', () => done()));
   const dataDir = resolve(options.dataDir);
-  const port = await listening(child, { type: 'start', dataDir, port: options.port ?? 0, flushEveryMs: options.flushEveryMs }).catch((error: unknown) => {
+  const port = await listening(child, { type: 'start', dataDir, port: options.port ?? 0, flushEveryMs: options.flushEveryMs, maxMappedBytes: options.maxMappedBytes }).catch((error: unknown) => {
     throw explainExit(error, dataDir);
   });
   let stopping: Promise<void> | null = null;

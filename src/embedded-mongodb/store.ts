@@ -19,6 +19,8 @@ export interface Store {
   catalog: BinaryDatabase;
   stats: BinaryDatabase;
   path: string;
+  /** Closes the environment and opens it again, which gives back the memory of the pages that were read. */
+  reopen(): Promise<void>;
   /** Runs `work` in one write transaction; throws (and changes nothing) when the work or the commit fails. */
   transaction<T>(work: () => T): T;
   close(): Promise<void>;
@@ -30,21 +32,25 @@ const BINARY = { keyEncoding: 'binary', encoding: 'binary' } as const;
 export function openStore(dir: string, file = FILE_NAME, readOnly = false): Store {
   mkdirSync(dir, { recursive: true });
   const path = join(dir, file);
-  const env = open<Buffer, Buffer>({ path, noSubdir: true, overlappingSync: false, maxDbs: 8, maxReaders: 64, mapSize: 2 ** 36, readOnly, noSync: !readOnly && bootId() !== null, ...BINARY });
-  const openOne = (name: string): BinaryDatabase => env.openDB<Buffer, Buffer>({ name, ...BINARY });
   const store: Store = {
-    env,
-    docs: openOne('docs'),
-    index: openOne('index'),
-    catalog: openOne('catalog'),
-    stats: openOne('stats'),
+    ...openEnvironment(path, readOnly),
     path,
-    transaction: (work) => env.transactionSync(work),
+    transaction: (work) => store.env.transactionSync(work),
+    reopen: async () => {
+      await store.env.close();
+      Object.assign(store, openEnvironment(path, readOnly));
+    },
     close: async () => {
-      await env.close();
+      await store.env.close();
     },
   };
   return store;
+}
+
+function openEnvironment(path: string, readOnly: boolean): Pick<Store, 'env' | 'docs' | 'index' | 'catalog' | 'stats'> {
+  const env = open<Buffer, Buffer>({ path, noSubdir: true, overlappingSync: false, maxDbs: 8, maxReaders: 64, mapSize: 2 ** 36, readOnly, noSync: !readOnly && bootId() !== null, ...BINARY });
+  const openOne = (name: string): BinaryDatabase => env.openDB<Buffer, Buffer>({ name, ...BINARY });
+  return { env, docs: openOne('docs'), index: openOne('index'), catalog: openOne('catalog'), stats: openOne('stats') };
 }
 
 /** The key of a document: collection id and record id, both so that byte order is number order. */
