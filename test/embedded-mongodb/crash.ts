@@ -13,6 +13,8 @@ interface Ledger {
   deleted: Set<string>;
   /** Acknowledged increments of the shared counter. */
   increments: number;
+  /** All that was acknowledged. */
+  writes: number;
   /** Increments that were sent but never answered. */
   uncertain: number;
 }
@@ -44,6 +46,7 @@ async function load(posts: Collection<{ _id: string }>, ledger: Ledger, round: n
         ledger.inserted.set(id, 0);
         own.push(id);
       }
+      ledger.writes++;
     } catch {
       return;
     }
@@ -70,9 +73,8 @@ async function audit(posts: Collection<{ _id: string }>, ledger: Ledger): Promis
 /** @returns what was found wrong over all rounds, and how many writes were acknowledged */
 export async function runCrashTest(rounds: number, report: (line: string) => void = () => undefined): Promise<{ faults: string[]; acknowledged: number }> {
   const dataDir = newDataDir();
-  const ledger: Ledger = { inserted: new Map(), deleted: new Set(), increments: 0, uncertain: 0 };
+  const ledger: Ledger = { inserted: new Map(), deleted: new Set(), increments: 0, writes: 0, uncertain: 0 };
   const faults: string[] = [];
-  let acknowledged = 0;
   for (let round = 0; round <= rounds; round++) {
     const server = await startEmbeddedMongodb({ dataDir });
     const client = await new MongoClient(server.uri, { retryWrites: false, serverSelectionTimeoutMS: 500, maxPoolSize: WRITERS }).connect();
@@ -87,14 +89,14 @@ export async function runCrashTest(rounds: number, report: (line: string) => voi
     if (round === 0) await posts.createIndex({ key: 1 }, { unique: true, partialFilterExpression: { key: { $exists: true } } });
     const indexing = posts.createIndex({ [`tags`]: 1, [`r${round % 3}`]: 1 }).catch(() => undefined);
     const loads = Array.from({ length: WRITERS }, (_, writer) => load(posts, ledger, round, writer));
-    await new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 250));
+    const enough = ledger.writes + 5 + Math.random() * 200;
+    while (ledger.writes < enough) await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 5));
     process.kill(server.pid, 'SIGKILL');
     await Promise.all([...loads, indexing]);
     await client.close();
-    acknowledged = ledger.inserted.size + ledger.deleted.size + ledger.increments;
-    report(`round ${round + 1}/${rounds}: ${acknowledged} acknowledged, ${faults.length} faults`);
+    report(`round ${round + 1}/${rounds}: ${ledger.writes} acknowledged, ${faults.length} faults`);
   }
-  return { faults, acknowledged };
+  return { faults, acknowledged: ledger.writes };
 }
 
 if (process.argv[1] === import.meta.filename) {
