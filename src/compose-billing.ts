@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { Router } from 'express';
 import type { Db } from 'mongodb';
+import { apiRate } from './billing/api-rate.js';
 import { adminPages } from './billing/admin-pages.js';
 import { billingEventIndexes, createBillingEventStore } from './billing/billing-event-store.js';
 import { billingPages } from './billing/billing-pages.js';
@@ -62,6 +63,8 @@ export interface Billing {
   requireRoomAgain(post: Post): Promise<void>;
   giveBackRoom(post: Post): Promise<void>;
   rawRouter: Router;
+  /** Before all others: they may say that it is enough for this minute. */
+  apiRouters: Router[];
   pages: Router[];
   /** Where forms may end besides Signpost itself. */
   formOrigins(): string[];
@@ -134,6 +137,7 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
     requireRoom: (post) => usage.requireRoomForPost(counted(post, true)),
     requireRoomAgain: (post) => usage.requireRoomForPost(counted(post, false)),
     giveBackRoom: (post) => usage.giveBack({ accountId: post.accountId, postId: post.id, createdAt: post.createdAt, beforeSequence: 1 }),
+    apiRouters: plans.plans.some(({ limits }) => limits.apiCallsPerMinute !== null) ? [apiRate({ planOf, clock })] : [],
     rawRouter: hookReceiver({ billing: service, log }),
     pages: [
       billingPages({ billing: service, usage, wouldHold: downgrade.wouldHold, countEndpoints: deps.countEndpoints, countHeld: deps.countHeld, notifier, isSimulated: simulator !== null }),

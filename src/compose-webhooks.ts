@@ -57,6 +57,8 @@ export interface WebhooksDeps {
   owner?: string;
   /** False: another process sends, this one only asks it to. */
   delivers?: boolean;
+  /** How many endpoints the account's plan allows; null: no limit of the plan's. */
+  endpointLimitOf?(accountId: string): Promise<number | null>;
   /** Smaller ones, for tests. */
   limits?: WorkerLimits;
   timeoutMs?: number;
@@ -106,6 +108,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const eventStore = createEventStore(db);
   const events = createEventService({ events: eventStore, endpoints: endpointStore, deliveries: deliveryStore, worker, clock, notifier, ...(deps.maxBacklog === undefined ? {} : { maxBacklog: deps.maxBacklog }) });
   const endpoints = createEndpointService({
+    ...(deps.endpointLimitOf === undefined ? {} : { limitOf: deps.endpointLimitOf }),
     endpoints: endpointStore, deliveries: deliveryStore, events, targets, seal, clock, notifier,
     urls: { guard, loopbackOnly: deps.loopbackOnly, allowHttp: deps.allowHttp ?? true, publicUrl, localUrl: deps.localUrl },
   });

@@ -147,6 +147,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     db, seal, clock, log, jobs, notifier, publicUrl, userAgent: USER_AGENT, loopbackOnly, allowCidrs: config.webhookAllowCidrs, allowHttp: config.webhookAllowHttp,
     localUrl, owner, delivers: isWorker,
     refId: async (actor) => (await profiles.get(actor.profileId)).refId,
+    endpointLimitOf: async (accountId) => (await billing?.service.planOf(accountId))?.limits.endpoints ?? null,
   });
 
   // Posts and publishing
@@ -202,6 +203,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     ready,
     rawRouters: [webhooks.rawRouter, ...(billing === null ? [] : [billing.rawRouter])],
     apiRouters: [
+      ...(billing?.apiRouters ?? []),
       postApi({ posts, profiles, settled, clock, publishing: publishing.service }),
       userApi({
         channels, profiles, clock,

@@ -106,7 +106,7 @@ export function entitlementOf(subscriptions: readonly Subscription[], manual: Ma
   const offers = subscriptions.map((subscription) => offerOf(subscription, book, now)).filter((offer) => offer !== null);
   const changesAt = earliest(offers.map((offer) => offer.until).filter((at) => at !== null && at > now));
   const giving = offers.filter((offer) => offer.gives).sort((a, b) => rankOf(book, b.plan.key) - rankOf(book, a.plan.key) || (a.subscription.id < b.subscription.id ? -1 : 1))[0];
-  const lapsed = offers.filter((offer) => !offer.gives && offer.graceUntil !== null).at(-1);
+  const lapsed = offers.filter((offer) => !offer.gives).at(-1);
   if (byHand !== null) return { plan: byHand, source: 'hand', subscription: giving?.subscription ?? null, graceUntil: giving?.graceUntil ?? null, changesAt };
   if (giving !== undefined) return { plan: giving.plan, source: 'subscription', subscription: giving.subscription, graceUntil: giving.graceUntil, changesAt };
   return { plan: freePlan(book), source: 'free', subscription: lapsed?.subscription ?? null, graceUntil: lapsed?.graceUntil ?? null, changesAt };
@@ -134,7 +134,8 @@ function offerOf(subscription: Subscription, book: PlanBook, now: Date): Offer |
     return { plan, subscription, gives: graceUntil > now && !isOver, graceUntil, until };
   }
   const gives = (snapshot.status === 'active' || snapshot.status === 'trialing') && !isOver;
-  return gives || snapshot.status === 'unpaid' ? { plan, subscription, gives, graceUntil: null, until: snapshot.cancelAt } : null;
+  // What was not paid in the end, or rests, gives nothing, but can come back: it is to be mended, not bought a second time.
+  return gives || snapshot.status === 'unpaid' || snapshot.status === 'paused' ? { plan, subscription, gives, graceUntil: null, until: snapshot.cancelAt } : null;
 }
 
 function earliest(times: (Date | null)[]): Date | null {

@@ -25,6 +25,8 @@ export interface EndpointServiceDeps {
   clock: Clock;
   notifier: Notifier;
   urls: UrlPolicy;
+  /** How many endpoints the account's plan allows; null or absent: only the general limit holds. */
+  limitOf?(accountId: string): Promise<number | null>;
 }
 
 export interface EndpointInput {
@@ -61,6 +63,10 @@ export function createEndpointService(deps: EndpointServiceDeps) {
 
   async function requireRoom(accountId: string): Promise<void> {
     const count = (await deps.endpoints.listByAccount(accountId)).length;
+    const limit = (await deps.limitOf?.(accountId)) ?? null;
+    if (limit !== null && count >= limit) {
+      throw new AppError('conflict', ErrorCode.planLimit, `Your plan allows ${limit} webhook endpoint${limit === 1 ? '' : 's'}, and you have ${count}. Remove one, or change your plan on the page "Plan and billing".`);
+    }
     if (count >= MAX_ENDPOINTS_PER_ACCOUNT) throw new AppError('conflict', ErrorCode.conflict, `An account has at most ${MAX_ENDPOINTS_PER_ACCOUNT} endpoints. Remove one first.`);
   }
 

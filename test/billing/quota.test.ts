@@ -1,7 +1,10 @@
 /** Quotas: kept exactly under concurrency, counted once per post, given back when nothing went out, and said where they are reached. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { ApiClient } from '../../src/cli/newcomer.js';
+import { temporaryFolder } from '../support/program.js';
 import { waitUntil } from '../support/wait-until.js';
 import { startBillingApp, type BillingApp } from './billing-app.js';
 
@@ -88,5 +91,25 @@ it('limits nothing and shows nothing while billing is off', async () => {
     assert.equal((await fetch(`${app.url}/hooks/billing/stripe`, { method: 'POST', body: '{}' })).status, 404);
   } finally {
     await app.stop();
+  }
+});
+
+it('keeps the other limits of a plan: endpoints, and calls of the API a minute', async () => {
+  const folder = await temporaryFolder();
+  const file = path.join(folder.path, 'plans.json');
+  writeFileSync(file, JSON.stringify({ plans: [{ key: 'tiny', name: 'Tiny', limits: { endpoints: 1, apiCallsPerMinute: 8 } }] }));
+  const app = await startBillingApp({ PLANS_FILE: file });
+  try {
+    const { api, session } = await app.newcomer('tiny@example.com');
+    await session.post('/inbox/endpoint', {}, { from: '/inbox' });
+    const second = await api.post('/api/hook/webhook', { action: 'scheduled', url: 'https://example.com/hook' });
+    assert.deepEqual([second.status, second.body['code']], [409, 920]);
+    assert.match(String(second.body['message']), /allows 1 webhook endpoint/);
+    const statuses = await Promise.all(Array.from({ length: 20 }, async () => (await api.get('/api/user')).status));
+    assert.ok(statuses.filter((status) => status === 429).length >= 4, statuses.join(' '));
+    assert.ok(statuses.filter((status) => status === 200).length <= 16);
+  } finally {
+    await app.stop();
+    await folder.remove();
   }
 });
