@@ -110,8 +110,10 @@ function textProblems(platform: Platform, content: CheckableContent): string[] {
 
 function mediaProblems({ limits: { media: rule }, name }: Platform, media: MediaItem[]): string[] {
   const kinds = new Set(media.map((item) => item.kind).filter((kind) => kind !== 'unknown'));
-  if (rule.requires !== undefined && !media.some((item) => item.kind === rule.requires)) {
-    return [`${name} needs ${withArticle(rule.requires)}. Add the URL of ${withArticle(rule.requires)}${rule.requires === 'video' ? ', for example one that ends in .mp4, or mark it as a video' : ''}.`];
+  const { requires } = rule;
+  if (requires !== undefined && !media.some((item) => requires.includes(item.kind))) {
+    const wanted = requires.map(withArticle).join(' or ');
+    return [`${name} needs ${wanted}. Add the URL of ${wanted}${requires.includes('video') ? ', for example one that ends in .mp4, or mark it as a video' : ''}.`];
   }
   if (media.length < rule.min) return [`${name} needs at least ${count(rule.min, 'media file')}. Add its URL.`];
   if (media.length > rule.max) {

@@ -26,8 +26,8 @@ export interface PlatformLimits {
     maxVideos: number;
     /** May images and videos be mixed in one post? */
     mixed: boolean;
-    /** At least one of this kind is needed, e.g. tiktok: `video`. */
-    requires?: MediaKind;
+    /** At least one of these kinds is needed, e.g. youtube: `video`. */
+    requires?: MediaKind[];
     /** Checked as far as a file's facts are known. */
     image?: ImageRule;
     video?: VideoRule;

@@ -121,7 +121,7 @@ let made = 0;
 /** Content that the platform takes. */
 export function contentFor(platform: Platform, text = `Hello number ${++made}`, { options = {}, mediaKind }: { options?: Record<string, unknown>; mediaKind?: MediaKind } = {}): PlatformContent {
   const { requires, min, kinds } = platform.limits.media;
-  const kind = mediaKind ?? requires ?? kinds[0] ?? 'image';
+  const kind = mediaKind ?? requires?.[0] ?? kinds[0] ?? 'image';
   const url = `https://media.example.com/${kind === 'video' ? 'clip.mp4' : 'photo.jpg'}`;
   const media = mediaKind !== undefined || requires !== undefined || min > 0 ? Array.from({ length: Math.max(min, 1) }, () => ({ url, kind })) : [];
   return { text, media, options, idempotencyKey: randomBytes(8).toString('hex'), scheduledAt: new Date() };

@@ -49,6 +49,11 @@ export const simulatedTiktok: SimulatedNetwork = {
     },
     { method: 'post', path: '/v2/post/publish/video/init', act: 'publish', textOf: (call) => textField(objectField(call.body, 'post_info'), 'title'), handle: init },
     {
+      method: 'post', path: '/v2/post/publish/content/init', act: 'publish',
+      textOf: (call) => textField(objectField(call.body, 'post_info'), 'description'),
+      handle: initPhotos,
+    },
+    {
       method: 'post', path: '/v2/post/publish/status/fetch', act: 'poll',
       textOf: ({ world, body }) => world.postByHandle(ID, textField(body, 'publish_id'))?.text ?? '',
       handle: status,
@@ -71,6 +76,21 @@ function init(call: SimulatedCall): SimulatedAnswer {
   const id = videoId(call.now);
   const handle = `v_pub_url~v2-1.${id}`;
   acceptPost(call, { network: ID, id, handle, text: title, media: [videoUrl], failReason: 'file_format_check_failed', extra: { privacy: textField(info, 'privacy_level') } });
+  return success({ publish_id: handle });
+}
+
+function initPhotos(call: SimulatedCall): SimulatedAnswer {
+  const info = objectField(call.body, 'post_info');
+  const listed = objectField(call.body, 'source_info')['photo_images'];
+  const photos = Array.isArray(listed) ? listed.map(String) : [];
+  const [title, description, privacy] = [textField(info, 'title'), textField(info, 'description'), textField(info, 'privacy_level')];
+  if (textField(call.body, 'media_type') !== 'PHOTO' || photos.length === 0 || photos.length > 35) return failure(400, 'invalid_params', 'photo_images must have 1 to 35 addresses.');
+  if (description.length > 4000 || title.length > 90) return failure(400, 'invalid_params', 'The title or the description is too long.');
+  if (!PRIVACY.has(privacy)) return failure(400, 'privacy_level_option_mismatch', 'privacy_level is not specified or not among the privacy level options.');
+  if (photos.some((url) => !URL.canParse(url) || new URL(url).protocol !== 'https:')) return failure(403, 'url_ownership_unverified', 'Please review our URL ownership verification rules.');
+  const id = videoId(call.now);
+  const handle = `p_pub_url~v2.${id}`;
+  acceptPost(call, { network: ID, id, handle, text: description, media: photos, failReason: 'photo_pull_failed', extra: { privacy, title } });
   return success({ publish_id: handle });
 }
 

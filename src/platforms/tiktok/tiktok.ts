@@ -1,15 +1,18 @@
-/** TikTok: one video that the network fetches itself; accepted first, public only after its processing and moderation. */
+/** TikTok: one video or up to 35 photos that the network fetches itself; accepted first, public only after processing and moderation. */
 import { z } from 'zod';
 import { ErrorCode } from '../../lib/app-error.js';
 import { callNetwork, readAnswer, type NetworkAnswer, type NetworkCall } from '../network-call.js';
 import { requestTokens, type Tokens } from '../oauth-tokens.js';
 import { PlatformFailure, type CredentialGrant, type Credentials, type Platform, type PlatformIo, type PublishResult } from '../platform.js';
-import { postInfoOf, tiktokOptions } from './tiktok-options.js';
+import { isForAll, photoRequest, tiktokOptions, videoRequest } from './tiktok-options.js';
 import { processingFailure, tiktokFailure } from './tiktok-failures.js';
 
 const NAME = 'TikTok';
 const TIMEOUT_MS = 30_000;
 const POLL_AFTER_MS = 5000;
+
+/** Marks the handle of a post that TikTok will never give a public id. */
+const NOT_FOR_ALL = '#private';
 
 const credentialsSchema = z.object({ accessToken: z.string(), refreshToken: z.string().nullable(), openId: z.string(), username: z.string() });
 type TikTokCredentials = z.infer<typeof credentialsSchema>;
@@ -38,7 +41,11 @@ export const tiktok = {
   options: tiktokOptions,
   limits: {
     text: { max: 2200, counting: 'utf16', required: false },
-    media: { min: 1, max: 1, kinds: ['video'], maxVideos: 1, mixed: false, requires: 'video', video: { maxBytes: 4_000_000_000, types: ['video/mp4', 'video/quicktime', 'video/webm'], minSeconds: 3, maxSeconds: 600 } },
+    media: {
+      min: 1, max: 35, kinds: ['video', 'image'], maxVideos: 1, mixed: false, requires: ['video', 'image'],
+      image: { maxBytes: 20_000_000, types: ['image/jpeg', 'image/webp'] },
+      video: { maxBytes: 4_000_000_000, types: ['video/mp4', 'video/quicktime', 'video/webm'], minSeconds: 3, maxSeconds: 600 },
+    },
     publish: [{ max: 6, windowMs: 60_000 }, { max: 15, windowMs: 24 * 3600_000 }],
   },
   publishTimeoutMs: TIMEOUT_MS,
@@ -50,17 +57,14 @@ export const tiktok = {
   },
 
   async publish(content, credentials, io) {
+    const { path, body } = content.media.some((item) => item.kind === 'video') ? videoRequest(content) : photoRequest(content);
     const call: NetworkCall = {
-      network: NAME, effect: 'create', method: 'POST', url: `${io.baseUrls.api}/v2/post/publish/video/init/`, timeoutMs: TIMEOUT_MS,
-      token: credentialsSchema.parse(credentials).accessToken,
-      headers: { 'content-type': 'application/json; charset=UTF-8' },
-      body: {
-        post_info: postInfoOf(content),
-        source_info: { source: 'PULL_FROM_URL', video_url: content.media[0]?.url ?? '' },
-      },
+      network: NAME, effect: 'create', method: 'POST', url: `${io.baseUrls.api}${path}`, timeoutMs: TIMEOUT_MS,
+      token: credentialsSchema.parse(credentials).accessToken, headers: { 'content-type': 'application/json; charset=UTF-8' }, body,
     };
     const answer = checked(await callNetwork(io, call), io);
-    return processing(readAnswer(call, initAnswer, answer).data.publish_id);
+    const { publish_id: id } = readAnswer(call, initAnswer, answer).data;
+    return processing(isForAll(content.options) ? id : `${id}${NOT_FOR_ALL}`);
   },
 
   processing: {
@@ -68,13 +72,15 @@ export const tiktok = {
       const mine = credentialsSchema.parse(credentials);
       const call: NetworkCall = {
         network: NAME, effect: 'read', method: 'POST', url: `${io.baseUrls.api}/v2/post/publish/status/fetch/`, timeoutMs: TIMEOUT_MS, token: mine.accessToken,
-        headers: { 'content-type': 'application/json; charset=UTF-8' }, body: { publish_id: handle },
+        headers: { 'content-type': 'application/json; charset=UTF-8' }, body: { publish_id: handle.replace(NOT_FOR_ALL, '') },
       };
       const { data } = readAnswer(call, statusAnswer, checked(await callNetwork(io, call), io));
       if (data.status === 'FAILED') throw processingFailure(data.fail_reason ?? 'internal');
       const postId = data.publicaly_available_post_id?.[0];
-      // Complete without a public id: moderation isn't over yet, or the post is private.
-      if (data.status !== 'PUBLISH_COMPLETE' || postId === undefined) return processing(handle);
+      if (data.status !== 'PUBLISH_COMPLETE') return processing(handle);
+      // Only public posts get an id; without one a public post is still in moderation.
+      if (postId === undefined && handle.endsWith(NOT_FOR_ALL)) return { state: 'published', remoteId: handle.replace(NOT_FOR_ALL, ''), url: null };
+      if (postId === undefined) return processing(handle);
       return published(String(postId), mine, io);
     },
     giveUpAfterMs: 24 * 3600_000,

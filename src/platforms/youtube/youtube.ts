@@ -32,7 +32,7 @@ export const youtube = {
   options: youtubeOptions,
   limits: {
     text: { max: 5000, counting: 'characters', maxBytes: 5000, required: false, forbidden: '<>' },
-    media: { min: 1, max: 1, kinds: ['video'], maxVideos: 1, mixed: false, requires: 'video', video: { maxBytes: 256_000_000_000, maxSeconds: 12 * 3600 } },
+    media: { min: 1, max: 1, kinds: ['video'], maxVideos: 1, mixed: false, requires: ['video'], video: { maxBytes: 256_000_000_000, maxSeconds: 12 * 3600 } },
     publish: [{ max: 100, windowMs: 24 * 3600_000 }],
   },
   publishTimeoutMs: 600_000,
