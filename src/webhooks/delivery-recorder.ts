@@ -13,8 +13,8 @@ export interface Recorder {
 
 const COLLECT_MS = 4;
 const MAX_BATCH = 500;
-/** What the list of endpoints shows may be this much behind. */
-const NOTE_EVERY_MS = 200;
+/** What the list of endpoints shows may be this much behind: with many endpoints, noting each delivery at once would cost as much as storing it. */
+const NOTE_EVERY_MS = 1_000;
 
 export function createRecorder(deps: { deliveries: DeliveryStore; endpoints: EndpointStore; notifier: Notifier; log: Logger }): Recorder {
   const waiting: { outcome: Outcome; parkedUntil: Date | null; done: () => void }[] = [];

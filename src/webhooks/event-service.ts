@@ -33,11 +33,14 @@ export interface EventService {
 
 /** Deliveries that may wait for one endpoint. */
 const MAX_BACKLOG = 10_000;
+const RECOUNT_EVERY_MS = 5_000;
 const MAX_CALLS_TOGETHER = 200;
 
 export function createEventService(deps: EventServiceDeps): EventService {
   const waiting: { events: EventInput[]; resolve: () => void; reject: (error: unknown) => void }[] = [];
   let isRecording = false;
+  const maxBacklog = deps.maxBacklog ?? MAX_BACKLOG;
+  const backlogs = new Map<string, { count: number; countedAt: number }>();
 
   async function recordTogether(events: EventInput[]): Promise<void> {
     const now = deps.clock.now();
@@ -74,10 +77,23 @@ export function createEventService(deps: EventServiceDeps): EventService {
     for (const accountId of new Set(mine.map((delivery) => delivery.accountId))) deps.notifier.notify(`account:${accountId}:deliveries`);
   }
 
+  /** Counting costs as much as there is to count, so it is done now and then; what is added meanwhile is known. */
+  async function backlogOf(endpointId: string): Promise<{ count: number; countedAt: number }> {
+    const now = deps.clock.now().getTime();
+    const known = backlogs.get(endpointId);
+    if (known !== undefined && now - known.countedAt < RECOUNT_EVERY_MS) return known;
+    if (backlogs.size > 1_000) backlogs.clear();
+    const counted = { count: await deps.deliveries.countWaiting(endpointId, maxBacklog), countedAt: now };
+    backlogs.set(endpointId, counted);
+    return counted;
+  }
+
   /** An endpoint that is far behind gets no more than it can ever catch up with; the rest is kept as skipped, to be recovered when it is well again. */
   async function skipBeyondBacklog(endpointId: string, group: Delivery[]): Promise<void> {
     if (group.length === 0) return;
-    const free = Math.max(0, (deps.maxBacklog ?? MAX_BACKLOG) - (await deps.deliveries.countWaiting(endpointId, deps.maxBacklog ?? MAX_BACKLOG)));
+    const backlog = await backlogOf(endpointId);
+    const free = Math.max(0, maxBacklog - backlog.count);
+    backlog.count += group.length;
     const note = 'The endpoint was too far behind: too many deliveries waited for it already. Send it again from the page of the endpoint.';
     for (const delivery of group.slice(free)) Object.assign(delivery, { state: 'skipped', dueAt: null, endedAt: delivery.createdAt, note });
   }

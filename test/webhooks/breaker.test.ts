@@ -62,7 +62,8 @@ describe('the breaker', () => {
 
     const before = receiver.received.length;
     await rig.webhooks.endpoints.test(rig.actor, endpoint.id);
-    await waitUntil('a test to go out all the same', () => receiver.received.length === before + 1);
+    await rig.until('a test to go out all the same', ({ trigger, state }) => trigger === 'test' && state === 'failed');
+    assert.equal(receiver.received.length, before + 1);
 
     receiver.answerWith({ status: 200 });
     rig.advance(61 * 60_000);
