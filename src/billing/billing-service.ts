@@ -146,10 +146,15 @@ export function createBillingService(deps: BillingServiceDeps) {
 
     /** Back from the checkout: asks at once what it came to, so that the page never shows the old plan. */
     async returned(actor: Actor, sessionId: string): Promise<void> {
-      const session = await requireApi().fetchCheckout(sessionId);
-      if (session === null || session.accountId !== actor.accountId || session.subscription === null) return;
-      const customer = await folding.fetch(session.subscription);
-      if (customer !== null) await folding.foldCustomers([customer]);
+      try {
+        const session = await requireApi().fetchCheckout(sessionId);
+        if (session === null || session.accountId !== actor.accountId || session.subscription === null) return;
+        const customer = await folding.fetch(session.subscription);
+        if (customer !== null) await folding.foldCustomers([customer]);
+      } catch (error) {
+        // Nothing is lost: the events tell the same a moment later.
+        log.warn({ err: error, accountId: actor.accountId }, 'what a checkout came to could not be asked; its events will tell');
+      }
     },
 
     /** Folds all events of this one's customer again. @throws AppError `not-found` */
@@ -164,7 +169,7 @@ export function createBillingService(deps: BillingServiceDeps) {
     /** @param planKey null: what the subscription gives again. @throws AppError `not-found` */
     async setPlan(actor: Actor, accountId: string, planKey: string | null): Promise<void> {
       if (planKey !== null && findPlan(plans, planKey) === null) throw new AppError('not-found', ErrorCode.notFound, 'There is no such plan.');
-      await store.setManual(accountId, planKey === null ? null : { planKey, by: actor.userId ?? 'the API', at: clock.now() });
+      await store.setManual(accountId, planKey === null ? null : { planKey, by: actor.userId ?? 'the API', at: clock.now() }, clock.now());
       await folding.refreshAccounts([accountId]);
     },
 

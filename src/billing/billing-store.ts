@@ -104,10 +104,11 @@ export function createBillingStore(db: Db) {
       })));
     },
 
-    async setManual(accountId: string, manual: ManualPlan | null): Promise<void> {
+    async setManual(accountId: string, manual: ManualPlan | null, now: Date): Promise<void> {
       const empty = { subscriptions: [], invoices: [], customer: null, summary: null, sequence: 0, version: 1, outbox: [], writer: '' };
       await accounts.updateOne({ _id: accountId }, { $setOnInsert: { ...empty, manual } }, { upsert: true }).catch(ignoreDuplicate);
-      await accounts.updateOne({ _id: accountId }, { $set: { manual }, $inc: { version: 1 } });
+      // Due for a refresh, should this process die before it makes one.
+      await accounts.updateOne({ _id: accountId }, { $set: { manual, changesAt: now }, $inc: { version: 1 } });
     },
 
     async accountsToChange(before: Date, limit: number): Promise<string[]> {

@@ -72,6 +72,8 @@ describe('the door for Stripe\'s events', () => {
     assert.equal((await app.send(event)).status, 200);
     assert.equal((await stored('evt_unknown'))?.['outcome'], 'ignored');
     assert.match(String((await stored('evt_unknown'))?.['reason']), /does nothing about capability.updated/);
+    assert.equal((await app.send({ id: 'evt_thin', object: 'v2.core.event', type: 'v1.billing.meter.no_meter_found', created: new Date().toISOString(), related_object: null })).status, 200);
+    assert.match(String((await stored('evt_thin'))?.['reason']), /Thin events/);
     const broken = { id: 'evt_broken', object: 'event', type: 'customer.subscription.updated', created: at, data: { object: { id: 'sub_x', customer: null } } };
     assert.equal((await app.send(broken)).status, 200);
     assert.equal((await stored('evt_broken'))?.['outcome'], 'ignored');

@@ -2,7 +2,7 @@
 import Stripe from 'stripe';
 import { TOLERANCE_S, type BillingAdapter, type Verified } from '../provider.js';
 import { PROVIDER, readStripeEvent } from './stripe-events.js';
-import { eventShape } from './stripe-shapes.js';
+import { eventShape, thinEventShape } from './stripe-shapes.js';
 
 /** @param secrets the endpoint's signing secrets; several while one is being changed */
 export function createStripeAdapter({ secrets }: { secrets: readonly string[] }): BillingAdapter {
@@ -43,6 +43,11 @@ function read(raw: Buffer): Verified {
     body = JSON.parse(raw.toString('utf8'));
   } catch {
     return { outcome: 'unreadable', reason: 'The body is not JSON.' };
+  }
+  const thin = thinEventShape.safeParse(body).data;
+  if (thin !== undefined) {
+    const reason = 'Thin events hold nothing to read: let the endpoint send snapshot events.';
+    return { outcome: 'told', told: { id: `${PROVIDER}:${thin.id}`, provider: PROVIDER, type: thin.type, occurredAt: thin.created, apiVersion: null, event: null, reason } };
   }
   const parsed = eventShape.safeParse(body);
   if (!parsed.success) return { outcome: 'unreadable', reason: 'The body is not an event in Stripe\'s snapshot format.' };

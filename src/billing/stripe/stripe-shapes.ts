@@ -68,6 +68,9 @@ export const eventShape = z.looseObject({
   data: z.looseObject({ object: z.unknown().optional(), previous_attributes: z.unknown().optional() }),
 });
 
+/** Thin events name an object and hold nothing of it; an endpoint may be set to send them by mistake. */
+export const thinEventShape = z.looseObject({ id: z.string().min(1).max(255), object: z.literal('v2.core.event'), type: z.string().min(1).max(200), created: z.iso.datetime({ offset: true }).transform((text) => new Date(text)) });
+
 /** Name of the field in Stripe's metadata that names the account. */
 export const ACCOUNT_FIELD = 'signpost_account';
 
