@@ -71,10 +71,11 @@ describe('checking content', () => {
 
   it('asks for the media that a platform needs, and refuses kinds, numbers and mixtures it does not take', () => {
     assert.match(problems('tiktok', 'Hi')[0] ?? '', /^mediaUrls: TikTok needs a video/);
-    assert.match(problems('tiktok', 'Hi', [{ url: 'https://example.com/x', kind: 'unknown' }])[0] ?? '', /TikTok needs a video or an image/);
+    assert.match(problems('tiktok', 'Hi', [{ url: 'https://example.com/x', kind: 'unknown' }])[0] ?? '', /TikTok needs a video/);
     assert.match(problems('youtube', 'Hi', [image()], { title: 'T' })[0] ?? '', /YouTube needs a video/);
-    assert.deepEqual(problems('tiktok', 'Hi', [image(1), image(2)]), []);
-    assert.match(problems('tiktok', 'Hi', [image(1), video])[0] ?? '', /TikTok doesn't mix/);
+    assert.match(problems('tiktok', 'Hi', [image()]).join('\n'), /TikTok needs a video/);
+    assert.deepEqual(problems('tiktok', 'Hi', [video]), []);
+    assert.match(problems('twitter', 'Hi', [image(1), video])[0] ?? '', /X doesn't mix|mix/);
     assert.match(problems('instagram', 'Hi')[0] ?? '', /Instagram needs at least one media file/);
     assert.match(problems('slack', 'Hi', [video])[0] ?? '', /Slack doesn't take videos\. It takes images\./);
     assert.match(problems('bluesky', 'Hi', [1, 2, 3, 4, 5].map(image))[0] ?? '', /at most 4 media files, this post has 5\. Remove 1\./);
