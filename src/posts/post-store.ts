@@ -94,6 +94,8 @@ export interface PostStore {
   /** Takes over posts whose lease ran out: their owner died or lost the database. */
   claimAbandoned(now: Date, lease: Lease, limit: number, rules?: ClaimRules): Promise<Post[]>;
   renewLease(ids: string[], token: string, until: Date): Promise<void>;
+  /** Ends leases that nobody works under: those with this token, or the one of one post. */
+  giveUpLease(token: string, postId: string | null): Promise<void>;
   /** Gives posts back untouched, e.g. when the process stops before their time. */
   release(posts: Post[]): Promise<void>;
   /** Distinct due times up to `until`, for rebuilding wake-ups. */
@@ -212,6 +214,12 @@ export function createPostStore(db: Db): PostStore {
 
     async renewLease(ids, token, until) {
       await posts.updateMany({ _id: { $in: ids }, 'lease.token': token }, { $set: { 'lease.until': until } });
+    },
+
+    async giveUpLease(token, postId) {
+      const past = new Date(0);
+      // The range lets the index over leases find them.
+      await posts.updateMany({ ...(postId === null ? { 'lease.until': { $gt: past } } : { _id: postId }), 'lease.token': token }, { $set: { 'lease.until': past } });
     },
 
     async release(released) {

@@ -15,6 +15,7 @@ export interface DuePosts {
   claimAbandoned(now: Date, lease: Lease, limit: number, rules?: ClaimRules): Promise<Post[]>;
   renewLease(ids: string[], token: string, until: Date): Promise<void>;
   release(posts: Post[]): Promise<void>;
+  giveUpLease(token: string, postId: string | null): Promise<void>;
   saveMany(changes: Change[]): Promise<boolean[]>;
   find(id: string): Promise<Post | null>;
   dueTimes(until: Date, limit: number): Promise<Date[]>;
@@ -74,6 +75,8 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   let again = false;
   let claims = 0;
   let looking: NodeJS.Timeout | null = null;
+  /** Leases under our name that nobody works under, because the database went away in the middle: they need not run out first. */
+  let orphans: { token: string; postId: string | null }[] = [];
 
   const renewal = setInterval(() => {
     Promise.all([renewLeases(), profiles.renew()]).catch((error: unknown) => deps.log.error({ err: error }, 'leases could not be renewed'));
@@ -127,7 +130,8 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   function begin(post: Post): void {
     const held = holdPost(post, { save, find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log });
     const work = workAndRelease(held).catch((error: unknown) => {
-      deps.log.error({ err: error, postId: post.id }, 'a post could not be worked on; its lease will run out and it is taken up again');
+      deps.log.error({ err: error, postId: post.id }, 'a post could not be worked on; the next sweep takes it up again');
+      orphans.push({ token: post.lease!.token, postId: post.id });
     }).finally(() => {
       working.delete(post.id);
       const hasRoom = profiles.leave(post.profileId);
@@ -154,23 +158,28 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     while (!stopping) {
       const free = MAX_HELD - working.size - waiting.size;
       if (free <= 0) return;
-      const { posts, sawOthers } = await claim((rules) => deps.posts.claimDue(new Date(deps.now().getTime() + CLAIM_AHEAD_MS), newLease(), Math.min(BATCH, free), rules));
+      const { posts, sawOthers } = await claim((lease, rules) => deps.posts.claimDue(new Date(deps.now().getTime() + CLAIM_AHEAD_MS), lease, Math.min(BATCH, free), rules));
       if (posts.length === 0 && !sawOthers) return;
     }
   }
 
   /** Leaves alone the posts of profiles that are other workers', untouched and in their place. */
-  async function claim(from: (rules: ClaimRules) => Promise<Post[]>): Promise<{ posts: Post[]; sawOthers: boolean }> {
+  async function claim(from: (lease: Lease, rules: ClaimRules) => Promise<Post[]>): Promise<{ posts: Post[]; sawOthers: boolean }> {
     claims += 1;
     let sawOthers = false;
+    const lease = newLease();
     try {
-      const posts = await from({
+      const posts = await from(lease, {
         exclude: profiles.excluded(),
         async take(profileIds) {
           const taken = await profiles.take(profileIds);
           sawOthers = taken.size < profileIds.length;
           return taken;
         },
+      }).catch((error: unknown) => {
+        // Marked perhaps, and the answer lost.
+        orphans.push({ token: lease.token, postId: null });
+        throw error;
       });
       await takeOn(posts);
       if (sawOthers) lookAgain();
@@ -218,7 +227,10 @@ export function createPublisher(deps: PublisherDeps): Publisher {
 
     async sweep() {
       if (stopping) return;
-      await claim((rules) => deps.posts.claimAbandoned(deps.now(), newLease(), BATCH, rules));
+      const given = orphans;
+      for (const { token, postId } of given) await deps.posts.giveUpLease(token, postId);
+      orphans = orphans.filter((orphan) => !given.includes(orphan));
+      await claim((lease, rules) => deps.posts.claimAbandoned(deps.now(), lease, BATCH, rules));
       await claimDue();
       const until = new Date(deps.now().getTime() + WAKE_AHEAD_MS);
       const seconds = new Set((await deps.posts.dueTimes(until, 1_000)).map((at) => Math.ceil(at.getTime() / 1000)));

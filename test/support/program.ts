@@ -20,6 +20,8 @@ export interface ProgramOptions {
   dataDir: string;
   /** Settings besides: PORT is 0 unless given, and MONGODB_URI is not passed on unless it stands here. */
   env?: Record<string, string>;
+  /** Another file to start, compiled. */
+  main?: string;
 }
 
 const MAIN = path.resolve(import.meta.dirname, '../../src/main.js');
@@ -71,9 +73,9 @@ export async function temporaryFolder(): Promise<{ path: string; remove(): Promi
   return { path: folder, remove: () => rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }) };
 }
 
-function launch({ dataDir, env = {} }: ProgramOptions): { child: ChildProcess; output: () => string } {
+function launch({ dataDir, env = {}, main = MAIN }: ProgramOptions): { child: ChildProcess; output: () => string } {
   const { MONGODB_URI: _, SIMULATOR_PORT: _port, ROLES: _roles, ...inherited } = process.env;
-  const child = spawn(process.execPath, ['--enable-source-maps', MAIN], {
+  const child = spawn(process.execPath, ['--enable-source-maps', main], {
     env: { ...inherited, HOST: '127.0.0.1', PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
