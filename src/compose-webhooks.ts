@@ -109,7 +109,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const events = createEventService({ events: eventStore, endpoints: endpointStore, deliveries: deliveryStore, worker, clock, notifier, ...(deps.maxBacklog === undefined ? {} : { maxBacklog: deps.maxBacklog }) });
   const endpoints = createEndpointService({
     ...(deps.endpointLimitOf === undefined ? {} : { limitOf: deps.endpointLimitOf }),
-    endpoints: endpointStore, deliveries: deliveryStore, events, targets, seal, clock, notifier,
+    endpoints: endpointStore, deliveries: deliveryStore, events, targets, worker, seal, clock, notifier,
     urls: { guard, loopbackOnly: deps.loopbackOnly, allowHttp: deps.allowHttp ?? true, publicUrl, localUrl: deps.localUrl },
   });
   const deliveries = createDeliveryService({

@@ -3,7 +3,7 @@ import type { Jobs } from '../jobs/jobs.js';
 import type { Clock } from '../lib/clock.js';
 import { newToken } from '../lib/ids.js';
 import type { Logger } from '../lib/logger.js';
-import { afterAttempt } from './breaker.js';
+import { afterAttempt, newBreaker } from './breaker.js';
 import { nextStep, type AttemptResult, type Delivery, type Lease } from './delivery.js';
 import { createLanes, isUrgent, type Lane, type LaneLimits } from './delivery-lanes.js';
 import type { Recorder } from './delivery-recorder.js';
@@ -49,6 +49,8 @@ export interface DeliveryWorker {
   take(deliveries: Delivery[]): void;
   /** Sends this waiting delivery before all others of its endpoint. */
   sendNow(deliveryId: string): Promise<void>;
+  /** Its owner changed it or turned it on: what was parked may go at once. */
+  unpark(endpointId: string): void;
   /** There may be due deliveries for these endpoints. */
   nudge(endpointIds: string[]): void;
   /** A wake-up: sends what is due and asks for the next wake-up. */
@@ -238,6 +240,10 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     take(deliveries) {
       enqueue(deliveries);
       pump();
+    },
+    unpark(endpointId) {
+      lanes.get(endpointId).breaker = newBreaker(limits.perEndpoint);
+      nudge([endpointId]);
     },
     nudge,
     async wake(endpointId) {

@@ -7,6 +7,7 @@ import type { Notifier } from '../lib/notifier.js';
 import type { Seal } from '../lib/seal.js';
 import { headersProblem, sealHeaders, type HeaderInput } from './custom-headers.js';
 import type { DeliveryStore } from './delivery-store.js';
+import type { DeliveryWorker } from './delivery-worker.js';
 import { AYRSHARE_ACTIONS, sealContext, TIMEOUT_S, type Endpoint } from './endpoint.js';
 import type { EndpointChange, EndpointStore } from './endpoint-store.js';
 import { urlProblem, type UrlPolicy } from './endpoint-url.js';
@@ -21,6 +22,7 @@ export interface EndpointServiceDeps {
   deliveries: Pick<DeliveryStore, 'cancelWaiting'>;
   events: Pick<EventService, 'record' | 'recordTest'>;
   targets: Targets;
+  worker: Pick<DeliveryWorker, 'unpark'>;
   seal: Seal;
   clock: Clock;
   notifier: Notifier;
@@ -156,7 +158,9 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       const url = input.url === endpoint.url ? endpoint.url : await requireUrl(input.url);
       const { name, style, headers, timeoutS = endpoint.timeoutS } = input;
       const sealed = headers === undefined ? endpoint.headers : sealHeaders(requireHeaders(headers), endpoint.headers, deps.seal, sealContext(id));
-      return change(endpoint, { name, style, timeoutS, headers: sealed, ...fixed, events, url });
+      const changed = await change(endpoint, { name, style, timeoutS, headers: sealed, ...fixed, events, url, parkedUntil: null });
+      deps.worker.unpark(id);
+      return changed;
     },
 
     /** A new secret; the old ones sign too for `overlapHours`, 0 to 168. */
@@ -175,7 +179,8 @@ export function createEndpointService(deps: EndpointServiceDeps) {
 
     async resume(actor: Actor, id: string): Promise<void> {
       const endpoint = await own(actor, id);
-      await change(endpoint, { state: 'enabled', stateReason: null, failingSince: null });
+      await change(endpoint, { state: 'enabled', stateReason: null, failingSince: null, parkedUntil: null });
+      deps.worker.unpark(id);
     },
 
     remove,
@@ -229,7 +234,9 @@ export function createEndpointService(deps: EndpointServiceDeps) {
 
       async function replace(endpoint: Endpoint): Promise<Endpoint> {
         await keepSecret(endpoint, secret);
-        return change(endpoint, { url, state: 'enabled', stateReason: null, failingSince: null });
+        const changed = await change(endpoint, { url, state: 'enabled', stateReason: null, failingSince: null, parkedUntil: null });
+        deps.worker.unpark(endpoint.id);
+        return changed;
       }
     },
 

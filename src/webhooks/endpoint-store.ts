@@ -20,7 +20,7 @@ export const endpointIndexes: CollectionIndexes[] = [
   },
 ];
 
-export type EndpointChange = Partial<Pick<Endpoint, 'name' | 'url' | 'style' | 'events' | 'state' | 'stateReason' | 'secrets' | 'headers' | 'timeoutS' | 'recovery' | 'updatedAt' | 'failingSince'>>;
+export type EndpointChange = Partial<Pick<Endpoint, 'name' | 'url' | 'style' | 'events' | 'state' | 'stateReason' | 'secrets' | 'headers' | 'timeoutS' | 'recovery' | 'updatedAt' | 'failingSince' | 'parkedUntil'>>;
 
 export interface AttemptNote {
   endpointId: string;

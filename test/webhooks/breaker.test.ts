@@ -75,6 +75,24 @@ describe('the breaker', () => {
   });
 });
 
+describe('an endpoint that was repaired', () => {
+  it('gets what was parked as soon as its owner changes it', async () => {
+    const receiver = await startReceiver();
+    closers.push(() => receiver.stop());
+    const rig = await startRig({ limits: { queuePerEndpoint: 5 } });
+    closers.push(() => rig.stop());
+    const input = { name: '', url: `${receiver.url}/wrong`, style: 'ayrshare' as const, events: ['scheduled'] };
+    const { endpoint } = await rig.webhooks.endpoints.create(rig.actor, input);
+    receiver.answerWith(({ path }) => ({ status: path === '/wrong' ? 500 : 200 }));
+    await rig.webhooks.record(Array.from({ length: 30 }, () => postEvent(rig.actor)));
+    await waitUntil('it to be parked', async () => (await rig.webhooks.endpoints.get(rig.actor, endpoint.id)).parkedUntil !== null);
+    const untouched = (await rig.all()).filter(({ attemptCount }) => attemptCount === 0).map(({ id }) => id);
+    assert.ok(untouched.length >= 15);
+    await rig.webhooks.endpoints.edit(rig.actor, endpoint.id, { ...input, url: `${receiver.url}/right` });
+    await waitUntil('what was parked to be delivered', async () => (await rig.all()).filter(({ id }) => untouched.includes(id)).every(({ state }) => state === 'delivered'), { timeoutMs: 30_000, everyMs: 100 });
+  });
+});
+
 describe('an endpoint that is far behind', () => {
   it('gets a limited backlog; the rest is kept as skipped and can be recovered', async () => {
     const receiver = await startReceiver();
