@@ -108,7 +108,8 @@ export function roomAt(counts: SentCounts, limits: readonly RateLimit[], time: n
   return latest;
 }
 
-function count(counts: SentCounts, limits: readonly RateLimit[], time: number): void {
+/** Counts one that is sent now. */
+export function count(counts: SentCounts, limits: readonly RateLimit[], time: number): void {
   for (const limit of limits) {
     const slice = Math.floor(time / sliceMs(limit));
     const slices = (counts[limit.windowMs] ??= []);
