@@ -65,7 +65,7 @@ export function composePublishing(deps: PublishingDeps): Publishing {
     wakeAt,
     onSaved: (post, events) => {
       tellAbout(post);
-      if (events.length > 0) outbox.nudge();
+      outbox.written(post, events);
     },
     log,
   });

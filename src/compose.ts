@@ -177,7 +177,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     record: (events) => webhooks.record(events),
   });
   const posts = createPostService({
-    store: postStore, channels, profiles, clock, notifier, log, postsDue: publishing.postsDue, eventsWritten: () => outbox.nudge(),
+    store: postStore, channels, profiles, clock, notifier, log, postsDue: publishing.postsDue, eventsWritten: (post, events) => outbox.written(post, events),
     ...(billing === null ? {} : { requireRoom: billing.requireRoom, giveBackRoom: billing.giveBackRoom }),
     takeDown: createTakeDown({ session: (channelId) => channels.session(channelId), log }),
   });

@@ -7,6 +7,8 @@ import type { Logger } from '../lib/logger.js';
 const QUIET = /^\/(assets|vendor)\/|^\/(healthz|readyz)$/;
 
 export function requestLog(log: Logger): RequestHandler {
+  // Nobody reads these lines then; what fails is logged by the error handler.
+  if (!log.isLevelEnabled('info')) return (_req, _res, next) => next();
   // Its lines hold only what `summary` puts there, so searching each request's bindings for secrets would be for nothing.
   const handler = pinoHttp({
     logger: log.child({}, { redact: [] }),

@@ -59,12 +59,12 @@ export function createWebApp(deps: WebAppDeps): Express {
 
   app.use(requestId(), securityHeaders(deps));
   app.use(health(deps.ready));
+  app.use(requestLog(deps.log));
+  app.use('/api', api(deps));
   app.use(vendorFiles());
   app.use('/assets', assetFiles());
   app.get('/favicon.ico', (_req, res) => res.redirect(301, asset('favicon.svg')));
-  app.use(requestLog(deps.log));
   app.use(...deps.rawRouters, passThrough);
-  app.use('/api', api(deps));
   app.use(...pages(deps));
   app.use(errorHandler(deps.log));
   return app;

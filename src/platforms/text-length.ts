@@ -9,6 +9,8 @@ const COUNT_EXACTLY_UP_TO = 200_000;
 
 const count: Record<CountingRule, (text: string) => number> = {
   graphemes: (text) => {
+    // Printable ASCII needs no segmenter; a carriage return does, because CR LF counts as one.
+    if (/^[ -~\n\t]*$/.test(text)) return text.length;
     let n = 0;
     for (const _ of segmenter.segment(text)) n++;
     return n;

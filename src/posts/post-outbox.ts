@@ -1,7 +1,7 @@
 /** Relays events from the posts' outboxes to whoever records them; at least once, in each post's order. */
 import type { Logger } from '../lib/logger.js';
 import type { PostEvent } from './post.js';
-import type { PostStore } from './post-store.js';
+import type { PostStore, WaitingEvents } from './post-store.js';
 
 export interface OutboxDeps {
   store: Pick<PostStore, 'readOutbox' | 'clearOutbox'>;
@@ -11,7 +11,9 @@ export interface OutboxDeps {
 }
 
 export interface PostOutbox {
-  /** Something was written: relay soon. Many calls at once become one round. */
+  /** These were just written: relay them soon, without reading them again. Many calls at once become one round. */
+  written(post: { id: string; sequence: number }, events: PostEvent[]): void;
+  /** Something was written somewhere: look soon. */
   nudge(): void;
   /** Relays all that waits; the sweep's door. */
   relay(): Promise<void>;
@@ -29,13 +31,26 @@ export function createPostOutbox({ store, record, log }: OutboxDeps): PostOutbox
   let startedAt = 0;
   let timer: NodeJS.Timeout | null = null;
 
+  let fresh: WaitingEvents[] = [];
+  let mustLook = false;
+
+  async function hand(over: WaitingEvents[]): Promise<void> {
+    await record(over.flatMap((entry) => entry.events));
+    await store.clearOutbox(over);
+  }
+
+  /** What was handed to us first, in order; then, if asked, what only the documents know. What fails here is found by the sweep. */
   async function relayAll(): Promise<void> {
-    for (;;) {
+    while (fresh.length > 0) {
+      const batch = fresh.slice(0, BATCH);
+      fresh = fresh.slice(BATCH);
+      await hand(batch);
+    }
+    while (mustLook) {
+      mustLook = false;
       const waiting = await store.readOutbox(BATCH);
-      if (waiting.length === 0) return;
-      await record(waiting.flatMap((entry) => entry.events));
-      await store.clearOutbox(waiting);
-      if (waiting.length < BATCH) return;
+      if (waiting.length > 0) await hand(waiting);
+      mustLook ||= waiting.length === BATCH;
     }
   }
 
@@ -61,14 +76,27 @@ export function createPostOutbox({ store, record, log }: OutboxDeps): PostOutbox
     run().catch((error: unknown) => log.error({ err: error }, 'events could not be relayed; the sweep tries again'));
   }
 
+  function soon(): void {
+    if (timer !== null) return;
+    const waitMs = startedAt + GATHER_MS - Date.now();
+    if (waitMs <= 0 && running === null) runLogged();
+    else timer = setTimeout(runLogged, Math.max(waitMs, 1));
+  }
+
   return {
-    nudge() {
-      if (timer !== null) return;
-      const waitMs = startedAt + GATHER_MS - Date.now();
-      if (waitMs <= 0 && running === null) runLogged();
-      else timer = setTimeout(runLogged, Math.max(waitMs, 1));
+    written(post, events) {
+      if (events.length === 0) return;
+      fresh.push({ postId: post.id, events, sequence: post.sequence });
+      soon();
     },
-    relay: run,
+    nudge() {
+      mustLook = true;
+      soon();
+    },
+    relay() {
+      mustLook = true;
+      return run();
+    },
     async stop() {
       if (timer !== null) clearTimeout(timer);
       await running?.catch(() => undefined);

@@ -6,7 +6,7 @@ import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { Notifier } from '../lib/notifier.js';
 import { newPostId } from '../lib/ids.js';
-import { isUntouched, type Post } from './post.js';
+import { isUntouched, type Post, type PostEvent } from './post.js';
 import { withEvents, type EventRequest } from './post-events.js';
 import type { PostChanges, PostInput } from './post-input.js';
 import { cancelAll, deleted, edited, withRemovals } from './post-edit.js';
@@ -23,8 +23,8 @@ export interface PostServiceDeps {
   log: Logger;
   /** Tells publishing that these posts are due at a (new) time: a wake-up, or a nudge when that is now. */
   postsDue(posts: Post[]): Promise<void>;
-  /** Tells the outbox that events wait. */
-  eventsWritten(): void;
+  /** Hands the outbox the events that were written with the post. */
+  eventsWritten(post: Post, events: PostEvent[]): void;
   /** Counts a new post against the account's plan; absent: nothing is counted. @throws AppError `too-many` when the plan has no room */
   requireRoom?(post: Post): Promise<void>;
   /** The new post was not stored after all. */
@@ -112,10 +112,10 @@ export function createPostService(deps: PostServiceDeps): PostService {
   }
 
   /** After a write: whoever watches and whoever has to act learns of it. What fails here is made up for by the sweeps. */
-  async function announce(post: Post, isDue: boolean): Promise<void> {
+  async function announce(post: Post, events: PostEvent[], isDue: boolean): Promise<void> {
     deps.notifier.notify(`post:${post.id}`);
     deps.notifier.notify(`account:${post.accountId}:posts`);
-    deps.eventsWritten();
+    deps.eventsWritten(post, events);
     if (!isDue) return;
     await deps.postsDue([post]).catch((error: unknown) => deps.log.error({ err: error, postId: post.id }, 'no wake-up could be set; the sweep will find the post'));
   }
@@ -129,7 +129,7 @@ export function createPostService(deps: PostServiceDeps): PostService {
       if (step === null) return before;
       const { post: after, events } = withEvents({ ...step.after, lease: null, updatedAt: now }, step.requests, now);
       if (!(await store.save({ before, after, events }))) continue;
-      await announce(after, after.status === 'scheduled');
+      await announce(after, events, after.status === 'scheduled');
       return { ...after, version: before.version + 1 };
     }
     throw new AppError('conflict', ErrorCode.conflict, 'The post is being changed by somebody else right now. Look at it again, then try once more.');
@@ -178,7 +178,7 @@ export function createPostService(deps: PostServiceDeps): PostService {
       const same = await requireRoom(post);
       if (same !== null) return replay(same, digestOf(input));
       if (await store.insert(post, events)) {
-        await announce(post, true);
+        await announce(post, events, true);
         return post;
       }
       await deps.giveBackRoom?.(post);

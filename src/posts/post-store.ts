@@ -65,11 +65,11 @@ export interface PostListFilter {
   limit: number;
 }
 
-/** A post's outbox as it was read. */
+/** A post's events as they were read, or as they were just written. */
 export interface WaitingEvents {
   postId: string;
   events: PostEvent[];
-  /** The post's sequence at that moment. */
+  /** The post's sequence at that moment: that of the last event. */
   sequence: number;
 }
 
@@ -105,7 +105,7 @@ export interface PostStore {
   countWaitingByChannel(channelId: string): Promise<number>;
   /** Events not yet relayed: oldest first, or those of the given posts. */
   readOutbox(limit: number, postIds?: string[]): Promise<WaitingEvents[]>;
-  /** Empties the outboxes that were relayed, where nothing was added since they were read. */
+  /** Empties the outboxes that hold just what was relayed. */
   clearOutbox(relayed: WaitingEvents[]): Promise<void>;
 }
 
@@ -257,10 +257,10 @@ export function createPostStore(db: Db): PostStore {
 
     async clearOutbox(relayed) {
       if (relayed.length === 0) return;
-      // A post's sequence rises with each event, so the outbox is emptied only where nothing was added since it was read; what was added makes
-      // the whole outbox come again, and recording is idempotent.
-      await posts.bulkWrite(relayed.map(({ postId, sequence }): AnyBulkWriteOperation<PostDoc> => ({
-        updateOne: { filter: { _id: postId, sequence }, update: { $set: { outbox: [] }, $unset: { outboxAt: '' } } },
+      // A post's sequence rises with each event, so an outbox that begins with the first of these and ends with the last holds nothing else.
+      // Where it does, all of it comes again with the sweep, and recording is idempotent.
+      await posts.bulkWrite(relayed.map(({ postId, sequence, events }): AnyBulkWriteOperation<PostDoc> => ({
+        updateOne: { filter: { _id: postId, sequence, 'outbox.0.id': events[0]?.id ?? '' }, update: { $set: { outbox: [] }, $unset: { outboxAt: '' } } },
       })), { ordered: false });
     },
   };
