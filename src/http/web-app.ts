@@ -57,10 +57,10 @@ export function createWebApp(deps: WebAppDeps): Express {
   app.set('query parser', 'extended');
   useViews(app);
 
-  app.use(requestId(), securityHeaders(deps));
+  app.use(requestId(), requestLog(deps.log));
+  app.use('/api', apiHeaders(deps), api(deps));
+  app.use(securityHeaders(deps));
   app.use(health(deps.ready));
-  app.use(requestLog(deps.log));
-  app.use('/api', api(deps));
   app.use(vendorFiles());
   app.use('/assets', assetFiles());
   app.get('/favicon.ico', (_req, res) => res.redirect(301, asset('favicon.svg')));
@@ -71,6 +71,21 @@ export function createWebApp(deps: WebAppDeps): Express {
 }
 
 const passThrough: RequestHandler = (_req, _res, next) => next();
+
+/** What helmet sets for pages comes down to this for JSON: it is never a page, a frame, a script, or kept by anybody. */
+function apiHeaders({ isHttps }: WebAppDeps): RequestHandler {
+  const headers = {
+    'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
+    'X-Content-Type-Options': 'nosniff',
+    'Cache-Control': 'no-store',
+    'Referrer-Policy': 'no-referrer',
+    ...(isHttps ? { 'Strict-Transport-Security': 'max-age=31536000' } : {}),
+  };
+  return (_req, res, next) => {
+    res.set(headers);
+    next();
+  };
+}
 
 function securityHeaders(deps: WebAppDeps): RequestHandler {
   const formAction = (): string => ["'self'", ...deps.formOrigins()].join(' ');
