@@ -47,9 +47,10 @@ export function createBatcher<T, R>(run: (items: T[]) => Promise<(R | Error)[]>,
  */
 export function createSharedLookUp<V>(load: (key: string) => Promise<V>): (key: string) => Promise<V> {
   const underWay = new Map<string, Promise<V>>();
-  const next = new Map<string, Promise<V>>();
+  const gathering = new Map<string, Promise<V>>();
 
   function begin(key: string): Promise<V> {
+    gathering.delete(key);
     const answer = load(key).finally(() => {
       if (underWay.get(key) === answer) underWay.delete(key);
     });
@@ -58,16 +59,12 @@ export function createSharedLookUp<V>(load: (key: string) => Promise<V>): (key: 
   }
 
   return (key) => {
-    const current = underWay.get(key);
-    if (current === undefined) return begin(key);
-    let shared = next.get(key);
-    if (shared === undefined) {
-      shared = current.catch(() => undefined).then(() => {
-        next.delete(key);
-        return begin(key);
-      });
-      next.set(key, shared);
-    }
-    return shared;
+    const shared = gathering.get(key);
+    if (shared !== undefined) return shared;
+    const before = underWay.get(key)?.catch(() => undefined) ?? Promise.resolve();
+    // Requests that arrived in one go are handled one after the other: let all of them come in first.
+    const asked = before.then(() => new Promise((resolve) => setImmediate(resolve))).then(() => begin(key));
+    gathering.set(key, asked);
+    return asked;
   };
 }

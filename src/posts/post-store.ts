@@ -257,10 +257,17 @@ export function createPostStore(db: Db): PostStore {
 
     async clearOutbox(relayed) {
       if (relayed.length === 0) return;
-      // A post's sequence rises with each event, so an outbox that begins with the first of these and ends with the last holds nothing else.
-      // Where it does, all of it comes again with the sweep, and recording is idempotent.
-      await posts.bulkWrite(relayed.map(({ postId, sequence, events }): AnyBulkWriteOperation<PostDoc> => ({
-        updateOne: { filter: { _id: postId, sequence, 'outbox.0.id': events[0]?.id ?? '' }, update: { $set: { outbox: [] }, $unset: { outboxAt: '' } } },
+      // A post's sequence rises with each event, so an outbox that ends with this sequence and is this long holds just these. Where it does
+      // not, all of it comes again with the sweep, and recording is idempotent. Posts in the same situation share one statement.
+      const groups = new Map<string, { sequence: number; count: number; ids: string[] }>();
+      for (const { postId, sequence, events } of relayed) {
+        const key = `${sequence} ${events.length}`;
+        const group = groups.get(key) ?? { sequence, count: events.length, ids: [] };
+        group.ids.push(postId);
+        groups.set(key, group);
+      }
+      await posts.bulkWrite([...groups.values()].map(({ sequence, count, ids }): AnyBulkWriteOperation<PostDoc> => ({
+        updateMany: { filter: { _id: { $in: ids }, sequence, outbox: { $size: count } }, update: { $set: { outbox: [] }, $unset: { outboxAt: '' } } },
       })), { ordered: false });
     },
   };

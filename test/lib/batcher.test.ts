@@ -34,12 +34,16 @@ describe('a shared look-up', () => {
       await new Promise<void>((resolve) => answers.push(resolve));
       return seen;
     });
+    const begun = async (): Promise<void> => {
+      while (answers.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    };
     const first = read('key');
+    await begun();
     stored = 'new';
     const [second, third] = [read('key'), read('key')];
     answers.shift()!();
     assert.equal(await first, 'old');
-    while (answers.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await begun();
     answers.shift()!();
     assert.deepEqual([await second, await third], ['new', 'new']);
     assert.equal(answers.length, 0);
