@@ -36,10 +36,20 @@ function stackOf(handle: unknown): Layer[] {
   return Array.isArray(stack) ? (stack as Layer[]) : [];
 }
 
+const KEPT_PATHS = 200;
+
 /** Answers unknown paths (404), other methods (405 with `Allow`) and OPTIONS (204); lets the rest pass. */
 export function knownRoutesOnly(routers: readonly Router[], notFoundMessage: string): RequestHandler {
+  // The routes never change once mounted, and busy programs call the same few paths.
+  const known = new Map<string, Set<string>>();
+  const methodsAt = (path: string): Set<string> => {
+    const methods = known.get(path) ?? methodsOf(routers, path);
+    if (known.size >= KEPT_PATHS) known.clear();
+    known.set(path, methods);
+    return methods;
+  };
   return (req, res, next) => {
-    const methods = methodsOf(routers, req.path);
+    const methods = methodsAt(req.path);
     if (methods.size === 0) return next(new AppError('not-found', ErrorCode.notFound, notFoundMessage));
     if (req.method === 'OPTIONS') return void allow(res, methods).status(204).end();
     if (methods.has(req.method)) return next();
