@@ -1,6 +1,6 @@
 /** Users, accounts and the claim of the first one, in MongoDB. */
 import { MongoServerError, type Db } from 'mongodb';
-import type { CollectionIndexes } from '../db/database.js';
+import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
 import { normalizeEmail, type User } from './account.js';
 
 interface UserDocument extends Omit<User, 'id'> {
@@ -24,8 +24,6 @@ interface FirstAccountClaim {
 export const accountIndexes: CollectionIndexes[] = [
   { collection: 'users', indexes: [{ key: { emailNormalized: 1 }, name: 'users_email', unique: true }, { key: { accountId: 1 }, name: 'users_account' }] },
 ];
-
-const DUPLICATE_KEY = 11000;
 
 export type AccountStore = ReturnType<typeof createAccountStore>;
 

@@ -1,6 +1,6 @@
 /** What providers told us, in MongoDB: each event once, as it came and as we read it, with what became of it. */
 import { MongoBulkWriteError, type Collection, type Db, type Filter } from 'mongodb';
-import type { CollectionIndexes } from '../db/database.js';
+import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
 import type { Told } from './provider.js';
 import type { BillingEvent } from './subscription.js';
 
@@ -39,7 +39,6 @@ export interface Refusal {
   lastAt: Date;
 }
 
-const DUPLICATE_KEY = 11000;
 const DAY_S = 86_400;
 
 export const billingEventIndexes: CollectionIndexes[] = [

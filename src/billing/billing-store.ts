@@ -1,6 +1,6 @@
 /** Customers and what accounts have, in MongoDB; both are folded from events and written by compare-and-swap. */
 import { MongoBulkWriteError, type AnyBulkWriteOperation, type Collection, type Db } from 'mongodb';
-import type { CollectionIndexes } from '../db/database.js';
+import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
 import { newToken } from '../lib/ids.js';
 import type { CustomerState, Invoice, ManualPlan, Subscription } from './subscription.js';
 
@@ -61,8 +61,6 @@ export const billingIndexes: CollectionIndexes[] = [
   { collection: 'billing_customers', indexes: [{ key: { accountId: 1 }, name: 'by_account' }] },
   { collection: 'billing_accounts', indexes: [{ key: { changesAt: 1 }, name: 'changes_at', sparse: true }, { key: { outboxAt: 1 }, name: 'outbox', sparse: true }] },
 ];
-
-const DUPLICATE_KEY = 11000;
 
 export type BillingStore = ReturnType<typeof createBillingStore>;
 

@@ -1,6 +1,6 @@
 /** How many posts an account was accepted in a month, in MongoDB: the ids themselves, so that counting and giving back can be repeated. */
 import { MongoServerError, type Collection, type Db, type Filter, type UpdateFilter } from 'mongodb';
-import type { CollectionIndexes } from '../db/database.js';
+import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
 
 /** One counted post: `s` is the post's event sequence when it was counted, so that an older "it never went out" can't undo a newer count. */
 interface Counted {
@@ -25,7 +25,6 @@ export const usageIndexes: CollectionIndexes[] = [
   },
 ];
 
-const DUPLICATE_KEY = 11000;
 /** Without a limit there is nothing to guard, and short documents are cheap to write. */
 const BUCKETS = 32;
 

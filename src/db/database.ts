@@ -8,6 +8,9 @@ export interface Database {
   close(): Promise<void>;
 }
 
+/** MongoDB's code for a write that a unique index refused. */
+export const DUPLICATE_KEY = 11000;
+
 /** A store's collection and the indexes it relies on; created at start, named so that a change is noticed. */
 export interface CollectionIndexes {
   collection: string;

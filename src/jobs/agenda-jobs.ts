@@ -2,13 +2,12 @@
 import { Agenda } from 'agenda';
 import { MongoBackend } from '@agendajs/mongo-backend';
 import { MongoServerError, type Db } from 'mongodb';
-import type { CollectionIndexes } from '../db/database.js';
+import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { Jobs } from './jobs.js';
 
 const COLLECTION = 'wakeups';
-const DUPLICATE_KEY = 11000;
 /** Agenda looks this often; a job due sooner than that is locked ahead and started by a timer on its millisecond. */
 const PROCESS_EVERY_MS = 1_000;
 /** A wake-up only claims; one that takes longer than this died, and running twice does no harm. Agenda keeps a timer of half of it after each job. */

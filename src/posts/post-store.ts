@@ -1,6 +1,6 @@
 /** Posts in MongoDB: every move is a compare-and-swap on the version that was read, and carries its events in the same write. */
 import { MongoBulkWriteError, type AnyBulkWriteOperation, type Collection, type Db, type Filter, type UpdateFilter } from 'mongodb';
-import type { CollectionIndexes } from '../db/database.js';
+import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
 import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
 import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type PostStatus } from './post.js';
@@ -18,8 +18,6 @@ export interface PostDoc extends Omit<Post, 'id' | 'dueAt' | 'lease'> {
   /** Token of the last write, so that a bulk write can tell which of its parts won. */
   writer: string;
 }
-
-const DUPLICATE_KEY = 11000;
 
 export const postIndexes: CollectionIndexes[] = [
   {

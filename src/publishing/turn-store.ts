@@ -1,6 +1,6 @@
 /** Whose turn a profile is, and how often its channels were sent to, in MongoDB: a few documents for what is active, one write for many. */
 import { MongoBulkWriteError, type AnyBulkWriteOperation, type Db } from 'mongodb';
-import type { CollectionIndexes } from '../db/database.js';
+import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
 import type { SentCounts } from './rates.js';
 
 interface TurnDoc {
@@ -23,8 +23,6 @@ export interface TurnStore {
   loadCounts(channelIds: string[]): Promise<Map<string, SentCounts>>;
   saveCounts(counts: { channelId: string; counts: SentCounts; expireAt: Date }[]): Promise<void>;
 }
-
-const DUPLICATE_KEY = 11000;
 
 /** Leftovers of the dead are removed by themselves. */
 export const turnIndexes: CollectionIndexes[] = [
