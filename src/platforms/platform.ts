@@ -162,6 +162,28 @@ export interface LookUp {
   find(content: PlatformContent, since: Date, credentials: Credentials, io: PlatformIo): Promise<PublishResult | null>;
 }
 
+/** Where in a thread an item goes; both are ids that `publish` or `reply` answered. */
+export interface ThreadPlace {
+  rootId: string;
+  parentId: string;
+}
+
+export interface Thread {
+  /** Adds an item below what was published; the item has an idempotency key of its own. */
+  reply(content: PlatformContent, after: ThreadPlace, credentials: Credentials, io: PlatformIo): Promise<PublishResult>;
+  /** As `lookUp.find`, for items that the network lists elsewhere; left out: `lookUp.find` finds them too. */
+  find?(content: PlatformContent, after: ThreadPlace, since: Date, credentials: Credentials, io: PlatformIo): Promise<PublishResult | null>;
+}
+
+export interface Comment {
+  /** What a comment may be; left out: a comment is a post like any other at this network, found by `lookUp` and taken down by `remove`. */
+  limits?: Pick<PlatformLimits, 'text' | 'media'>;
+  /** Comments on what was published, in its author's name. */
+  comment(content: PlatformContent, remoteId: string, credentials: Credentials, io: PlatformIo): Promise<PublishResult>;
+  /** As `lookUp.find`, for comments that are no posts; left out there: an unknown outcome is left to a person. */
+  find?(content: PlatformContent, remoteId: string, since: Date, credentials: Credentials, io: PlatformIo): Promise<PublishResult | null>;
+}
+
 export interface Platform {
   /** Ayrshare's lower-case name, e.g. `bluesky`. */
   id: string;
@@ -194,8 +216,7 @@ export interface Platform {
   lookUp?: LookUp;
   /** Takes a published post down at the network. Absent where the network can't. */
   remove?: { remove(remoteId: string, credentials: Credentials, io: PlatformIo): Promise<void> };
-  /** Adds to what was published, as the network's reply; the item's own idempotency key goes with it. */
-  thread?: { reply(content: PlatformContent, after: { rootId: string; parentId: string }, credentials: Credentials, io: PlatformIo): Promise<PublishResult> };
-  comment?: { comment(remoteId: string, text: string, credentials: Credentials, io: PlatformIo): Promise<PublishResult> };
+  thread?: Thread;
+  comment?: Comment;
   metrics?: { metrics(remoteId: string, credentials: Credentials, io: PlatformIo): Promise<Record<string, number>> };
 }

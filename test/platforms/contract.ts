@@ -130,7 +130,7 @@ export function testPlatform(id: string, contract: ContractOptions = {}): void {
         if (platform!.comment === undefined) return;
         const root = await settled(await publish(newContent()));
         assert.ok(root.state === 'published');
-        const comment = await platform!.comment.comment(root.remoteId, 'First comment', connected.grant.credentials, io);
+        const comment = await platform!.comment.comment({ ...newContent('First comment'), media: [], options: {} }, root.remoteId, connected.grant.credentials, io);
         assert.ok(comment.state === 'published' && comment.remoteId !== '');
       });
 

@@ -58,10 +58,9 @@ export const bluesky = {
   },
 
   comment: {
-    async comment(remoteId, text, credentials, io) {
+    async comment(content, remoteId, credentials, io) {
       const mine = credentialsSchema.parse(credentials);
       const root = await reference(remoteId, mine, io);
-      const content: PlatformContent = { text, media: [], options: {}, idempotencyKey: `comment ${remoteId} ${text}`, scheduledAt: io.now() };
       return post(content, { root, parent: root }, mine, io);
     },
   },

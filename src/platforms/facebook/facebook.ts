@@ -114,7 +114,9 @@ export const facebook = {
   },
 
   comment: {
-    async comment(remoteId, text, credentials, io) {
+    // The site takes 8,000 characters.
+    limits: { text: { max: 8000, counting: 'utf16', required: true }, media: { min: 0, max: 0, kinds: [], maxVideos: 0, mixed: false } },
+    async comment({ text }, remoteId, credentials, io) {
       const mine = credentialsSchema.parse(credentials);
       const { id } = await ask(io, { ...call(mine), effect: 'create', method: 'POST', url: `${root(io)}/${encodeURIComponent(remoteId)}/comments`, body: { message: text } }, created, graphFailure(NAME, 'create'));
       return { state: 'published', remoteId: id, url: `${io.baseUrls.web}/${id}` };

@@ -87,7 +87,9 @@ export const instagram = {
   },
 
   comment: {
-    async comment(remoteId, text, credentials, io) {
+    // The app takes 2,200 characters.
+    limits: { text: { max: 2200, counting: 'utf16', required: true }, media: { min: 0, max: 0, kinds: [], maxVideos: 0, mixed: false } },
+    async comment({ text }, remoteId, credentials, io) {
       const { accessToken } = credentialsSchema.parse(credentials);
       const call: NetworkCall = {
         network: NAME, effect: 'create', method: 'POST', url: `${io.baseUrls.api}/${VERSION}/${encodeURIComponent(remoteId)}/comments`, timeoutMs: TIMEOUT_MS, token: accessToken, body: { message: text },

@@ -97,7 +97,9 @@ export const linkedin = {
   },
 
   comment: {
-    async comment(remoteId, text, credentials, io) {
+    // The site takes 1,250 characters.
+    limits: { text: { max: 1250, counting: 'utf16', required: true }, media: { min: 0, max: 0, kinds: [], maxVideos: 0, mixed: false } },
+    async comment({ text }, remoteId, credentials, io) {
       const mine = credentialsSchema.parse(credentials);
       const { id } = await ask(io, {
         ...base(mine), effect: 'create', method: 'POST', url: `${io.baseUrls.api}/rest/socialActions/${encodeURIComponent(remoteId)}/comments`,

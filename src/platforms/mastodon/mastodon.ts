@@ -90,10 +90,7 @@ export const mastodon = {
   },
 
   comment: {
-    async comment(remoteId, text, credentials, io) {
-      const content: PlatformContent = { text, media: [], options: {}, idempotencyKey: `comment ${remoteId} ${text}` };
-      return post(content, remoteId, credentialsSchema.parse(credentials), io);
-    },
+    comment: (content, remoteId, credentials, io) => post(content, remoteId, credentialsSchema.parse(credentials), io),
   },
 } satisfies Platform;
 

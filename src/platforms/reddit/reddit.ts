@@ -80,7 +80,9 @@ export const reddit = {
   },
 
   comment: {
-    async comment(remoteId, text, credentials, io) {
+    // The site takes 10,000 characters.
+    limits: { text: { max: 10000, counting: 'utf16', required: true }, media: { min: 0, max: 0, kinds: [], maxVideos: 0, mixed: false } },
+    async comment({ text }, remoteId, credentials, io) {
       const body = new URLSearchParams({ api_type: 'json', thing_id: remoteId, text }).toString();
       const { json } = await redditCall(io, { ...base(credentialsSchema.parse(credentials)), effect: 'create', method: 'POST', url: `${io.baseUrls.api}/api/comment`, body }, commented);
       const made = json.data.things[0]?.data;

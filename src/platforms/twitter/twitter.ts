@@ -50,10 +50,7 @@ export const twitter = {
   },
 
   comment: {
-    comment(remoteId, text, credentials, io) {
-      const content: PlatformContent = { text, media: [], options: {}, idempotencyKey: `comment ${remoteId}` };
-      return tweet(content, { reply: { in_reply_to_tweet_id: remoteId } }, credentialsSchema.parse(credentials), io);
-    },
+    comment: (content, remoteId, credentials, io) => tweet(content, { reply: { in_reply_to_tweet_id: remoteId } }, credentialsSchema.parse(credentials), io),
   },
 
   oauth: {

@@ -102,7 +102,9 @@ export const youtube = {
   },
 
   comment: {
-    async comment(remoteId, text, credentials, io) {
+    // The site takes 10,000 characters.
+    limits: { text: { max: 10000, counting: 'utf16', required: true }, media: { min: 0, max: 0, kinds: [], maxVideos: 0, mixed: false } },
+    async comment({ text }, remoteId, credentials, io) {
       const { id } = await ask(io, {
         ...base(credentialsSchema.parse(credentials)), effect: 'create', method: 'POST', url: `${io.baseUrls.api}/youtube/v3/commentThreads`, query: { part: 'snippet' },
         body: { snippet: { videoId: remoteId, topLevelComment: { snippet: { textOriginal: text } } } },
