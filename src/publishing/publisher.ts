@@ -28,6 +28,8 @@ export interface PublisherDeps extends Omit<WorkDeps, 'turns' | 'rates' | 'isOur
   owner: string;
   /** Asks for a wake-up at that time. */
   wakeAt(at: Date): Promise<void>;
+  /** Platform calls under way at once; 500 when left out. */
+  callsAtOnce?: number;
   /** A move was stored; its events wait in the outbox. */
   onSaved(post: Post, events: PostEvent[]): void;
 }
@@ -63,7 +65,7 @@ const WAKE_AHEAD_MS = 60_000;
 
 export function createPublisher(deps: PublisherDeps): Publisher {
   const save = createBatcher<Change, boolean>((changes) => deps.posts.saveMany(changes), WRITES);
-  const turns = createTurns(SLOTS);
+  const turns = createTurns(deps.callsAtOnce ?? SLOTS);
   const profiles = createProfileTurns({ store: deps.turnStore, owner: deps.owner, now: deps.now });
   const rates = createRates({ store: deps.turnStore, now: deps.now });
   const workDeps: WorkDeps = { ...deps, turns, rates, isOurs: (profileId) => profiles.isOurs(profileId) };

@@ -1,133 +1,105 @@
-/** Many posts due in one second: the engine with an adapter that answers at once or in 20 ms, beside one Agenda job per post on the same database. */
-import { MongoBackend } from '@agendajs/mongo-backend';
-import { Agenda } from 'agenda';
-import { MongoClient, type Db } from 'mongodb';
-import { ensureIndexes } from '../../src/db/database.js';
+/** Many posts due in one second: the engine with a network that answers at once or in 20 ms, beside one Agenda job per post and BullMQ on Redis. */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
 import { startEmbeddedMongodb } from '../../src/embedded-mongodb/start.js';
-import { newId, newPostId, newRefId } from '../../src/lib/ids.js';
-import { createLogger } from '../../src/lib/logger.js';
-import type { Platform } from '../../src/platforms/platform.js';
-import type { Post } from '../../src/posts/post.js';
-import { createPostStore, postIndexes } from '../../src/posts/post-store.js';
-import { createPublisher } from '../../src/publishing/publisher.js';
-import { defaultRetryPolicy } from '../../src/publishing/retry-policy.js';
-import { createTurnStore, turnIndexes } from '../../src/publishing/turn-store.js';
 import { temporaryFolder } from '../support/program.js';
-import { waitUntil } from '../support/wait-until.js';
-import { atLeast, type Bench, type BenchResult } from './bench.js';
+import { atLeast, type Bench, type BenchResult, type Goal } from './bench.js';
+import type { ContestantAnswer, ContestantOrder } from './herd-contestant.js';
+import type { HerdFigures } from './herd-measure.js';
+import { startRedis } from './herd-references.js';
 
 const POSTS = Number(process.env['POSTS'] ?? 10_000);
 const ACCOUNTS = Math.min(1_000, POSTS);
 
 export const bench: Bench = {
   name: 'herd',
-  description: `${POSTS} posts due in one second over ${ACCOUNTS} accounts, beside one Agenda job per post; goal: 5 times its posts per second and its p99 lag`,
+  description: `${POSTS} posts due in one second over ${ACCOUNTS} accounts, beside one Agenda job per post and BullMQ; POSTS=1000 makes it shorter`,
   run,
 };
 
-interface Figures {
-  perSecond: number;
-  p50Ms: number;
-  p99Ms: number;
-  maxMs: number;
-  cpuSecondsPer1000: number;
+async function run(): Promise<BenchResult> {
+  const results = new Map<string, HerdFigures>();
+  for (const callMs of [0, 20]) {
+    for (const contestant of ['engine', 'bullmq', 'agenda'] as const) {
+      const name = `${contestant}${callMs}ms`;
+      if (!isWanted(name)) continue;
+      const figures = contestant === 'bullmq' ? await withRedis(callMs) : await withDatabase(contestant, callMs);
+      if (figures === null) {
+        console.log('  BullMQ is left out: there is no redis-server on the PATH (Debian: apt-get install redis-server).');
+        continue;
+      }
+      results.set(name, figures);
+      console.log(`  ${name}: ${Math.round(figures.perSecond)} posts/s, start lag p99 ${Math.round(figures.lagP99Ms)} ms`);
+    }
+  }
+  console.log('');
+  return { figures: Object.assign({}, ...[...results].map(([name, figures]) => named(name, figures))) as Record<string, number>, goals: goalsOf(results) };
 }
 
-async function run(): Promise<BenchResult> {
+/** ONLY=engine0ms,bullmq0ms measures these alone. */
+function isWanted(name: string): boolean {
+  const only = process.env['ONLY'];
+  return only === undefined || only.split(',').includes(name);
+}
+
+function goalsOf(results: ReadonlyMap<string, HerdFigures>): Record<string, Goal> {
+  const goals: Record<string, Goal> = {};
+  const [engine, engine20, agenda, agenda20, bullmq, bullmq20] = ['engine0ms', 'engine20ms', 'agenda0ms', 'agenda20ms', 'bullmq0ms', 'bullmq20ms'].map((name) => results.get(name));
+  if (engine && agenda) {
+    goals['postsPerSecondBesideAgenda'] = atLeast(5, engine.perSecond / agenda.perSecond);
+    goals['p99LagBesideAgenda'] = atLeast(5, agenda.lagP99Ms / Math.max(1, engine.lagP99Ms));
+  }
+  if (engine20 && agenda20) goals['postsPerSecondBesideAgendaAt20ms'] = atLeast(5, engine20.perSecond / agenda20.perSecond);
+  if (engine20 && bullmq20) goals['postsPerSecondBesideBullmqAt20ms'] = atLeast(1, engine20.perSecond / bullmq20.perSecond);
+  if (engine && bullmq) goals['postsPerSecondBesideBullmqAt0ms'] = atLeast(0.5, engine.perSecond / bullmq.perSecond);
+  return goals;
+}
+
+async function withDatabase(contestant: 'engine' | 'agenda', callMs: number): Promise<HerdFigures> {
   const folder = await temporaryFolder();
-  const database = await startEmbeddedMongodb({ dataDir: `${folder.path}/mongodb` });
-  const client = await MongoClient.connect(database.uri);
+  const database = await startEmbeddedMongodb({ dataDir: folder.path });
   try {
-    console.log('  BullMQ on Redis is not part of this run: it is not among the project\'s libraries.');
-    const atOnce = await engine(client.db('at_once'), 0);
-    const in20 = await engine(client.db('in_20_ms'), 20);
-    const agenda = await oneJobPerPost(client.db('agenda'));
-    return {
-      figures: { ...named('engine0ms', atOnce), ...named('engine20ms', in20), ...named('agenda', agenda) },
-      goals: {
-        postsPerSecondBesideAgenda: atLeast(5, atOnce.perSecond / agenda.perSecond),
-        p99LagBesideAgenda: atLeast(5, agenda.p99Ms / Math.max(1, atOnce.p99Ms)),
-      },
-    };
+    return await compete({ contestant, callMs, posts: POSTS, accounts: ACCOUNTS, uri: database.uri, redisPort: 0, serverPid: database.pid });
   } finally {
-    await client.close();
     await database.stop();
     await folder.remove();
   }
 }
 
-async function engine(db: Db, callMs: number): Promise<Figures> {
-  await ensureIndexes(db, [...postIndexes, ...turnIndexes]);
-  const posts = createPostStore(db);
-  const due = new Date(Date.now() + 6_000);
-  for (let i = 0; i < POSTS; i += 500) await Promise.all(Array.from({ length: Math.min(500, POSTS - i) }, (_, k) => posts.insert(newPost(i + k, due), [])));
-  const lags: number[] = [];
-  let done = 0;
-  const platform = {
-    id: 'bench', name: 'Bench', publishTimeoutMs: 10_000, limits: {},
-    publish: async () => {
-      lags.push(Date.now() - due.getTime());
-      if (callMs > 0) await new Promise((resolve) => setTimeout(resolve, callMs));
-      return { state: 'published', remoteId: 'r', url: null };
-    },
-  } as unknown as Platform;
-  const publisher = createPublisher({
-    posts, turnStore: createTurnStore(db), owner: 'bench', policy: defaultRetryPolicy, now: () => new Date(), random: Math.random, log: createLogger('warn'),
-    session: async () => ({ platform, credentials: {}, io: {} as never }), markSignedOut: async () => 'signed-out', wakeAt: async () => undefined,
-    onSaved: (post) => { if (post.status === 'success') done += 1; },
-  });
-  await waitUntil('the herd to be near', () => Date.now() >= due.getTime() - 900, { timeoutMs: 60_000 });
-  const before = process.cpuUsage();
-  publisher.nudge();
-  await waitUntil('the herd to be published', () => done === POSTS, { timeoutMs: 240_000 });
-  const figures = figuresOf(lags, Date.now() - due.getTime(), process.cpuUsage(before));
-  await publisher.stop(1_000);
-  await db.dropDatabase();
-  return figures;
+async function withRedis(callMs: number): Promise<HerdFigures | null> {
+  const folder = await temporaryFolder();
+  const redis = await startRedis(folder.path, await freePort());
+  try {
+    return redis === null ? null : await compete({ contestant: 'bullmq', callMs, posts: POSTS, accounts: ACCOUNTS, uri: '', redisPort: redis.port, serverPid: redis.pid });
+  } finally {
+    await redis?.stop();
+    await folder.remove();
+  }
 }
 
-/** The obvious way: the same write of an outcome per post, each in a job of its own. */
-async function oneJobPerPost(db: Db): Promise<Figures> {
-  const agenda = new Agenda({ backend: new MongoBackend({ mongo: db, collection: 'jobs' }), maxConcurrency: 100, defaultConcurrency: 100 });
-  await agenda.ready;
-  const due = new Date(Date.now() + 15_000);
-  const lags: number[] = [];
-  let done = 0;
-  // oxlint-disable-next-line typescript/no-misused-promises -- Agenda's other overload takes callbacks; this one awaits the promise
-  agenda.define<{ i: number }>('publish', async (job) => {
-    lags.push(Date.now() - due.getTime());
-    await db.collection<{ _id: string }>('outcomes').insertOne({ _id: `${job.attrs.data.i}` });
-    done += 1;
-  });
-  for (let i = 0; i < POSTS; i += 200) await Promise.all(Array.from({ length: Math.min(200, POSTS - i) }, (_, k) => agenda.schedule(due, 'publish', { i: i + k })));
-  const before = process.cpuUsage();
-  await agenda.start();
-  await waitUntil('the jobs to be done', () => done === POSTS, { timeoutMs: 240_000 });
-  const figures = figuresOf(lags, Date.now() - due.getTime(), process.cpuUsage(before));
-  await agenda.stop(false);
-  return figures;
+async function compete(order: ContestantOrder): Promise<HerdFigures> {
+  const child = fork(path.join(import.meta.dirname, 'herd-contestant.js'));
+  child.send(order);
+  const ended = once(child, 'exit');
+  const [answer] = await Promise.race([once(child, 'message') as Promise<[ContestantAnswer]>, ended.then((): [ContestantAnswer] => [{ error: 'it ended without an answer' }])]);
+  await ended;
+  if ('error' in answer) throw new Error(`${order.contestant}: ${answer.error}`);
+  return answer.figures;
 }
 
-function figuresOf(lags: number[], tookMs: number, cpu: NodeJS.CpuUsage): Figures {
-  const sorted = lags.toSorted((a, b) => a - b);
-  const at = (share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
-  return { perSecond: POSTS / (Math.max(1, tookMs) / 1_000), p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1), cpuSecondsPer1000: (cpu.user + cpu.system) / 1_000 / POSTS };
+/** Redis takes no 0 for any free port. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
-function named(name: string, figures: Figures): Record<string, number> {
-  return Object.fromEntries(Object.entries(figures).map(([key, value]) => [`${name}.${key}`, value as number]));
-}
-
-function newPost(i: number, due: Date): Post {
-  const now = new Date();
-  const account = i % ACCOUNTS;
-  return {
-    id: newPostId(), accountId: `acc_${account}`, profileId: `prf_${account}`, refId: newRefId(), text: `Herd ${i}`, media: [], options: {}, notes: null, type: 'scheduled',
-    scheduledAt: due, timeZone: 'UTC', status: 'scheduled', dueAt: due, lease: null, version: 1, sequence: 0, history: [], idempotencyKey: null, requestDigest: null,
-    createdAt: now, updatedAt: now, deletedAt: null,
-    publications: [{
-      id: newId('pub'), channelId: `chn_${account}`, platform: 'bench', channelName: 'me', state: 'pending', dueAt: due, tries: 0, attempts: [], handle: null,
-      processingSince: null, remoteId: null, url: null, publishedAt: null, failure: null,
-    }],
-  };
+function named(name: string, figures: HerdFigures): Record<string, number> {
+  return Object.fromEntries(Object.entries(figures).filter(([, value]) => !Number.isNaN(value)).map(([key, value]) => [`${name}.${key}`, value as number]));
 }

@@ -1,0 +1,58 @@
+/** The publishing engine alone, with the clock that starts it: claims, intents and outcomes as in the program, and a network that is a timer. */
+import type { Db } from 'mongodb';
+import { ensureIndexes } from '../../src/db/database.js';
+import { createAgendaJobs, wakeupIndexes } from '../../src/jobs/agenda-jobs.js';
+import { systemClock } from '../../src/lib/clock.js';
+import { newId, newPostId, newRefId } from '../../src/lib/ids.js';
+import { createLogger } from '../../src/lib/logger.js';
+import type { Platform } from '../../src/platforms/platform.js';
+import type { Post } from '../../src/posts/post.js';
+import { createPostStore, postIndexes } from '../../src/posts/post-store.js';
+import { createPublisher } from '../../src/publishing/publisher.js';
+import { defaultRetryPolicy } from '../../src/publishing/retry-policy.js';
+import { createTurnStore, turnIndexes } from '../../src/publishing/turn-store.js';
+import { waitUntil } from '../support/wait-until.js';
+import { measureHerd, type HerdFigures } from './herd-measure.js';
+import { AT_ONCE, callNetwork, type HerdOrder } from './herd-references.js';
+
+export async function engineHerd(db: Db, { posts: count, accounts, callMs, serverPid }: HerdOrder): Promise<HerdFigures> {
+  await ensureIndexes(db, [...postIndexes, ...turnIndexes, ...wakeupIndexes]);
+  const posts = createPostStore(db);
+  const due = new Date(Math.ceil((Date.now() + 4_500 + count / 2) / 1_000) * 1_000);
+  for (let i = 0; i < count; i += 500) await Promise.all(Array.from({ length: Math.min(500, count - i) }, (_, k) => posts.insert(newPost(i + k, (i + k) % accounts, due), [])));
+  const measure = measureHerd(count, due, serverPid);
+  let done = 0;
+  const platform = {
+    id: 'bench', name: 'Bench', publishTimeoutMs: 10_000, limits: {},
+    publish: async () => {
+      measure.started();
+      await callNetwork(callMs);
+      return { state: 'published', remoteId: 'r', url: null };
+    },
+  } as unknown as Platform;
+  const log = createLogger('warn');
+  const jobs = createAgendaJobs({ db, clock: systemClock, log });
+  const publisher = createPublisher({
+    posts, turnStore: createTurnStore(db), owner: 'bench', policy: defaultRetryPolicy, now: () => new Date(), random: Math.random, log, callsAtOnce: AT_ONCE,
+    session: async () => ({ platform, credentials: {}, io: {} as never }), markSignedOut: async () => 'signed-out', wakeAt: (at) => jobs.wakeAt('publish', '', at),
+    onSaved: (post) => { if (post.status === 'success') done += 1; },
+  });
+  jobs.handle('publish', () => publisher.claimDue());
+  jobs.sweep('due posts', 5_000, () => publisher.sweep());
+  await jobs.start();
+  await waitUntil('the herd to be published', () => done === count, { timeoutMs: 240_000 });
+  return measure.finish();
+}
+
+export function newPost(i: number, account: number, due: Date): Post {
+  const now = new Date();
+  return {
+    id: newPostId(), accountId: `acc_${account}`, profileId: `prf_${account}`, refId: newRefId(), text: `Herd ${i}`, media: [], options: {}, notes: null, type: 'scheduled',
+    scheduledAt: due, timeZone: 'UTC', status: 'scheduled', dueAt: due, lease: null, version: 1, sequence: 0, history: [], idempotencyKey: null, requestDigest: null,
+    createdAt: now, updatedAt: now, deletedAt: null,
+    publications: [{
+      id: newId('pub'), channelId: `chn_${account}`, platform: 'bench', channelName: 'me', state: 'pending', dueAt: due, tries: 0, attempts: [], handle: null,
+      processingSince: null, remoteId: null, url: null, publishedAt: null, failure: null,
+    }],
+  };
+}
