@@ -18,6 +18,7 @@ export interface LaneLimits {
 /** One endpoint's share of this process. */
 export interface Lane {
   endpointId: string;
+  /** Claimed and not started; changed by `add` and `takeBack` alone. */
   queue: Delivery[];
   inFlight: number;
   /** There may be more due in the database. */
@@ -30,6 +31,10 @@ export interface Lane {
 export interface Lanes {
   get(endpointId: string): Lane;
   all(): Lane[];
+  /** Queues a claimed delivery, before the others of its endpoint if somebody waits for it. */
+  add(delivery: Delivery, first?: boolean): void;
+  /** Takes what fits out of the queue. */
+  takeBack(lane: Lane, fits: (delivery: Delivery) => boolean): Delivery[];
   /** How many more of this endpoint's deliveries this process should hold. */
   room(lane: Lane): number;
   /** Its queue runs low and there may be more. */
@@ -46,16 +51,27 @@ export interface Lanes {
   forgetIdle(lane: Lane): void;
 }
 
+interface Host {
+  inFlight: number;
+  /** Lanes that could start something if this host had a slot. */
+  waiting: Set<Lane>;
+}
+
 /** What is claimed should be sent within this time, as fast as its endpoint has been answering. */
 const AHEAD_MS = 5_000;
 const UNKNOWN_ANSWER_MS = 500;
 
+/**
+ * A lane stands in line while it may have something to start, and steps aside to where its obstacle is removed: a look for the next delivery
+ * costs the same with ten endpoints and with ten thousand.
+ */
 export function createLanes(limits: LaneLimits, now: () => number): Lanes {
   const lanes = new Map<string, Lane>();
-  const perHost = new Map<string, number>();
+  const hosts = new Map<string, Host>();
+  const line = new Set<Lane>();
+  const waitingForRepeats = new Set<Lane>();
   let inFlight = 0;
   let repeats = 0;
-  let turn = lanes.values();
 
   /** A slow endpoint's deliveries would only wait in memory while their lease runs out. */
   function holds(lane: Lane): number {
@@ -69,61 +85,106 @@ export function createLanes(limits: LaneLimits, now: () => number): Lanes {
     return Math.max(0, holds(lane) - lane.queue.length - lane.inFlight);
   }
 
-  function mayStart(lane: Lane, delivery: Delivery): boolean {
-    // What a person asked for goes out to a parked endpoint too: that is how one finds out whether it works again.
-    const slots = isUrgent(delivery) ? limits.perEndpoint : slotsOf(lane.breaker, now());
-    if (lane.inFlight >= slots || (perHost.get(hostOf(delivery)) ?? 0) >= limits.perHost) return false;
-    return !isRepeat(delivery) || repeats < limits.repeats;
+  function hostAt(name: string): Host {
+    const there = hosts.get(name) ?? { inFlight: 0, waiting: new Set() };
+    hosts.set(name, there);
+    return there;
   }
 
-  function start(lane: Lane): Delivery {
+  /** Its endpoint's own slots only. */
+  function hasSlot(lane: Lane, first: Delivery | undefined): first is Delivery {
+    if (first === undefined) return false;
+    // What a person asked for goes out to a parked endpoint too: that is how one finds out whether it works again.
+    return lane.inFlight < (isUrgent(first) ? limits.perEndpoint : slotsOf(lane.breaker, now()));
+  }
+
+  /** A slot of the host that its first lane can't use goes to the next. */
+  function offer(host: Host): void {
+    if (host.inFlight >= limits.perHost) return;
+    for (const lane of host.waiting) {
+      host.waiting.delete(lane);
+      if (!hasSlot(lane, lane.queue[0])) continue;
+      line.add(lane);
+      return;
+    }
+  }
+
+  function start(lane: Lane, host: Host): Delivery {
     const delivery = lane.queue.shift()!;
     lane.inFlight += 1;
     inFlight += 1;
+    host.inFlight += 1;
     if (isRepeat(delivery)) repeats += 1;
-    perHost.set(hostOf(delivery), (perHost.get(hostOf(delivery)) ?? 0) + 1);
+    // To the end of the line.
+    line.delete(lane);
+    line.add(lane);
     return delivery;
   }
 
+  function get(endpointId: string): Lane {
+    const there = lanes.get(endpointId) ?? { endpointId, queue: [], inFlight: 0, hot: false, answerMs: UNKNOWN_ANSWER_MS, breaker: newBreaker(limits.perEndpoint) };
+    lanes.set(endpointId, there);
+    return there;
+  }
+
   return {
-    get(endpointId) {
-      const there = lanes.get(endpointId) ?? { endpointId, queue: [], inFlight: 0, hot: false, answerMs: UNKNOWN_ANSWER_MS, breaker: newBreaker(limits.perEndpoint) };
-      lanes.set(endpointId, there);
-      return there;
-    },
+    get,
     all: () => [...lanes.values()],
+    add(delivery, first = false) {
+      const lane = get(delivery.endpointId);
+      if (first) lane.queue.unshift(delivery);
+      else lane.queue.push(delivery);
+      line.add(lane);
+    },
+    takeBack(lane, fits) {
+      const taken = lane.queue.filter(fits);
+      if (taken.length > 0) lane.queue = lane.queue.filter((delivery) => !fits(delivery));
+      line.add(lane);
+      return taken;
+    },
     room,
     wantsMore: (lane) => lane.hot && room(lane) > 0 && lane.queue.length <= holds(lane) / 2,
     isParked: (lane) => slotsOf(lane.breaker, now()) === 0,
     next() {
       if (inFlight >= limits.total) return null;
-      // Goes on where it stopped; at most once around.
-      for (let looked = 0; looked <= lanes.size; looked++) {
-        const step = turn.next();
-        if (step.done === true) {
-          turn = lanes.values();
+      for (const lane of line) {
+        const first = lane.queue[0];
+        if (!hasSlot(lane, first)) {
+          line.delete(lane);
           continue;
         }
-        const lane = step.value;
-        const first = lane.queue[0];
-        if (first !== undefined && mayStart(lane, first)) return { lane, delivery: start(lane) };
+        const host = hostAt(hostOf(first));
+        if (host.inFlight < limits.perHost && !(isRepeat(first) && repeats >= limits.repeats)) return { lane, delivery: start(lane, host) };
+        line.delete(lane);
+        if (host.inFlight >= limits.perHost) host.waiting.add(lane);
+        else {
+          waitingForRepeats.add(lane);
+          offer(host);
+        }
       }
       return null;
     },
     answered(lane, delivery) {
       lane.inFlight -= 1;
-      const host = hostOf(delivery);
-      const left = (perHost.get(host) ?? 1) - 1;
-      if (left === 0) perHost.delete(host);
-      else perHost.set(host, left);
+      line.add(lane);
+      const name = hostOf(delivery);
+      const host = hostAt(name);
+      host.inFlight -= 1;
+      offer(host);
+      if (host.inFlight === 0 && host.waiting.size === 0) hosts.delete(name);
     },
     ended(delivery) {
       inFlight -= 1;
-      if (isRepeat(delivery)) repeats -= 1;
+      if (!isRepeat(delivery)) return;
+      repeats -= 1;
+      for (const lane of waitingForRepeats) line.add(lane);
+      waitingForRepeats.clear();
     },
     forgetIdle(lane) {
       const isIdle = !lane.hot && lane.inFlight === 0 && lane.queue.length === 0 && lane.breaker.failuresInRow === 0;
-      if (isIdle && lanes.get(lane.endpointId) === lane) lanes.delete(lane.endpointId);
+      if (!isIdle || lanes.get(lane.endpointId) !== lane) return;
+      lanes.delete(lane.endpointId);
+      line.delete(lane);
     },
   };
 }

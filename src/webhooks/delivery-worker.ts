@@ -132,7 +132,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   }
 
   function enqueue(deliveries: Delivery[]): void {
-    for (const delivery of deliveries) lanes.get(delivery.endpointId).queue.push(delivery);
+    for (const delivery of deliveries) lanes.add(delivery);
     // It may have been parked while they were claimed.
     for (const endpointId of new Set(deliveries.map((delivery) => delivery.endpointId))) giveBackParked(lanes.get(endpointId));
   }
@@ -140,9 +140,8 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   /** What is claimed for a parked endpoint goes back; the endpoint is looked at again when it is no longer parked. */
   function giveBackParked(of: Lane): void {
     if (stopping || !lanes.isParked(of)) return;
-    const back = of.queue.filter((delivery) => !isUrgent(delivery));
+    const back = lanes.takeBack(of, (delivery) => !isUrgent(delivery));
     if (back.length === 0) return;
-    of.queue = of.queue.filter(isUrgent);
     of.hot = true;
     track(deps.deliveries.release(back, deps.clock.now()));
   }
@@ -234,7 +233,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
       if (stopping) return;
       const delivery = await deps.deliveries.claimOne(deliveryId, newLease());
       if (delivery === null) return;
-      lanes.get(delivery.endpointId).queue.unshift(delivery);
+      lanes.add(delivery, true);
       pump();
     },
     take(deliveries) {
@@ -261,7 +260,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     async stop(graceMs) {
       stopping = true;
       await refilling;
-      const queued = lanes.all().flatMap((of) => of.queue.splice(0));
+      const queued = lanes.all().flatMap((of) => lanes.takeBack(of, () => true));
       // Without a database they stay leased, and are sent when their lease has run out.
       await deps.deliveries.release(queued, deps.clock.now()).catch((error: unknown) => deps.log.warn({ err: error }, 'queued deliveries could not be given back'));
       if (running.size === 0) return;

@@ -1,6 +1,7 @@
 /** Who may send next: caps per endpoint, per host and in all, and slots kept for first attempts. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import fc from 'fast-check';
 import { createLanes, type LaneLimits, type Lanes } from '../../src/webhooks/delivery-lanes.js';
 import type { Delivery } from '../../src/webhooks/delivery.js';
 
@@ -11,7 +12,7 @@ function delivery(endpointId: string, overrides: Partial<Delivery> = {}): Delive
 }
 
 function fill(lanes: Lanes, endpointId: string, count: number, overrides: Partial<Delivery> = {}): void {
-  lanes.get(endpointId).queue.push(...Array.from({ length: count }, () => delivery(endpointId, overrides)));
+  for (let i = 0; i < count; i++) lanes.add(delivery(endpointId, overrides));
 }
 
 function startAll(lanes: Lanes): string[] {
@@ -69,7 +70,39 @@ describe('lanes', () => {
     assert.equal(lanes.room(lane), 0);
     fill(lanes, 'a', 1);
     assert.equal(lanes.next(), null);
-    lane.queue[0] = delivery('a', { trigger: 'test' });
+    lanes.add(delivery('a', { trigger: 'test' }), true);
     assert.notEqual(lanes.next(), null);
+  });
+
+  it('forget nobody and exceed no cap, whatever comes and in whatever order it is answered', () => {
+    const arrival = fc.record({ endpoint: fc.integer({ min: 0, max: 7 }), host: fc.integer({ min: 0, max: 2 }), repeat: fc.boolean(), urgent: fc.boolean(), answers: fc.integer({ min: 0, max: 3 }), pick: fc.nat() });
+    fc.assert(fc.property(fc.array(arrival, { maxLength: 120 }), (arrivals) => {
+      const lanes = createLanes(LIMITS, () => 0);
+      const underWay: { lane: ReturnType<Lanes['get']>; delivery: Delivery }[] = [];
+      const count = (fits: (delivery: Delivery) => boolean) => underWay.filter(({ delivery: one }) => fits(one)).length;
+      let started = 0;
+      const startWhatMay = () => {
+        for (let next = lanes.next(); next !== null; next = lanes.next()) {
+          underWay.push(next);
+          started += 1;
+          const { endpointId, endpointUrl } = next.delivery;
+          assert.ok(underWay.length <= LIMITS.total && count((one) => one.endpointId === endpointId) <= LIMITS.perEndpoint && count((one) => new URL(one.endpointUrl).host === new URL(endpointUrl).host) <= LIMITS.perHost);
+          assert.ok(count((one) => one.attemptCount > 0 && one.trigger !== 'test') <= LIMITS.repeats);
+        }
+      };
+      const answerOne = (pick: number) => {
+        const [done] = underWay.splice(pick % underWay.length, 1);
+        lanes.answered(done!.lane, done!.delivery);
+        lanes.ended(done!.delivery);
+        startWhatMay();
+      };
+      for (const { endpoint, host, repeat, urgent, answers, pick } of arrivals) {
+        lanes.add(delivery(`e${endpoint}`, { endpointUrl: `https://h${host}.example.com/${endpoint}`, attemptCount: repeat ? 1 : 0, trigger: urgent ? 'test' : 'automatic' }), urgent);
+        startWhatMay();
+        for (let i = 0; i < answers && underWay.length > 0; i++) answerOne(pick + i);
+      }
+      while (underWay.length > 0) answerOne(0);
+      assert.equal(started, arrivals.length);
+    }));
   });
 });
