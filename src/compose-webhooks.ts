@@ -12,6 +12,7 @@ import type { Seal } from './lib/seal.js';
 import { deliveryPages } from './webhooks/delivery-pages.js';
 import { createRecorder } from './webhooks/delivery-recorder.js';
 import { createSender } from './webhooks/delivery-sender.js';
+import { createDeliveryLine } from './webhooks/delivery-line.js';
 import { createDeliveryService } from './webhooks/delivery-service.js';
 import { createDeliveryStore, deliveryIndexes } from './webhooks/delivery-store.js';
 import { createDeliveryWorker, type WorkerLimits } from './webhooks/delivery-worker.js';
@@ -19,6 +20,7 @@ import { developerPages } from './webhooks/developer-pages.js';
 import { createEndpointHealth } from './webhooks/endpoint-health.js';
 import { endpointPages } from './webhooks/endpoint-pages.js';
 import { TIMEOUT_S } from './webhooks/endpoint.js';
+import { createEndpointRates } from './webhooks/endpoint-rate.js';
 import { createEndpointService, type EndpointService } from './webhooks/endpoint-service.js';
 import { createEndpointStore, endpointIndexes } from './webhooks/endpoint-store.js';
 import { isOwnInbox } from './webhooks/endpoint-url.js';
@@ -95,11 +97,12 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
 
   const endpointStore = createEndpointStore(db);
   const deliveryStore = createDeliveryStore(db);
+  const line = createDeliveryLine(db);
   const targets = createTargets({ endpoints: endpointStore, seal, clock });
   const recorder = createRecorder({ deliveries: deliveryStore, endpoints: endpointStore, notifier, log });
   const sender = createSender({ http, ownHttp, ownInboxUrl, clock, userAgent: deps.userAgent, maxTimeoutMs: deps.timeoutMs ?? TIMEOUT_S.max * 1_000 });
   const worker = deps.delivers === false ? createRemoteWorker(deps) : createDeliveryWorker({
-    deliveries: deliveryStore, recorder, sender, targets, jobs: deps.jobs, clock, log, random: deps.random ?? Math.random,
+    deliveries: deliveryStore, line, rates: createEndpointRates(db), recorder, sender, targets, jobs: deps.jobs, clock, log, random: deps.random ?? Math.random,
     abort: async () => void (await Promise.all([http.destroy(), ownHttp.destroy()])),
     ...(deps.owner === undefined ? {} : { owner: deps.owner }),
     onGone: (endpointId) => endpoints.disable(endpointId, 'The receiver answered 410 Gone.'),
@@ -109,14 +112,14 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const events = createEventService({ events: eventStore, endpoints: endpointStore, deliveries: deliveryStore, worker, clock, notifier, ...(deps.maxBacklog === undefined ? {} : { maxBacklog: deps.maxBacklog }) });
   const endpoints = createEndpointService({
     ...(deps.endpointLimitOf === undefined ? {} : { limitOf: deps.endpointLimitOf }),
-    endpoints: endpointStore, deliveries: deliveryStore, events, targets, worker, seal, clock, notifier,
+    endpoints: endpointStore, deliveries: deliveryStore, line, events, targets, worker, seal, clock, notifier,
     urls: { guard, loopbackOnly: deps.loopbackOnly, allowHttp: deps.allowHttp ?? true, publicUrl, localUrl: deps.localUrl },
   });
   const deliveries = createDeliveryService({
-    deliveries: deliveryStore, worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock,
+    deliveries: deliveryStore, line, worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock,
     endpointIds: async (accountId) => (await endpointStore.listByAccount(accountId)).map(({ id }) => id),
   });
-  const recovery = createRecoveryService({ endpoints: endpointStore, deliveries: deliveryStore, get: (actor, id) => endpoints.get(actor, id), worker, notifier, clock, log });
+  const recovery = createRecoveryService({ endpoints: endpointStore, deliveries: deliveryStore, line, get: (actor, id) => endpoints.get(actor, id), worker, notifier, clock, log });
   const inbox = createInboxService({ inboxes: createInboxStore(db), endpoints, publicUrl, notifier, clock });
 
   deps.jobs.handle('deliver', (endpointId) => worker.wake(endpointId));

@@ -1,6 +1,6 @@
 /** Users, accounts and the claim of the first one, in MongoDB. */
-import { MongoServerError, type Db } from 'mongodb';
-import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
+import { type Db } from 'mongodb';
+import { isDuplicateKey, type CollectionIndexes } from '../db/database.js';
 import { normalizeEmail, type User } from './account.js';
 
 interface UserDocument extends Omit<User, 'id'> {
@@ -107,7 +107,7 @@ async function insertOnce(insert: () => Promise<unknown>): Promise<boolean> {
     await insert();
     return true;
   } catch (error) {
-    if (error instanceof MongoServerError && error.code === DUPLICATE_KEY) return false;
+    if (isDuplicateKey(error)) return false;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /** Profiles in MongoDB. */
-import { MongoServerError, type Db } from 'mongodb';
-import type { CollectionIndexes } from '../db/database.js';
+import type { Db } from 'mongodb';
+import { isDuplicateKey, type CollectionIndexes } from '../db/database.js';
 import type { Profile } from './profile-service.js';
 
 interface ProfileDocument extends Omit<Profile, 'id'> {
@@ -25,7 +25,7 @@ export function createProfileStore(db: Db) {
         await profiles.updateOne({ _id: id }, { $setOnInsert: rest }, { upsert: true });
       } catch (error) {
         // Two upserts at once: MongoDB lets one of them fail.
-        if (!(error instanceof MongoServerError) || error.code !== 11000) throw error;
+        if (!isDuplicateKey(error)) throw error;
       }
     },
 

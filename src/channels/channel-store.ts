@@ -1,6 +1,6 @@
 /** Channels in MongoDB, with their sealed credentials; who refreshes them is decided by conditional updates. */
-import { MongoServerError, type Db } from 'mongodb';
-import type { CollectionIndexes } from '../db/database.js';
+import type { Db } from 'mongodb';
+import { isDuplicateKey, type CollectionIndexes } from '../db/database.js';
 import { createBatcher } from '../lib/batcher.js';
 import { newId } from '../lib/ids.js';
 import type { ChannelIdentity } from '../platforms/platform.js';
@@ -92,7 +92,7 @@ export function createChannelStore(db: Db) {
         }, { upsert: true, returnDocument: 'after' });
         return document === null ? null : toChannel(toStored(document));
       } catch (error) {
-        if (error instanceof MongoServerError && error.code === 11000) return null;
+        if (isDuplicateKey(error)) return null;
         throw error;
       }
     },

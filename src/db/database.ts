@@ -1,5 +1,5 @@
 /** Connects to MongoDB and keeps every index that the stores declare. */
-import { MongoClient, type Db, type IndexDescription } from 'mongodb';
+import { MongoClient, MongoServerError, type Db, type IndexDescription } from 'mongodb';
 import { startProblem } from '../lib/start-problem.js';
 
 export interface Database {
@@ -10,6 +10,11 @@ export interface Database {
 
 /** MongoDB's code for a write that a unique index refused. */
 export const DUPLICATE_KEY = 11000;
+
+/** Did a unique index refuse this write? */
+export function isDuplicateKey(error: unknown): boolean {
+  return error instanceof MongoServerError && error.code === DUPLICATE_KEY;
+}
 
 /** A store's collection and the indexes it relies on; created at start, named so that a change is noticed. */
 export interface CollectionIndexes {

@@ -40,12 +40,29 @@ export function headersProblem(headers: readonly HeaderInput[]): string | null {
   const seen = new Set<string>();
   for (const { name, value } of headers) {
     const lower = name.toLowerCase();
-    if (!/^[a-z0-9!#$%&'*+.^_`|~-]{1,100}$/.test(lower)) return `"${name.slice(0, 60)}" is not the name of a header. Use letters, digits and hyphens.`;
-    if (FORBIDDEN.has(lower) || FORBIDDEN_PREFIX.test(lower)) return `The header ${name} can't be set: Signpost or the connection sets it, or receivers trust it.`;
+    const problem = nameProblem(name);
+    if (problem !== null) return problem;
     if (seen.has(lower)) return `The header ${name} is there twice.`;
     if (value === '' || value.length > MAX_VALUE || (value !== MASK && !/^[\x20-\x7e]*$/.test(value))) return `The value of ${name} must be plain text of 1 to ${MAX_VALUE} characters.`;
     seen.add(lower);
   }
+  return null;
+}
+
+/** The Stripe-style signature unless its owner names it otherwise. */
+export const TIMED_HEADER = 'Signpost-Signature';
+
+/** @returns what is wrong with this name for the header of the Stripe-style signature; null when it can be used beside these headers */
+export function timedHeaderProblem(name: string, headers: readonly { name: string }[]): string | null {
+  const problem = nameProblem(name);
+  if (problem !== null) return problem;
+  return headers.some((header) => header.name.toLowerCase() === name.toLowerCase()) ? `The header ${name} is among your own headers already.` : null;
+}
+
+function nameProblem(name: string): string | null {
+  const lower = name.toLowerCase();
+  if (!/^[a-z0-9!#$%&'*+.^_`|~-]{1,100}$/.test(lower)) return `"${name.slice(0, 60)}" is not the name of a header. Use letters, digits and hyphens.`;
+  if (FORBIDDEN.has(lower) || FORBIDDEN_PREFIX.test(lower)) return `The header ${name} can't be set: Signpost or the connection sets it, or receivers trust it.`;
   return null;
 }
 

@@ -5,11 +5,12 @@ import { goTo } from '../http/forms.js';
 import { readQuery } from '../http/input.js';
 import { sse } from '../http/live.js';
 import { flash, render, renderText } from '../http/render.js';
+import type { Actor } from '../lib/actor.js';
 import { AppError } from '../lib/app-error.js';
 import type { Notifier } from '../lib/notifier.js';
 import type { Delivery, DeliveryState } from './delivery.js';
 import type { DeliveryService } from './delivery-service.js';
-import type { DeliveryFilter } from './delivery-store.js';
+import type { DeliveryFilter, DeliveryRow } from './delivery-store.js';
 import { AYRSHARE_ACTIONS } from './endpoint.js';
 import { deliveryQuery, readId, type DeliveryQuery } from './endpoint-schemas.js';
 import type { EndpointService } from './endpoint-service.js';
@@ -79,22 +80,33 @@ function version(delivery: Delivery): string {
   return `${delivery.state}-${delivery.attemptCount}-${delivery.dueAt?.getTime() ?? 0}`;
 }
 
-function model(delivery: Delivery, hasEndpoint: boolean): object {
+function model(delivery: Delivery, { hasEndpoint, waitsBehind }: Around): object {
   const isOpen = delivery.state === 'waiting' || delivery.state === 'sending';
-  return { delivery, hasEndpoint, isOpen, attempts: delivery.attempts.toReversed(), prettyBody: pretty(delivery.body), curl: curlOf(delivery), version: version(delivery), title: 'Delivery' };
+  return { delivery, hasEndpoint, waitsBehind, isOpen, attempts: delivery.attempts.toReversed(), prettyBody: pretty(delivery.body), curl: curlOf(delivery), version: version(delivery), title: 'Delivery' };
 }
 
-async function show({ deliveries, endpoints }: DeliveryPagesDeps, req: Request, res: Response): Promise<void> {
+/** What its page tells beside the delivery itself. */
+interface Around {
+  hasEndpoint: boolean;
+  waitsBehind: DeliveryRow | null;
+}
+
+async function aroundOf({ deliveries, endpoints }: DeliveryPagesDeps, actor: Actor, delivery: Delivery): Promise<Around> {
+  const [hasEndpoint, waitsBehind] = await Promise.all([endpoints.exists(actor, delivery.endpointId), deliveries.waitsBehind(delivery)]);
+  return { hasEndpoint, waitsBehind };
+}
+
+async function show(deps: DeliveryPagesDeps, req: Request, res: Response): Promise<void> {
   const actor = actorOf(req);
-  const delivery = await deliveries.get(actor, idOf(req));
-  render(res, 'webhooks/delivery', model(delivery, await endpoints.exists(actor, delivery.endpointId)));
+  const delivery = await deps.deliveries.get(actor, idOf(req));
+  render(res, 'webhooks/delivery', model(delivery, await aroundOf(deps, actor, delivery)));
 }
 
-async function live({ deliveries, endpoints, notifier }: DeliveryPagesDeps, req: Request, res: Response): Promise<void> {
+async function live(deps: DeliveryPagesDeps, req: Request, res: Response): Promise<void> {
   const actor = actorOf(req);
   const id = idOf(req);
+  const { deliveries, notifier } = deps;
   let latest = await deliveries.get(actor, id);
-  const hasEndpoint = await endpoints.exists(actor, latest.endpointId);
   sse(req, res, {
     subscribe: (listener) => notifier.subscribe(`delivery:${id}`, listener),
     everyMs: LIVE_EVERY_MS,
@@ -103,7 +115,7 @@ async function live({ deliveries, endpoints, notifier }: DeliveryPagesDeps, req:
       latest = await deliveries.get(actor, id);
       return version(latest);
     },
-    fragment: () => renderText(req, 'webhooks/_delivery', model(latest, hasEndpoint)),
+    fragment: async () => renderText(req, 'webhooks/_delivery', model(latest, await aroundOf(deps, actor, latest))),
   });
 }
 

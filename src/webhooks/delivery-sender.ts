@@ -15,6 +15,7 @@ export interface Target {
   /** The user's own headers, lower-case names. */
   headers: Record<string, string>;
   timeoutMs: number;
+  timedHeader: string | null;
 }
 
 export interface SenderDeps {
@@ -47,7 +48,7 @@ export function createSender(deps: SenderDeps): Sender {
       const requestHeaders = {
         'content-type': 'application/json',
         'user-agent': deps.userAgent,
-        ...signatureHeaders({ body, id: delivery.eventId, timestamp: Math.floor(startedAt.getTime() / 1_000), secrets: target.secrets, deliveryId: delivery.id, attempt }),
+        ...signatureHeaders({ body, id: delivery.eventId, timestamp: Math.floor(startedAt.getTime() / 1_000), secrets: target.secrets, deliveryId: delivery.id, attempt, timedHeader: target.timedHeader }),
         'x-signpost-event': delivery.event,
         'x-signpost-endpoint': delivery.endpointId,
       };

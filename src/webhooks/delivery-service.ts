@@ -4,11 +4,13 @@ import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';
 import type { Notifier } from '../lib/notifier.js';
 import { deliveryId, type Delivery } from './delivery.js';
+import type { DeliveryLine } from './delivery-line.js';
 import type { DeliveryFilter, DeliveryRow, DeliveryStore } from './delivery-store.js';
 import type { DeliveryWorker } from './delivery-worker.js';
 
 export interface DeliveryServiceDeps {
   deliveries: DeliveryStore;
+  line: Pick<DeliveryLine, 'first' | 'count'>;
   worker: Pick<DeliveryWorker, 'sendNow'>;
   endpointExists(id: string): Promise<boolean>;
   endpointIds(accountId: string): Promise<string[]>;
@@ -33,8 +35,22 @@ export function createDeliveryService(deps: DeliveryServiceDeps) {
     return delivery;
   }
 
+  async function waitsBehind({ id, endpointId, position }: DeliveryRow): Promise<DeliveryRow | null> {
+    const first = position === null ? null : await deps.line.first(endpointId);
+    return first === null || first.id === id ? null : first;
+  }
+
   return {
     get,
+
+    /** What this delivery of an ordered endpoint waits for; null when it waits for nothing. */
+    waitsBehind,
+
+    /** The line of an ordered endpoint: what is first, and how many stand behind it. */
+    async line(endpointId: string): Promise<{ first: DeliveryRow | null; behind: number }> {
+      const [first, count] = await Promise.all([deps.line.first(endpointId), deps.line.count(endpointId)]);
+      return { first, behind: Math.max(0, count - 1) };
+    },
 
     async list(actor: Actor, filter: Omit<DeliveryFilter, 'accountId'>): Promise<DeliveryRow[]> {
       return deps.deliveries.list({ ...filter, accountId: actor.accountId });
@@ -71,6 +87,8 @@ export function createDeliveryService(deps: DeliveryServiceDeps) {
     async resend(actor: Actor, id: string): Promise<void> {
       const delivery = await get(actor, id);
       if (!(await deps.endpointExists(delivery.endpointId))) throw new AppError('conflict', ErrorCode.conflict, 'The endpoint of this delivery was removed, so it cannot be sent again.');
+      const ahead = await waitsBehind(delivery);
+      if (ahead !== null) throw new AppError('conflict', ErrorCode.conflict, 'Its endpoint is served in order, and an earlier delivery has not got through yet. Send that one first.');
       if (!(await deps.deliveries.resend(id, deps.clock.now()))) throw new AppError('conflict', ErrorCode.conflict, 'This delivery is being sent right now. Look again in a moment.');
       await deps.worker.sendNow(id);
       deps.notifier.notify(`delivery:${id}`);

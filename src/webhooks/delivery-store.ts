@@ -1,21 +1,28 @@
 /** Deliveries in MongoDB: claimed in batches with leases, moved only by who holds the lease. */
 import type { AnyBulkWriteOperation, Collection, Db, Filter } from 'mongodb';
-import type { CollectionIndexes } from '../db/database.js';
+import { isDuplicateKey, type CollectionIndexes } from '../db/database.js';
 import { RECOVERABLE, type Delivery, type DeliveryAttempt, type DeliveryState, type Lease, type NextStep } from './delivery.js';
 import { insertIgnoringDuplicates } from './event-store.js';
 
 const HOUR_MS = 3_600_000;
 const RETENTION_S = 30 * 24 * 3_600;
+/** What keeps a delivery in the line of an ordered endpoint. */
+export const OUT_OF_LINE = { lineOf: '', position: '', inFlightFor: '' } as const;
 /** More resends than this push the oldest attempts out of the log. */
 const ATTEMPTS_KEPT = 40;
 
 /** `dueFor`, `dueAt` and `lease` exist only while they mean something, so that the sparse indexes cost by what is due and not by what is stored. */
-interface DeliveryDoc extends Omit<Delivery, 'id' | 'dueAt' | 'lease'> {
+export interface DeliveryDoc extends Omit<Delivery, 'id' | 'dueAt' | 'lease' | 'position'> {
   _id: string;
   /** The endpoint again, while the delivery waits. */
   dueFor?: string;
   dueAt?: Date;
   lease?: Lease;
+  /** The endpoint again, while the delivery stands in its line: see `delivery-line.ts`. */
+  lineOf?: string;
+  position?: string;
+  /** The endpoint again, while this delivery of its line is being sent: a unique index lets there be one. */
+  inFlightFor?: string;
   /** Claims since the last stored attempt: a delivery that kills its sender again and again is given up. */
   claims: number;
 }
@@ -27,6 +34,8 @@ export const deliveryIndexes: CollectionIndexes[] = [
       { key: { dueFor: 1, dueAt: 1 }, name: 'due_by_endpoint', sparse: true },
       { key: { dueAt: 1 }, name: 'due', sparse: true },
       { key: { 'lease.until': 1 }, name: 'lease_until', sparse: true },
+      { key: { lineOf: 1, position: 1 }, name: 'line', sparse: true },
+      { key: { inFlightFor: 1 }, name: 'one_in_flight_in_line', unique: true, sparse: true },
       { key: { accountId: 1, createdAt: -1, _id: -1 }, name: 'by_account' },
       { key: { endpointId: 1, createdAt: -1, _id: -1 }, name: 'by_endpoint' },
       { key: { createdAt: 1 }, name: 'retention', expireAfterSeconds: RETENTION_S },
@@ -72,7 +81,7 @@ export interface DeliveryStore {
   insert(deliveries: Delivery[]): Promise<Set<string>>;
   /** Leases up to `limit` due deliveries of each endpoint. */
   claim(wanted: { endpointId: string; limit: number }[], now: Date, lease: Lease): Promise<Delivery[]>;
-  /** Leases this one, whatever else its endpoint has waiting. */
+  /** Leases this one, whatever else its endpoint has waiting; not while another one of its endpoint's line is in flight. */
   claimOne(id: string, lease: Lease): Promise<Delivery | null>;
   /** Gives back what was leased and not started. */
   release(deliveries: Pick<Delivery, 'id' | 'lease'>[], now: Date): Promise<void>;
@@ -127,12 +136,20 @@ export function createDeliveryStore(db: Db): DeliveryStore {
       return (await deliveries.find({ _id: { $in: ids }, 'lease.token': lease.token }, { projection: { attempts: 0 } }).toArray()).map(toDelivery);
     },
     async claimOne(id, lease) {
-      const doc = await deliveries.findOneAndUpdate(
-        { _id: id, state: 'waiting' },
-        { $set: { state: 'sending', lease }, $unset: { dueFor: '', dueAt: '' }, $inc: { claims: 1 } },
-        { returnDocument: 'after', projection: { attempts: 0 } },
-      );
-      return doc === null ? null : toDelivery(doc);
+      const there = await deliveries.findOne({ _id: id, state: 'waiting' }, { projection: { lineOf: 1 } });
+      if (there === null) return null;
+      const inLine = there.lineOf === undefined ? {} : { inFlightFor: there.lineOf };
+      try {
+        const doc = await deliveries.findOneAndUpdate(
+          { _id: id, state: 'waiting' },
+          { $set: { state: 'sending', lease, ...inLine }, $unset: { dueFor: '', dueAt: '' }, $inc: { claims: 1 } },
+          { returnDocument: 'after', projection: { attempts: 0 } },
+        );
+        return doc === null ? null : toDelivery(doc);
+      } catch (error) {
+        if (isDuplicateKey(error)) return null;
+        throw error;
+      }
     },
     async release(leased, now) {
       if (leased.length === 0) return;
@@ -141,7 +158,7 @@ export function createDeliveryStore(db: Db): DeliveryStore {
       const operations = leased.filter(({ id }) => endpointOf.has(id)).map(({ id, lease }): AnyBulkWriteOperation<DeliveryDoc> => ({
         updateOne: {
           filter: { _id: id, state: 'sending', 'lease.token': lease?.token ?? '' },
-          update: { $set: { state: 'waiting', dueFor: endpointOf.get(id)!, dueAt: now }, $unset: { lease: '' }, $inc: { claims: -1 } },
+          update: { $set: { state: 'waiting', dueFor: endpointOf.get(id)!, dueAt: now }, $unset: { lease: '', inFlightFor: '' }, $inc: { claims: -1 } },
         },
       }));
       if (operations.length > 0) await deliveries.bulkWrite(operations, { ordered: false });
@@ -164,14 +181,14 @@ export function createDeliveryStore(db: Db): DeliveryStore {
     async cancelWaiting(endpointId, note, now) {
       const result = await deliveries.updateMany(
         { dueFor: endpointId, state: 'waiting' },
-        { $set: { state: 'cancelled', note, endedAt: now, resumeTo: null }, $unset: { dueFor: '', dueAt: '' } },
+        { $set: { state: 'cancelled', note, endedAt: now, resumeTo: null }, $unset: { dueFor: '', dueAt: '', ...OUT_OF_LINE } },
       );
       return result.modifiedCount;
     },
     async cancelLeased({ id, lease }, note, now) {
       await deliveries.updateOne(
         { _id: id, 'lease.token': lease?.token ?? '' },
-        { $set: { state: 'cancelled', note, endedAt: now, resumeTo: null }, $unset: { lease: '' } },
+        { $set: { state: 'cancelled', note, endedAt: now, resumeTo: null }, $unset: { lease: '', ...OUT_OF_LINE } },
       );
     },
     async resend(id, now) {
@@ -245,7 +262,7 @@ function outcomeUpdate({ delivery, attempt, next, tries }: Outcome): AnyBulkWrit
           endedAt: waits ? null : attempt.startedAt,
           ...(waits ? { dueFor: delivery.endpointId, dueAt } : {}),
         },
-        $unset: { lease: '' },
+        $unset: waits ? { lease: '', inFlightFor: '' } : { lease: '', ...OUT_OF_LINE },
         $inc: { attemptCount: 1 },
         $push: { attempts: { $each: [attempt], $slice: -ATTEMPTS_KEPT } },
       },
@@ -270,16 +287,17 @@ function toFilter(filter: DeliveryFilter): Filter<DeliveryDoc> {
   return { $and: and };
 }
 
-function toDoc({ id, dueAt, lease, ...rest }: Delivery): DeliveryDoc {
+function toDoc({ id, dueAt, lease, position, ...rest }: Delivery): DeliveryDoc {
   return {
     _id: id,
     ...rest,
     ...(dueAt === null ? {} : { dueFor: rest.endpointId, dueAt }),
     ...(lease === null ? {} : { lease }),
+    ...(position === null || dueAt === null ? {} : { lineOf: rest.endpointId, position }),
     claims: lease === null ? 0 : 1,
   };
 }
 
-function toDelivery({ _id, dueFor: _dueFor, claims: _claims, dueAt, lease, ...rest }: DeliveryDoc): Delivery {
-  return { id: _id, ...rest, dueAt: dueAt ?? null, lease: lease ?? null, attempts: rest.attempts ?? [], recoveryId: rest.recoveryId ?? null };
+export function toDelivery({ _id, dueFor: _dueFor, claims: _claims, lineOf: _lineOf, inFlightFor: _inFlightFor, dueAt, lease, position, ...rest }: DeliveryDoc): Delivery {
+  return { id: _id, ...rest, sequence: rest.sequence ?? 0, position: position ?? null, dueAt: dueAt ?? null, lease: lease ?? null, attempts: rest.attempts ?? [], recoveryId: rest.recoveryId ?? null };
 }

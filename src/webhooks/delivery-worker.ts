@@ -8,8 +8,8 @@ import { nextStep, type AttemptResult, type Delivery, type Lease } from './deliv
 import { createLanes, isUrgent, type Lane, type LaneLimits } from './delivery-lanes.js';
 import type { Recorder } from './delivery-recorder.js';
 import type { Sender } from './delivery-sender.js';
+import { createClaims, type ClaimsDeps } from './delivery-claims.js';
 import type { DeliveryStore } from './delivery-store.js';
-import type { Targets } from './targets.js';
 
 export interface WorkerLimits extends LaneLimits {
   /** Must outlast a request's time-out and the wait in memory. */
@@ -24,11 +24,10 @@ export const WORKER_LIMITS: WorkerLimits = { total: 200, repeats: 150, perEndpoi
 const MAX_CLAIMS = 5;
 const ENDPOINTS_PER_CLAIM = 50;
 
-export interface WorkerDeps {
+export interface WorkerDeps extends ClaimsDeps {
   deliveries: DeliveryStore;
   recorder: Recorder;
   sender: Sender;
-  targets: Pick<Targets, 'get'>;
   /** The receiver answered 410. */
   onGone(endpointId: string): Promise<void>;
   jobs: Pick<Jobs, 'wakeAt'>;
@@ -68,9 +67,12 @@ const NO_ANSWER: Omit<AttemptResult, 'startedAt' | 'url' | 'requestHeaders'> = {
 
 export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   const limits = deps.limits ?? WORKER_LIMITS;
+  const claims = createClaims(deps);
   const lanes = createLanes(limits, () => deps.clock.now().getTime());
   const running = new Set<Promise<void>>();
   const nextWake = new Map<string, number>();
+  /** Endpoints that wait for their rate limit's next share. */
+  const paced = new Map<string, NodeJS.Timeout>();
   let stopping = false;
   let brokenOff = false;
   let refilling: Promise<void> | null = null;
@@ -103,6 +105,8 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     } finally {
       lanes.ended(delivery);
       answered();
+      // Only now may the next of its line be claimed.
+      if (delivery.position !== null) nudge([delivery.endpointId]);
       pump();
     }
   }
@@ -185,19 +189,31 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
       });
   }
 
+  /** Looks at a limited endpoint again when its next share comes; should the process die before, the sweep does. */
+  function later(endpointId: string, waitMs: number): void {
+    if (paced.has(endpointId)) return;
+    const timer = setTimeout(() => {
+      paced.delete(endpointId);
+      nudge([endpointId]);
+    }, Math.max(1, waitMs));
+    paced.set(endpointId, timer.unref());
+  }
+
   async function claimAll(): Promise<void> {
     for (;;) {
       const wanted = lanes.all().filter(lanes.wantsMore).slice(0, ENDPOINTS_PER_CLAIM).map((of) => ({ endpointId: of.endpointId, limit: lanes.room(of) }));
       if (wanted.length === 0 || stopping) return;
       // Cold from here: a nudge that comes while the claim is under way makes it hot again.
       for (const { endpointId } of wanted) lanes.get(endpointId).hot = false;
-      const claimed = await deps.deliveries.claim(wanted, deps.clock.now(), newLease());
-      enqueue(claimed);
-      for (const { endpointId, limit } of wanted) {
+      const now = deps.clock.now();
+      const { deliveries, more, limited } = await claims.claim(wanted, now, newLease);
+      enqueue(deliveries);
+      for (const { endpointId } of wanted) {
         const of = lanes.get(endpointId);
-        if (claimed.filter((delivery) => delivery.endpointId === endpointId).length >= limit) of.hot = true;
+        if (more.has(endpointId)) of.hot = true;
         else afterwards(of);
       }
+      for (const { endpointId, nextAt } of limited) later(endpointId, nextAt - now.getTime());
       pump();
     }
   }
@@ -255,10 +271,13 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     async sweep() {
       if (stopping) return;
       await settleExpired();
-      nudge(await deps.deliveries.dueEndpoints(deps.clock.now(), 1_000));
+      const due = await deps.deliveries.dueEndpoints(deps.clock.now(), 1_000);
+      for (const endpointId of due) if ((await deps.targets.get(endpointId))?.endpoint.ordered === true) await deps.line.lineUp(endpointId);
+      nudge(due);
     },
     async stop(graceMs) {
       stopping = true;
+      for (const timer of paced.values()) clearTimeout(timer);
       await refilling;
       const queued = lanes.all().flatMap((of) => lanes.takeBack(of, () => true));
       // Without a database they stay leased, and are sent when their lease has run out.

@@ -61,6 +61,10 @@ export interface Delivery {
   /** What the endpoint knows it as: an Ayrshare action, or the event's type again. */
   event: string;
   postId: string | null;
+  /** The event's, see there. */
+  sequence: number;
+  /** Its place in the line of an ordered endpoint, while it waits or is being sent; places sort as text. */
+  position: string | null;
   /** The serialized payload: what is sent on every attempt, byte for byte. */
   body: string;
   state: DeliveryState;
@@ -99,6 +103,11 @@ const MAX_RETRY_AFTER_MS = 24 * 3_600_000;
 /** One delivery per event and endpoint: making it twice gives the same id, and the database keeps one. */
 export function deliveryId(eventId: string, endpointId: string): string {
   return `dlv_${createHash('sha256').update(`${eventId} ${endpointId}`).digest('hex').slice(0, 32)}`;
+}
+
+/** By the event's time (an id begins with it), and within one moment by its place among its post's events. */
+export function positionOf(eventId: string, sequence: number): string {
+  return `${eventId.slice(4, 14)}-${String(sequence).padStart(8, '0')}-${eventId}`;
 }
 
 export type NextStep =

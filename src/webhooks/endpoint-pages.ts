@@ -53,7 +53,7 @@ function idOf(req: Request): string {
 }
 
 function blank(): FormProblems['input'] {
-  return { name: '', url: '', style: 'ayrshare', events: ['scheduled', '*'], headers: '', timeoutS: String(TIMEOUT_S.default) };
+  return { name: '', url: '', style: 'ayrshare', events: ['scheduled', '*'], headers: '', timeoutS: String(TIMEOUT_S.default), description: '', maxPerMinute: '', timedHeader: '' };
 }
 
 async function list({ endpoints, deliveries, inbox }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
@@ -82,8 +82,11 @@ function showSecret(res: Response, status: number, endpoint: Endpoint, secret: s
 async function show({ endpoints, deliveries, recovery, clock }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
   const actor = actorOf(req);
   const endpoint = await endpoints.get(actor, idOf(req));
-  const [latest, missed] = await Promise.all([deliveries.latestOf(endpoint.id, LATEST), recovery.count(actor, endpoint.id, new Date(clock.now().getTime() - WITHIN_MS['30d']))]);
-  render(res, 'webhooks/endpoint', { endpoint, deliveries: latest, missed });
+  const [latest, missed, line] = await Promise.all([
+    deliveries.latestOf(endpoint.id, LATEST), recovery.count(actor, endpoint.id, new Date(clock.now().getTime() - WITHIN_MS['30d'])),
+    endpoint.ordered ? deliveries.line(endpoint.id) : { first: null, behind: 0 },
+  ]);
+  render(res, 'webhooks/endpoint', { endpoint, deliveries: latest, missed, ...line });
 }
 
 async function recover({ recovery, clock }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
@@ -101,8 +104,15 @@ async function recover({ recovery, clock }: EndpointPagesDeps, req: Request, res
 
 async function edit({ endpoints }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
   const endpoint = await endpoints.get(actorOf(req), idOf(req));
-  const { name, url, style, events, headers, timeoutS } = endpoint;
-  renderForm(res, { input: { name, url, style, events, headers: maskedLines(headers), timeoutS: String(timeoutS) } }, endpoint);
+  renderForm(res, { input: typed(endpoint) }, endpoint);
+}
+
+/** The endpoint as its form shows it. */
+function typed({ name, description, url, style, events, headers, timeoutS, maxPerMinute, ordered, timedHeader }: Endpoint): FormProblems['input'] {
+  return {
+    name, description, url, style, events, headers: maskedLines(headers), timeoutS: String(timeoutS), maxPerMinute: maxPerMinute === null ? '' : String(maxPerMinute),
+    timedHeader: timedHeader ?? '', ...(ordered ? { ordered: 'on' } : {}),
+  };
 }
 
 async function save({ endpoints }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import { DELIVERY_STATES } from './delivery.js';
-import { AYRSHARE_ACTIONS, KNOWN_ACTIONS, TIMEOUT_S } from './endpoint.js';
+import { AYRSHARE_ACTIONS, KNOWN_ACTIONS, MAX_DESCRIPTION, MAX_PER_MINUTE, TIMEOUT_S } from './endpoint.js';
 import { parseHeaders } from './custom-headers.js';
 import { PUBLIC_EVENT_TYPES } from './event.js';
 import { PAYLOAD_STYLES } from './payload.js';
@@ -52,11 +52,21 @@ const endpointFields = {
   timeoutS: z.coerce.number('Enter a number of seconds.').int('Enter whole seconds.').min(TIMEOUT_S.min, `At least ${TIMEOUT_S.min} seconds.`).max(TIMEOUT_S.max, `At most ${TIMEOUT_S.max} seconds.`).optional(),
 };
 
-export const newEndpointSchema = z.object({ ...endpointFields, secret: secret.optional() });
+/** An unchecked box sends nothing. */
+const box = z.literal('on', 'Check the box, or leave it.').optional().transform((given) => given === 'on');
+
+const optionFields = {
+  description: z.string('Write what it is for.').trim().max(MAX_DESCRIPTION, `A description has at most ${MAX_DESCRIPTION} characters.`).optional().transform((text) => text ?? ''),
+  maxPerMinute: z.union([z.literal('').transform(() => null), z.coerce.number('Enter a number, or nothing.').int('Enter a whole number.').min(MAX_PER_MINUTE.min, `At least ${MAX_PER_MINUTE.min}.`).max(MAX_PER_MINUTE.max, `At most ${MAX_PER_MINUTE.max}.`)], 'Enter a number, or nothing.').optional().transform((number) => number ?? null),
+  ordered: box,
+  timedHeader: z.string('Write the name of a header.').trim().max(100, 'This name is too long.').optional().transform((text) => (text === undefined || text === '' ? null : text)),
+};
+
+export const newEndpointSchema = z.object({ ...endpointFields, ...optionFields, secret: secret.optional() });
 /** How long the old secret signs too; 0 to 7 days. */
 export const rotateSchema = z.object({ overlapHours: z.coerce.number('Enter a number of hours.').min(0, 'At least 0 hours.').max(168, 'At most 168 hours, which are 7 days.').default(24) });
 export const recoverSchema = z.object({ within: z.enum(['24h', '3d', '7d', '30d'], 'Choose how far back.') });
-export const changeEndpointSchema = z.object(endpointFields);
+export const changeEndpointSchema = z.object({ ...endpointFields, ...optionFields });
 
 /** @throws AppError `not-found` for what can't be an id: an address that was mistyped */
 export function readId(params: Record<string, unknown>): string {

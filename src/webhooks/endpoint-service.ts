@@ -5,7 +5,8 @@ import type { Clock } from '../lib/clock.js';
 import { newId } from '../lib/ids.js';
 import type { Notifier } from '../lib/notifier.js';
 import type { Seal } from '../lib/seal.js';
-import { headersProblem, sealHeaders, type HeaderInput } from './custom-headers.js';
+import { headersProblem, sealHeaders, timedHeaderProblem, type HeaderInput } from './custom-headers.js';
+import type { DeliveryLine } from './delivery-line.js';
 import type { DeliveryStore } from './delivery-store.js';
 import type { DeliveryWorker } from './delivery-worker.js';
 import { AYRSHARE_ACTIONS, sealContext, TIMEOUT_S, type Endpoint } from './endpoint.js';
@@ -20,6 +21,7 @@ import { openSecrets, type Targets } from './targets.js';
 export interface EndpointServiceDeps {
   endpoints: EndpointStore;
   deliveries: Pick<DeliveryStore, 'cancelWaiting'>;
+  line: Pick<DeliveryLine, 'lineUp' | 'dissolve'>;
   events: Pick<EventService, 'record' | 'recordTest'>;
   targets: Targets;
   worker: Pick<DeliveryWorker, 'unpark'>;
@@ -36,8 +38,13 @@ export interface EndpointInput {
   url: string;
   style: PayloadStyle;
   events: string[];
+  /** What is left out keeps its value, or is the default. */
+  description?: string | undefined;
   headers?: HeaderInput[] | undefined;
   timeoutS?: number | undefined;
+  maxPerMinute?: number | null | undefined;
+  ordered?: boolean | undefined;
+  timedHeader?: string | null | undefined;
 }
 
 /** The secret is in the answer once and never again. */
@@ -81,9 +88,9 @@ export function createEndpointService(deps: EndpointServiceDeps) {
   function build(actor: Actor, input: EndpointInput, secret: string, apiAction: string | null): Endpoint {
     const at = now();
     const id = newId('end', at);
-    const { name, url, style, events, headers = [], timeoutS = TIMEOUT_S.default } = input;
+    const { name, url, style, events, headers = [], description = '', timeoutS = TIMEOUT_S.default, maxPerMinute = null, ordered = false, timedHeader = null } = input;
     return {
-      id, accountId: actor.accountId, profileId: actor.profileId, name, url, style, events, apiAction, timeoutS, recovery: null,
+      id, accountId: actor.accountId, profileId: actor.profileId, name, description, url, style, events, apiAction, timeoutS, maxPerMinute, ordered, timedHeader, recovery: null,
       headers: sealHeaders(headers, [], deps.seal, sealContext(id)), state: 'enabled', stateReason: null,
       secrets: [{ sealed: deps.seal.seal(secret, sealContext(id)), createdAt: at, expiresAt: null }],
       lastAttempt: null, failingSince: null, parkedUntil: null, createdAt: at, updatedAt: at,
@@ -140,6 +147,7 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       const { secret = newSecret(), ...rest } = input;
       const events = requireEvents(rest);
       requireHeaders(rest.headers ?? []);
+      requireTimedHeader(rest.timedHeader ?? null, rest.headers ?? []);
       requireSecret(secret);
       const url = await requireUrl(rest.url);
       await requireRoom(actor.accountId);
@@ -156,9 +164,12 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       const fixed = endpoint.apiAction === null ? {} : { style: endpoint.style, events: endpoint.events };
       const events = endpoint.apiAction === null ? requireEvents(input) : endpoint.events;
       const url = input.url === endpoint.url ? endpoint.url : await requireUrl(input.url);
-      const { name, style, headers, timeoutS = endpoint.timeoutS } = input;
+      const { name, style, headers, description = endpoint.description, timeoutS = endpoint.timeoutS, maxPerMinute = endpoint.maxPerMinute, ordered = endpoint.ordered, timedHeader = endpoint.timedHeader } = input;
       const sealed = headers === undefined ? endpoint.headers : sealHeaders(requireHeaders(headers), endpoint.headers, deps.seal, sealContext(id));
-      const changed = await change(endpoint, { name, style, timeoutS, headers: sealed, ...fixed, events, url, parkedUntil: null });
+      requireTimedHeader(timedHeader, sealed);
+      const changed = await change(endpoint, { name, description, style, timeoutS, maxPerMinute, ordered, timedHeader, headers: sealed, ...fixed, events, url, parkedUntil: null });
+      if (ordered && !endpoint.ordered) await deps.line.lineUp(id);
+      if (!ordered && endpoint.ordered) await deps.line.dissolve(id);
       deps.worker.unpark(id);
       return changed;
     },
@@ -272,6 +283,11 @@ function requireHeaders(headers: HeaderInput[]): HeaderInput[] {
   const message = headersProblem(headers);
   if (message === null) return headers;
   throw new AppError('invalid', ErrorCode.badRequest, `headers: ${message}`, { fields: [{ field: 'headers', message }] });
+}
+
+function requireTimedHeader(name: string | null, headers: readonly { name: string }[]): void {
+  const message = name === null ? null : timedHeaderProblem(name, headers);
+  if (message !== null) throw new AppError('invalid', ErrorCode.badRequest, `timedHeader: ${message}`, { fields: [{ field: 'timedHeader', message }] });
 }
 
 function requireSecret(secret: string): void {

@@ -1,11 +1,10 @@
 /** Endpoints in MongoDB. */
-import { MongoServerError, type Collection, type Db, type UpdateFilter } from 'mongodb';
-import type { CollectionIndexes } from '../db/database.js';
+import type { Collection, Db, UpdateFilter } from 'mongodb';
+import { isDuplicateKey, type CollectionIndexes } from '../db/database.js';
 import { TIMEOUT_S, type Endpoint, type Recovery } from './endpoint.js';
-import { DUPLICATE_KEY } from './event-store.js';
 
 /** `apiAction` is left out where there is none, so that the unique index concerns registered actions only. */
-type EndpointDoc = Omit<Endpoint, 'id' | 'apiAction'> & { _id: string; apiAction?: string };
+export type EndpointDoc = Omit<Endpoint, 'id' | 'apiAction'> & { _id: string; apiAction?: string; rate?: { second: number; used: number } };
 
 export const endpointIndexes: CollectionIndexes[] = [
   {
@@ -20,7 +19,7 @@ export const endpointIndexes: CollectionIndexes[] = [
   },
 ];
 
-export type EndpointChange = Partial<Pick<Endpoint, 'name' | 'url' | 'style' | 'events' | 'state' | 'stateReason' | 'secrets' | 'headers' | 'timeoutS' | 'recovery' | 'updatedAt' | 'failingSince' | 'parkedUntil'>>;
+export type EndpointChange = Partial<Pick<Endpoint, 'name' | 'url' | 'style' | 'events' | 'state' | 'stateReason' | 'secrets' | 'headers' | 'timeoutS' | 'description' | 'maxPerMinute' | 'ordered' | 'timedHeader' | 'recovery' | 'updatedAt' | 'failingSince' | 'parkedUntil'>>;
 
 export interface AttemptNote {
   endpointId: string;
@@ -58,7 +57,7 @@ export function createEndpointStore(db: Db): EndpointStore {
         await endpoints.insertOne({ _id: id, ...rest, ...(apiAction === null ? {} : { apiAction }) });
         return true;
       } catch (error) {
-        if (error instanceof MongoServerError && error.code === DUPLICATE_KEY) return false;
+        if (isDuplicateKey(error)) return false;
         throw error;
       }
     },
@@ -115,6 +114,9 @@ function attemptUpdates({ endpointId, attempt, parkedUntil }: AttemptNote): { up
   ];
 }
 
-function toEndpoint({ _id, apiAction, ...rest }: EndpointDoc): Endpoint {
-  return { id: _id, ...rest, apiAction: apiAction ?? null, parkedUntil: rest.parkedUntil ?? null, headers: rest.headers ?? [], timeoutS: rest.timeoutS ?? TIMEOUT_S.default, recovery: rest.recovery ?? null };
+/** Endpoints that an older version stored lack what came since. */
+const SINCE = { description: '', headers: [], timeoutS: TIMEOUT_S.default, maxPerMinute: null, ordered: false, timedHeader: null, recovery: null, parkedUntil: null } as const;
+
+function toEndpoint({ _id, apiAction, rate: _rate, ...rest }: EndpointDoc): Endpoint {
+  return { id: _id, ...SINCE, ...rest, apiAction: apiAction ?? null, headers: rest.headers ?? [] };
 }

@@ -22,6 +22,8 @@ export interface Endpoint {
   accountId: string;
   profileId: string;
   name: string;
+  /** What it is for, in its owner's words. */
+  description: string;
   url: string;
   style: PayloadStyle;
   /** Ayrshare actions or event types, by style; `*` is every event type. */
@@ -37,6 +39,12 @@ export interface Endpoint {
   headers: CustomHeader[];
   /** How long its answer may take, in seconds. */
   timeoutS: number;
+  /** No more deliveries than this go out in a minute, spread evenly; null: no limit. What a person sends by hand goes at once. */
+  maxPerMinute: number | null;
+  /** One delivery after the other, in the order of their events: one that fails holds the later ones until it succeeds or is given up. */
+  ordered: boolean;
+  /** Name of an extra header with a Stripe-style signature; null: none. */
+  timedHeader: string | null;
   /** The recovery that runs or ran last. */
   recovery: Recovery | null;
   lastAttempt: { at: Date; deliveryId: string; ok: boolean; status: number | null; error: string | null } | null;
@@ -61,6 +69,8 @@ export interface Recovery {
 }
 
 export const TIMEOUT_S = { min: 5, default: 15, max: 30 } as const;
+export const MAX_PER_MINUTE = { min: 1, max: 60_000 } as const;
+export const MAX_DESCRIPTION = 500;
 
 /** Does this endpoint get what it knows as `event`? Tests go to whoever they are for. */
 export function subscribesTo(endpoint: Pick<Endpoint, 'events' | 'style'>, event: string): boolean {

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../lib/clock.js';
 import type { Notifier } from '../lib/notifier.js';
-import { deliveryId, SCHEDULE_S, type Delivery } from './delivery.js';
+import { deliveryId, positionOf, SCHEDULE_S, type Delivery } from './delivery.js';
 import type { DeliveryStore } from './delivery-store.js';
 import type { DeliveryWorker } from './delivery-worker.js';
 import { subscribesTo, type Endpoint } from './endpoint.js';
@@ -35,6 +35,7 @@ export interface EventService {
 const MAX_BACKLOG = 10_000;
 const RECOUNT_EVERY_MS = 5_000;
 const MAX_CALLS_TOGETHER = 200;
+const NO_LEASE = { lease: null, room: 0 };
 
 export function createEventService(deps: EventServiceDeps): EventService {
   const waiting: { events: EventInput[]; resolve: () => void; reject: (error: unknown) => void }[] = [];
@@ -44,12 +45,13 @@ export function createEventService(deps: EventServiceDeps): EventService {
 
   async function recordTogether(events: EventInput[]): Promise<void> {
     const now = deps.clock.now();
-    await write(await deliveriesFor(events, now));
+    const endpoints = await deps.endpoints.listByProfiles([...new Set(events.map(({ profileId }) => profileId))]);
+    await write(await deliveriesFor(events, endpoints, now), new Set(endpoints.filter(isHeldBack).map(({ id }) => id)));
     await deps.events.insert(events, now);
   }
 
-  async function deliveriesFor(events: EventInput[], now: Date): Promise<Delivery[]> {
-    const endpoints = groupBy(await deps.endpoints.listByProfiles([...new Set(events.map(({ profileId }) => profileId))]), ({ profileId }) => profileId);
+  async function deliveriesFor(events: EventInput[], known: Endpoint[], now: Date): Promise<Delivery[]> {
+    const endpoints = groupBy(known, ({ profileId }) => profileId);
     const earlier = groupBy([...(await earlierEvents(events)), ...events.filter(isPostEvent)], ({ data }) => data.postId);
     return events.flatMap((event) => {
       const acceptedBefore = dependsOnEarlier(event) && wasAcceptedBefore(event, earlier.get(event.data.postId) ?? []);
@@ -62,11 +64,11 @@ export function createEventService(deps: EventServiceDeps): EventService {
     return found.filter(isPostEvent);
   }
 
-  /** Deliveries that can be sent at once are written as claimed already; the rest waits to be claimed. */
-  async function write(made: Delivery[]): Promise<void> {
+  /** Deliveries that can be sent at once are written as claimed already; the rest waits to be claimed, as does everything for the endpoints `heldBack`. */
+  async function write(made: Delivery[], heldBack: ReadonlySet<string>): Promise<void> {
     if (made.length === 0) return;
     for (const [endpointId, group] of groupBy(made.filter(({ state }) => state === 'waiting'), (delivery) => delivery.endpointId)) {
-      const { lease, room } = deps.worker.leaseForNew(endpointId);
+      const { lease, room } = heldBack.has(endpointId) ? NO_LEASE : deps.worker.leaseForNew(endpointId);
       for (const delivery of group.slice(0, room)) Object.assign(delivery, { state: 'sending', dueAt: null, lease });
       await skipBeyondBacklog(endpointId, group.slice(room));
     }
@@ -129,12 +131,17 @@ export function createEventService(deps: EventServiceDeps): EventService {
     },
     async recordTest(event, endpoint) {
       const delivery = makeTest(event, endpoint, deps.clock.now());
-      await write([delivery]);
+      await write([delivery], new Set());
       await deps.worker.sendNow(delivery.id);
       await deps.events.insert([event], deps.clock.now());
       return delivery.id;
     },
   };
+}
+
+/** Whose turn it is, or how many may go out, is decided by a claim. */
+function isHeldBack({ ordered, maxPerMinute }: Endpoint): boolean {
+  return ordered || maxPerMinute !== null;
 }
 
 function makeDelivery(event: EventInput, endpoint: Endpoint, acceptedBefore: boolean, now: Date): Delivery | null {
@@ -150,13 +157,14 @@ function makeDelivery(event: EventInput, endpoint: Endpoint, acceptedBefore: boo
 function makeTest(event: EventInput, endpoint: Endpoint, now: Date): Delivery {
   const payload = buildPayload(endpoint.style, event, { url: endpoint.url, acceptedBefore: false });
   if (payload === null) throw new Error('a test always has a payload');
-  return { ...newDelivery(event, endpoint, payload, now), trigger: 'test', maxTries: 1 };
+  return { ...newDelivery(event, endpoint, payload, now), trigger: 'test', maxTries: 1, position: null };
 }
 
 function newDelivery(event: EventInput, endpoint: Endpoint, payload: { event: string; body: string }, now: Date): Delivery {
   return {
     id: deliveryId(event.id, endpoint.id), accountId: endpoint.accountId, profileId: endpoint.profileId, endpointId: endpoint.id, endpointUrl: endpoint.url,
-    eventId: event.id, eventType: event.type, event: payload.event, postId: isPostEvent(event) ? event.data.postId : null, body: payload.body,
+    eventId: event.id, eventType: event.type, event: payload.event, postId: isPostEvent(event) ? event.data.postId : null, sequence: event.sequence,
+    position: endpoint.ordered ? positionOf(event.id, event.sequence) : null, body: payload.body,
     state: 'waiting', dueAt: now, lease: null, tries: 0, maxTries: SCHEDULE_S.length, trigger: 'automatic', attemptCount: 0, attempts: [],
     note: null, lastStatus: null, lastError: null, createdAt: now, endedAt: null, resumeTo: null, recoveryId: null,
   };

@@ -1,11 +1,10 @@
 /** Events in MongoDB: written once by id, kept for 30 days. */
 import { MongoBulkWriteError, type Collection, type Db, type Filter, type OptionalUnlessRequiredId } from 'mongodb';
-import type { CollectionIndexes } from '../db/database.js';
+import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
 import { isPostEvent, type EventInput } from './event.js';
 import { OUTCOME_TYPES } from './payload.js';
 
 const RETENTION_S = 30 * 24 * 3_600;
-export const DUPLICATE_KEY = 11000;
 
 /** `outcomeOf` names the post, on the few events that later ones are judged by: an index over all posts' events would cost each of them. */
 type EventDoc = Omit<EventInput, 'id'> & { _id: string; recordedAt: Date; outcomeOf?: string };

@@ -1,7 +1,6 @@
 /** Inboxes in MongoDB: one callback URL per account, and the last requests that arrived there. */
-import { MongoServerError, type Db } from 'mongodb';
-import type { CollectionIndexes } from '../db/database.js';
-import { DUPLICATE_KEY } from './event-store.js';
+import type { Db } from 'mongodb';
+import { isDuplicateKey, type CollectionIndexes } from '../db/database.js';
 
 export interface Inbox {
   /** The secret part of its URL. */
@@ -84,7 +83,7 @@ export function createInboxStore(db: Db): InboxStore {
       try {
         await inboxes.insertOne({ _id: token, ...rest });
       } catch (error) {
-        if (!(error instanceof MongoServerError) || error.code !== DUPLICATE_KEY) throw error;
+        if (!isDuplicateKey(error)) throw error;
         const there = await findByAccount(rest.accountId);
         if (there !== null) return there;
       }

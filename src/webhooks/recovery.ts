@@ -5,6 +5,7 @@ import type { Clock } from '../lib/clock.js';
 import { newId } from '../lib/ids.js';
 import type { Logger } from '../lib/logger.js';
 import type { Notifier } from '../lib/notifier.js';
+import type { DeliveryLine } from './delivery-line.js';
 import type { DeliveryStore } from './delivery-store.js';
 import type { DeliveryWorker } from './delivery-worker.js';
 import type { Endpoint, Recovery } from './endpoint.js';
@@ -13,6 +14,7 @@ import type { EndpointStore } from './endpoint-store.js';
 export interface RecoveryDeps {
   endpoints: EndpointStore;
   deliveries: DeliveryStore;
+  line: Pick<DeliveryLine, 'lineUp'>;
   /** @throws AppError `not-found` when it isn't the actor's */
   get(actor: Actor, endpointId: string): Promise<Endpoint>;
   worker: Pick<DeliveryWorker, 'nudge'>;
@@ -46,6 +48,7 @@ export function createRecoveryService(deps: RecoveryDeps): RecoveryService {
       await deps.endpoints.noteRecovery(endpointId, id, requeued, requeued === 0 ? deps.clock.now() : null);
       deps.notifier.notify(`account:${endpoint.accountId}:deliveries`);
       if (requeued === 0) return;
+      if (endpoint.ordered) await deps.line.lineUp(endpointId);
       deps.worker.nudge([endpointId]);
     }
   }

@@ -1,4 +1,4 @@
-/** Signs a delivery twice over the same bytes: Standard Webhooks' headers and Ayrshare's. */
+/** Signs a delivery over the bytes that are sent: Standard Webhooks' headers, Ayrshare's, and on request one in Stripe's style. */
 import { createHmac, randomBytes } from 'node:crypto';
 
 const PREFIX = 'whsec_';
@@ -45,9 +45,11 @@ export interface ToSign {
   deliveryId: string;
   /** Number of this attempt, from 1. */
   attempt: number;
+  /** Name of the extra header in Stripe's style, if it is wanted. */
+  timedHeader?: string | null;
 }
 
-export function signatureHeaders({ body, id, timestamp, secrets, deliveryId, attempt }: ToSign): Record<string, string> {
+export function signatureHeaders({ body, id, timestamp, secrets, deliveryId, attempt, timedHeader = null }: ToSign): Record<string, string> {
   const bodyDigests = secrets.map((secret) => createHmac('sha256', secret).update(body).digest('hex'));
   return {
     'webhook-id': id,
@@ -58,7 +60,17 @@ export function signatureHeaders({ body, id, timestamp, secrets, deliveryId, att
     'x-authorization-content-sha256-v2': bodyDigests.map((digest) => `v1=${digest}`).join(','),
     'x-ayrshare-delivery-id': deliveryId,
     'x-ayrshare-delivery-attempt': String(attempt),
+    ...(timedHeader === null ? {} : { [timedHeader.toLowerCase()]: timedSignature(secrets, timestamp, body) }),
   };
+}
+
+/** `t=<unix seconds>,v1=<hex>[,v1=<hex>]` over `t.body`, as Stripe's libraries check it: the key is the whole text of the secret, `whsec_` included. */
+export function timedSignature(secrets: readonly string[], timestamp: number, body: Buffer): string {
+  return [`t=${timestamp}`, ...secrets.map((secret) => `v1=${timedDigest(secret, timestamp, body)}`)].join(',');
+}
+
+export function timedDigest(secret: string, timestamp: number | string, body: Buffer): string {
+  return createHmac('sha256', secret).update(`${timestamp}.`).update(body).digest('hex');
 }
 
 export function standardSignature(secret: string, id: string, timestamp: number | string, body: Buffer): string {

@@ -64,6 +64,7 @@ function openTarget(endpoint: Endpoint, seal: Seal, now: Date): Target {
     secrets: openSecrets(endpoint, seal, now),
     headers: openHeaders(endpoint.headers, seal, sealContext(endpoint.id)),
     timeoutMs: endpoint.timeoutS * 1_000,
+    timedHeader: endpoint.timedHeader,
   };
 }
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ErrorCode } from '../lib/app-error.js';
 import { DELIVERY_STATES } from './delivery.js';
-import { TIMEOUT_S } from './endpoint.js';
+import { MAX_DESCRIPTION, MAX_PER_MINUTE, TIMEOUT_S } from './endpoint.js';
 import { PUBLIC_EVENT_TYPES } from './event.js';
 import { PAYLOAD_STYLES } from './payload.js';
 
@@ -15,11 +15,16 @@ const fields = {
   style: z.enum(PAYLOAD_STYLES, `Use one of ${PAYLOAD_STYLES.join(', ')}.`),
   events: z.array(z.string().max(60)).min(1, 'Give at least one event.').max(50),
   headers,
+  description: z.string('Write what it is for.').max(MAX_DESCRIPTION, `A description has at most ${MAX_DESCRIPTION} characters.`),
+  maxPerMinute: z.number('Give a number, or null.').int().min(MAX_PER_MINUTE.min).max(MAX_PER_MINUTE.max).nullable(),
+  ordered: z.boolean('Give true or false.'),
+  timedHeader: z.string('Give the name of a header, or null.').min(1).max(100).nullable(),
   timeoutS: z.number('Give a number of seconds.').int().min(TIMEOUT_S.min).max(TIMEOUT_S.max),
 };
 
 export const apiNewEndpoint = z.strictObject({
   ...fields, name: fields.name.default(''), style: fields.style.default('signpost'), events: fields.events.default(['*']), headers: fields.headers.optional(), timeoutS: fields.timeoutS.optional(),
+  description: fields.description.optional(), maxPerMinute: fields.maxPerMinute.optional(), ordered: fields.ordered.optional(), timedHeader: fields.timedHeader.optional(),
   secret: z.string().min(1).max(256).optional(),
 });
 export const apiChangeEndpoint = z.strictObject({ ...fields, state: z.enum(['enabled', 'paused'], 'Use enabled or paused.') }).partial();
