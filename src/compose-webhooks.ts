@@ -13,7 +13,7 @@ import { deliveryPages } from './webhooks/delivery-pages.js';
 import { createRecorder } from './webhooks/delivery-recorder.js';
 import { createSender } from './webhooks/delivery-sender.js';
 import { createDeliveryLine } from './webhooks/delivery-line.js';
-import { createDeliveryService } from './webhooks/delivery-service.js';
+import { createDeliveryService, type DeliveryService } from './webhooks/delivery-service.js';
 import { createDeliveryStore, deliveryIndexes } from './webhooks/delivery-store.js';
 import { createDeliveryWorker, type WorkerLimits } from './webhooks/delivery-worker.js';
 import { developerPages } from './webhooks/developer-pages.js';
@@ -72,6 +72,7 @@ export interface Webhooks {
   /** Takes events from the posts' outbox; idempotent by event id. */
   record: EventService['record'];
   endpoints: EndpointService;
+  deliveries: DeliveryService;
   inbox: InboxService;
   hasEndpoint(actor: Actor): Promise<boolean>;
   /** Before sessions and CSRF: the inbox's door. */
@@ -132,6 +133,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   return {
     record: (recorded) => events.record(recorded),
     endpoints,
+    deliveries,
     inbox,
     hasEndpoint: async (actor) => (await endpoints.list(actor)).length > 0,
     rawRouter: inboxReceiver({ inbox }),

@@ -7,6 +7,7 @@ import { createLogger } from '../../src/lib/logger.js';
 import { createNotifier, type Notifier } from '../../src/lib/notifier.js';
 import { createSeal } from '../../src/lib/seal.js';
 import type { Delivery } from '../../src/webhooks/delivery.js';
+import { createDeliveryLine, type DeliveryLine } from '../../src/webhooks/delivery-line.js';
 import { createDeliveryStore, type DeliveryStore } from '../../src/webhooks/delivery-store.js';
 import type { WorkerLimits } from '../../src/webhooks/delivery-worker.js';
 import type { PostEventInput, PublicationFacts } from '../../src/webhooks/event.js';
@@ -16,6 +17,7 @@ import { waitUntil } from '../support/wait-until.js';
 export interface Rig {
   webhooks: Webhooks;
   deliveries: DeliveryStore;
+  line: DeliveryLine;
   actor: Actor;
   notifier: Notifier;
   /** Runs every sweep once. */
@@ -77,6 +79,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
 
   const webhooks = compose();
   const deliveries = createDeliveryStore(db);
+  const line = createDeliveryLine(db);
   const collection = (name: string) => db.collection(name);
   const all = async () => (await db.collection('webhook_deliveries').find({}, { projection: { _id: 1 } }).toArray()).map(({ _id }) => String(_id));
   const load = async () => {
@@ -84,7 +87,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     return found.filter((delivery): delivery is Delivery => delivery !== null);
   };
   return {
-    webhooks, deliveries, actor, notifier, wakeUps, now, collection,
+    webhooks, deliveries, line, actor, notifier, wakeUps, now, collection,
     sweep: async () => {
       for (const sweep of sweeps) await sweep();
     },

@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { createHmac, randomBytes } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { Webhook } from 'standardwebhooks';
+import Stripe from 'stripe';
+import { Webhook as Svix } from 'svix';
 import { newSecret, secretProblem, signatureHeaders, standardForm, standardSignature } from '../../src/webhooks/signing.js';
 import { verifyAyrshare, verifyStandard } from '../../src/webhooks/verify.js';
 
 const body = Buffer.from(JSON.stringify({ text: 'größer 🎉', n: 1 }));
 const now = () => Math.floor(Date.now() / 1_000);
-const sign = (secrets: string[], at = now()) => signatureHeaders({ body, id: 'evt_1', timestamp: at, secrets, deliveryId: 'dlv_1', attempt: 3 });
+const sign = (secrets: string[], at = now(), timedHeader: string | null = null) => signatureHeaders({ body, id: 'evt_1', timestamp: at, secrets, deliveryId: 'dlv_1', attempt: 3, timedHeader });
 
 describe('signing', () => {
   it("gives the signature of Standard Webhooks' published example", () => {
@@ -16,11 +18,12 @@ describe('signing', () => {
     assert.equal(signature, 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=');
   });
 
-  it('verifies with the official library for secrets of every length and for free text in its standard form', () => {
+  it('verifies with the libraries of Standard Webhooks and of Svix for secrets of every length and for free text in its standard form', () => {
     const secrets = [newSecret(), ...[24, 32, 48, 64].map((bytes) => `whsec_${randomBytes(bytes).toString('base64')}`), 'my own words', 'ключ'];
     for (const secret of secrets) {
       assert.equal(secretProblem(secret), null, secret);
       assert.doesNotThrow(() => new Webhook(standardForm(secret)).verify(body.toString(), sign([secret])), secret);
+      assert.doesNotThrow(() => new Svix(standardForm(secret)).verify(body.toString(), sign([secret])), secret);
     }
     assert.match(newSecret(), /^whsec_[A-Za-z0-9+/]{64}$/);
   });
@@ -34,6 +37,18 @@ describe('signing', () => {
     assert.equal(headers['x-authorization-content-sha256'], createHmac('sha256', current).update(body).digest('hex'));
     assert.match(headers['x-authorization-content-sha256-v2']!, /^v1=[0-9a-f]{64},v1=[0-9a-f]{64}$/);
     assert.equal(headers['x-ayrshare-delivery-attempt'], '3');
+  });
+
+  it("carries a signature in Stripe's style on request, which Stripe's own library verifies with the new and the old secret", () => {
+    const [current, old, wrong] = [newSecret(), 'my own words', newSecret()];
+    const stripe = new Stripe('sk_test_unused');
+    const header = sign([current, old], now(), 'Signpost-Signature')['signpost-signature']!;
+    assert.match(header, /^t=\d{10},v1=[0-9a-f]{64},v1=[0-9a-f]{64}$/);
+    for (const secret of [current, old]) assert.deepEqual(stripe.webhooks.constructEvent(body, header, secret), JSON.parse(body.toString()));
+    assert.throws(() => stripe.webhooks.constructEvent(body, header, wrong), /signature/i);
+    assert.throws(() => stripe.webhooks.constructEvent(Buffer.concat([body, Buffer.from(' ')]), header, current), /signature/i);
+    assert.throws(() => stripe.webhooks.constructEvent(body, sign([current], now() - 400, 'Signpost-Signature')['signpost-signature']!, current), /tolerance/i);
+    assert.equal('signpost-signature' in sign([current]), false);
   });
 
   it('refuses secrets that a receiver could not use', () => {
