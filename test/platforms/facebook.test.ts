@@ -24,8 +24,10 @@ describe('Facebook', () => {
   });
 
   it('publishes a video as a story', async () => {
+    await sim.set({ processingMs: 60_000 });
     const first = await publish(story('video', { stories: true }));
     assert.ok(first.state === 'processing');
+    await sim.set({ processingMs: 60 });
     assert.equal((await facebook.processing!.poll(first.handle, page.grant.credentials, ioFor(facebook, sim))).state, 'processing');
   });
 

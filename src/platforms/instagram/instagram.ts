@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { ask, type NetworkCall } from '../network-call.js';
 import { createContainer, findByText, preparing, publishWhenReady, type ContainerApi } from '../meta-graph/containers.js';
 import { graphFailure } from '../meta-graph/graph-failures.js';
-import { requestTokens } from '../oauth-tokens.js';
-import type { CredentialGrant, Credentials, MediaItem, Platform, PlatformContent, PlatformIo } from '../platform.js';
+import { longTokenOAuth } from '../meta-graph/long-token-oauth.js';
+import type { Credentials, MediaItem, Platform, PlatformContent, PlatformIo } from '../platform.js';
 import { instagramOptions } from './instagram-options.js';
 
 const NAME = 'Instagram';
@@ -54,32 +54,13 @@ export const instagram = {
     announces: 'published',
   },
 
-  oauth: {
-    authorizeUrl({ state, redirectUri }, io) {
-      const query = new URLSearchParams({
-        client_id: io.app.clientId, redirect_uri: redirectUri, response_type: 'code', scope: 'instagram_business_basic,instagram_business_content_publish', state,
-      });
-      return `${io.baseUrls.consent}/oauth/authorize?${query.toString()}`;
+  oauth: longTokenOAuth({
+    network: NAME, prefix: 'ig', scope: 'instagram_business_basic,instagram_business_content_publish,instagram_business_manage_comments', credentials: credentialsSchema,
+    async whoIs(accessToken, io) {
+      const user = await readMe(io, accessToken);
+      return { userId: String(user.user_id), username: user.username };
     },
-    async exchange({ code, redirectUri }, io) {
-      const short = await requestTokens(io, {
-        network: NAME, url: `${io.baseUrls.auth}/oauth/access_token`,
-        form: { client_id: io.app.clientId, client_secret: io.app.clientSecret, grant_type: 'authorization_code', redirect_uri: redirectUri, code },
-      });
-      const long = await requestTokens(io, {
-        network: NAME, method: 'GET', url: `${io.baseUrls.api}/access_token`,
-        form: { grant_type: 'ig_exchange_token', client_secret: io.app.clientSecret, access_token: short.accessToken },
-      });
-      const user = await readMe(io, long.accessToken);
-      return grant(long.accessToken, long.expiresAt, { userId: String(user.user_id), username: user.username });
-    },
-    // A long token renews itself while it lives (60 days): https://developers.facebook.com/docs/instagram-platform/reference/refresh_access_token
-    async refresh(credentials, io) {
-      const mine = credentialsSchema.parse(credentials);
-      const tokens = await requestTokens(io, { network: NAME, method: 'GET', url: `${io.baseUrls.api}/refresh_access_token`, form: { grant_type: 'ig_refresh_token', access_token: mine.accessToken } });
-      return grant(tokens.accessToken, tokens.expiresAt, mine);
-    },
-  },
+  }),
 
   lookUp: {
     // Only the container's publication makes anything public, and that is asked for after its handle was stored.
@@ -146,6 +127,3 @@ async function readMe(io: PlatformIo, token: string): Promise<z.infer<typeof me>
   }, me, graphFailure(NAME, 'read'));
 }
 
-function grant(accessToken: string, expiresAt: Date | null, { userId, username }: { userId: string; username: string }): CredentialGrant {
-  return { credentials: { accessToken, userId, username }, expiresAt };
-}

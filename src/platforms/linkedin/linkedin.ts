@@ -1,8 +1,8 @@
 /** LinkedIn: member posts of 3,000 characters with images, one video or one document, through the versioned Posts API. */
 import { z } from 'zod';
 import { ask, callNetwork, type NetworkCall } from '../network-call.js';
-import { requestTokens, type Tokens } from '../oauth-tokens.js';
-import type { CredentialGrant, Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
+import type { Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
+import { usualOAuth } from '../usual-oauth.js';
 import { linkedinFailure } from './linkedin-failures.js';
 import { littleText } from './little-text.js';
 import { uploadAll, uploadHeaders } from './linkedin-media.js';
@@ -68,22 +68,14 @@ export const linkedin = {
     return published(id, io);
   },
 
-  oauth: {
-    authorizeUrl({ state, redirectUri }, io) {
-      const query = new URLSearchParams({ response_type: 'code', client_id: io.app.clientId, redirect_uri: redirectUri, state, scope: 'openid profile w_member_social' });
-      return `${io.baseUrls.consent}/oauth/v2/authorization?${query.toString()}`;
-    },
-    async exchange({ code, redirectUri }, io) {
-      const tokens = await askForTokens(io, { grant_type: 'authorization_code', code, redirect_uri: redirectUri });
-      const me = await readMe(io, tokens.accessToken);
-      return grant(tokens, { personId: me.sub, displayName: me.name ?? me.sub, refreshToken: null });
-    },
+  oauth: usualOAuth({
     // Approved apps get refresh tokens; for others the 60 days of the access token are all.
-    async refresh(credentials, io) {
-      const mine = credentialsSchema.parse(credentials);
-      return grant(await askForTokens(io, { grant_type: 'refresh_token', refresh_token: mine.refreshToken ?? '' }), mine);
+    network: NAME, scope: 'openid profile w_member_social', consentPath: '/oauth/v2/authorization', tokenPath: '/oauth/v2/accessToken', appBy: 'form', credentials: credentialsSchema,
+    async whoIs({ accessToken }, io) {
+      const { sub, name } = await readMe(io, accessToken);
+      return { personId: sub, displayName: name ?? sub };
     },
-  },
+  }),
 
   lookUp: {
     find: (content, since, credentials, io) => findPost(content, since, credentialsSchema.parse(credentials), io),
@@ -137,11 +129,3 @@ function base({ accessToken }: LinkedinCredentials): Pick<NetworkCall, 'network'
   return { network: NAME, timeoutMs: TIMEOUT_MS, token: accessToken, headers: uploadHeaders };
 }
 
-function askForTokens(io: PlatformIo, form: Record<string, string>): Promise<Tokens> {
-  return requestTokens(io, { network: NAME, url: `${io.baseUrls.auth}/oauth/v2/accessToken`, form: { client_id: io.app.clientId, client_secret: io.app.clientSecret, ...form } });
-}
-
-function grant(tokens: Tokens, { personId, displayName, refreshToken }: Pick<LinkedinCredentials, 'personId' | 'displayName' | 'refreshToken'>): CredentialGrant {
-  const credentials: LinkedinCredentials = { accessToken: tokens.accessToken, refreshToken: tokens.refreshToken ?? refreshToken, personId, displayName };
-  return { credentials, expiresAt: tokens.expiresAt };
-}

@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import { inWords, rateLimited, rejected, signedOut, unreachable } from '../failures.js';
 import { ask, callNetwork, type NetworkAnswer, type NetworkCall } from '../network-call.js';
-import { requestTokens, type Tokens } from '../oauth-tokens.js';
-import type { CredentialGrant, Platform, PlatformContent, PlatformFailure, PlatformIo, PublishResult } from '../platform.js';
+import type { Platform, PlatformContent, PlatformFailure, PlatformIo, PublishResult } from '../platform.js';
+import { usualOAuth } from '../usual-oauth.js';
 
 const NAME = 'Pinterest';
 const TIMEOUT_MS = 30_000;
@@ -65,20 +65,10 @@ export const pinterest = {
     return published(made.id, io);
   },
 
-  oauth: {
-    authorizeUrl({ state, redirectUri }, io) {
-      const query = new URLSearchParams({ client_id: io.app.clientId, redirect_uri: redirectUri, response_type: 'code', scope: 'user_accounts:read,boards:read,pins:read,pins:write', state });
-      return `${io.baseUrls.consent}/oauth/?${query.toString()}`;
-    },
-    async exchange({ code, redirectUri }, io) {
-      const tokens = await askForTokens(io, { grant_type: 'authorization_code', code, redirect_uri: redirectUri });
-      return grant(tokens, { username: (await readMe(io, tokens.accessToken)).username, refreshToken: null });
-    },
-    async refresh(credentials, io) {
-      const mine = credentialsSchema.parse(credentials);
-      return grant(await askForTokens(io, { grant_type: 'refresh_token', refresh_token: mine.refreshToken ?? '' }), mine);
-    },
-  },
+  oauth: usualOAuth({
+    network: NAME, scope: 'user_accounts:read,boards:read,pins:read,pins:write', consentPath: '/oauth/', tokenPath: '/v5/oauth/token', appBy: 'basic', credentials: credentialsSchema,
+    whoIs: async ({ accessToken }, io) => ({ username: (await readMe(io, accessToken)).username }),
+  }),
 
   lookUp: {
     async find(content, since, credentials, io) {
@@ -147,15 +137,6 @@ function readMe(io: PlatformIo, token: string): Promise<z.infer<typeof user>> {
 
 function base({ accessToken }: PinterestCredentials): Pick<NetworkCall, 'network' | 'timeoutMs' | 'token'> {
   return { network: NAME, timeoutMs: TIMEOUT_MS, token: accessToken };
-}
-
-function askForTokens(io: PlatformIo, form: Record<string, string>): Promise<Tokens> {
-  const basic = Buffer.from(`${io.app.clientId}:${io.app.clientSecret}`).toString('base64');
-  return requestTokens(io, { network: NAME, url: `${io.baseUrls.auth}/v5/oauth/token`, form: { client_id: io.app.clientId, ...form }, headers: { authorization: `Basic ${basic}` } });
-}
-
-function grant(tokens: Tokens, { username, refreshToken }: Pick<PinterestCredentials, 'username' | 'refreshToken'>): CredentialGrant {
-  return { credentials: { accessToken: tokens.accessToken, refreshToken: tokens.refreshToken ?? refreshToken, username }, expiresAt: tokens.expiresAt };
 }
 
 const pinterestError = z.object({ code: z.number().optional(), message: z.string().optional() });

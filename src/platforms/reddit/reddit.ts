@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import { inWords, rateLimited, rejected, signedOut } from '../failures.js';
 import { callNetwork, readAnswer, type NetworkAnswer, type NetworkCall } from '../network-call.js';
-import { requestTokens, type Tokens } from '../oauth-tokens.js';
-import type { CredentialGrant, Platform, PlatformContent, PlatformFailure, PlatformIo } from '../platform.js';
+import type { Platform, PlatformContent, PlatformFailure, PlatformIo } from '../platform.js';
+import { usualOAuth } from '../usual-oauth.js';
 
 const NAME = 'Reddit';
 const TIMEOUT_MS = 30_000;
@@ -47,20 +47,12 @@ export const reddit = {
     return { state: 'published', remoteId: data.name, url: data.url ?? `${io.baseUrls.web}/comments/${data.name.replace(/^t3_/, '')}` };
   },
 
-  oauth: {
-    authorizeUrl({ state, redirectUri }, io) {
-      const query = new URLSearchParams({ client_id: io.app.clientId, response_type: 'code', state, redirect_uri: redirectUri, duration: 'permanent', scope: 'identity submit read history edit' });
-      return `${io.baseUrls.consent}/api/v1/authorize?${query.toString()}`;
-    },
-    async exchange({ code, redirectUri }, io) {
-      const tokens = await askForTokens(io, { grant_type: 'authorization_code', code, redirect_uri: redirectUri });
-      return grant(tokens, { username: (await readMe(io, tokens.accessToken)).name, refreshToken: null });
-    },
-    async refresh(credentials, io) {
-      const mine = credentialsSchema.parse(credentials);
-      return grant(await askForTokens(io, { grant_type: 'refresh_token', refresh_token: mine.refreshToken ?? '' }), mine);
-    },
-  },
+  oauth: usualOAuth({
+    network: NAME, scope: 'identity submit read history edit', consentPath: '/api/v1/authorize', tokenPath: '/api/v1/access_token', appBy: 'basic', credentials: credentialsSchema,
+    // Without this the access lasts an hour.
+    consentFields: { duration: 'permanent' },
+    whoIs: async ({ accessToken }, io) => ({ username: (await readMe(io, accessToken)).name }),
+  }),
 
   lookUp: {
     async find(content, since, credentials, io) {
@@ -154,14 +146,5 @@ async function readMe(io: PlatformIo, accessToken: string): Promise<z.infer<type
 
 function base({ accessToken }: RedditCredentials): Pick<NetworkCall, 'network' | 'timeoutMs' | 'token' | 'headers'> {
   return { network: NAME, timeoutMs: TIMEOUT_MS, token: accessToken, headers: { 'content-type': 'application/x-www-form-urlencoded' } };
-}
-
-function askForTokens(io: PlatformIo, form: Record<string, string>): Promise<Tokens> {
-  const basic = Buffer.from(`${io.app.clientId}:${io.app.clientSecret}`).toString('base64');
-  return requestTokens(io, { network: NAME, url: `${io.baseUrls.auth}/api/v1/access_token`, form: { client_id: io.app.clientId, ...form }, headers: { authorization: `Basic ${basic}` } });
-}
-
-function grant(tokens: Tokens, { username, refreshToken }: Pick<RedditCredentials, 'username' | 'refreshToken'>): CredentialGrant {
-  return { credentials: { accessToken: tokens.accessToken, refreshToken: tokens.refreshToken ?? refreshToken, username }, expiresAt: tokens.expiresAt };
 }
 

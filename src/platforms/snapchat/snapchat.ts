@@ -3,8 +3,8 @@ import { createCipheriv, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { inWords, rateLimited, rejected, signedOut } from '../failures.js';
 import { ask, callNetwork, type NetworkAnswer, type NetworkCall } from '../network-call.js';
-import { requestTokens, type Tokens } from '../oauth-tokens.js';
-import type { CredentialGrant, Platform, PlatformContent, PlatformFailure, PlatformIo } from '../platform.js';
+import type { Platform, PlatformContent, PlatformFailure, PlatformIo } from '../platform.js';
+import { usualOAuth } from '../usual-oauth.js';
 
 const NAME = 'Snapchat';
 const TIMEOUT_MS = 30_000;
@@ -57,21 +57,13 @@ export const snapchat = {
     return { state: 'published', remoteId: id, url: `${io.baseUrls.web}/add/${mine.username}/${id}` };
   },
 
-  oauth: {
-    authorizeUrl({ state, redirectUri }, io) {
-      const query = new URLSearchParams({ response_type: 'code', client_id: io.app.clientId, redirect_uri: redirectUri, scope: 'snapchat-profile-api', state });
-      return `${io.baseUrls.consent}/login/oauth2/authorize?${query.toString()}`;
+  oauth: usualOAuth({
+    network: NAME, scope: 'snapchat-profile-api', consentPath: '/login/oauth2/authorize', tokenPath: '/login/oauth2/access_token', appBy: 'form', credentials: credentialsSchema,
+    async whoIs({ accessToken }, io) {
+      const { id, snap_user_name: username } = await readProfile(io, accessToken);
+      return { profileId: id, username: username ?? id };
     },
-    async exchange({ code, redirectUri }, io) {
-      const tokens = await askForTokens(io, { grant_type: 'authorization_code', code, redirect_uri: redirectUri });
-      const mine = await readProfile(io, tokens.accessToken);
-      return grant(tokens, { profileId: mine.id, username: mine.snap_user_name ?? mine.id, refreshToken: null });
-    },
-    async refresh(credentials, io) {
-      const mine = credentialsSchema.parse(credentials);
-      return grant(await askForTokens(io, { grant_type: 'refresh_token', refresh_token: mine.refreshToken ?? '' }), mine);
-    },
-  },
+  }),
 } satisfies Platform;
 
 function requestOf(content: PlatformContent, mediaId: string): { path: 'stories' | 'saved_stories' | 'spotlights'; body: Record<string, unknown> } {
@@ -132,14 +124,6 @@ async function readProfile(io: PlatformIo, token: string): Promise<z.infer<typeo
 
 function base({ accessToken }: SnapchatCredentials): Pick<NetworkCall, 'network' | 'timeoutMs' | 'token'> {
   return { network: NAME, timeoutMs: TIMEOUT_MS, token: accessToken };
-}
-
-function askForTokens(io: PlatformIo, form: Record<string, string>): Promise<Tokens> {
-  return requestTokens(io, { network: NAME, url: `${io.baseUrls.auth}/login/oauth2/access_token`, form: { client_id: io.app.clientId, client_secret: io.app.clientSecret, ...form } });
-}
-
-function grant(tokens: Tokens, { profileId, username, refreshToken }: Pick<SnapchatCredentials, 'profileId' | 'username' | 'refreshToken'>): CredentialGrant {
-  return { credentials: { accessToken: tokens.accessToken, refreshToken: tokens.refreshToken ?? refreshToken, profileId, username }, expiresAt: tokens.expiresAt };
 }
 
 const snapError = z.object({ debug_message: z.string().optional(), display_message: z.string().optional(), error_code: z.string().optional() });

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { ask } from '../network-call.js';
 import { createContainer, findByText, preparing, publishWhenReady, type ContainerApi } from '../meta-graph/containers.js';
 import { graphFailure } from '../meta-graph/graph-failures.js';
-import { requestTokens } from '../oauth-tokens.js';
-import type { CredentialGrant, Credentials, MediaItem, Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
+import { longTokenOAuth } from '../meta-graph/long-token-oauth.js';
+import type { Credentials, MediaItem, Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
 
 const NAME = 'Threads';
 const VERSION = 'v1.0';
@@ -58,28 +58,13 @@ export const threads = {
     reply: (content, { parentId }, credentials, io) => prepare(content, { reply_to_id: parentId }, credentials, io),
   },
 
-  oauth: {
-    authorizeUrl({ state, redirectUri }, io) {
-      const query = new URLSearchParams({ client_id: io.app.clientId, redirect_uri: redirectUri, scope: 'threads_basic,threads_content_publish,threads_delete', response_type: 'code', state });
-      return `${io.baseUrls.consent}/oauth/authorize?${query.toString()}`;
+  oauth: longTokenOAuth({
+    network: NAME, prefix: 'th', scope: 'threads_basic,threads_content_publish,threads_delete', credentials: credentialsSchema,
+    async whoIs(accessToken, io) {
+      const user = await readMe(io, accessToken);
+      return { userId: user.id, username: user.username };
     },
-    async exchange({ code, redirectUri }, io) {
-      const short = await requestTokens(io, {
-        network: NAME, url: `${io.baseUrls.auth}/oauth/access_token`,
-        form: { client_id: io.app.clientId, client_secret: io.app.clientSecret, grant_type: 'authorization_code', redirect_uri: redirectUri, code },
-      });
-      const long = await requestTokens(io, {
-        network: NAME, method: 'GET', url: `${io.baseUrls.auth}/access_token`, form: { grant_type: 'th_exchange_token', client_secret: io.app.clientSecret, access_token: short.accessToken },
-      });
-      const user = await readMe(io, long.accessToken);
-      return grant(long.accessToken, long.expiresAt, { userId: user.id, username: user.username });
-    },
-    async refresh(credentials, io) {
-      const mine = credentialsSchema.parse(credentials);
-      const tokens = await requestTokens(io, { network: NAME, method: 'GET', url: `${io.baseUrls.auth}/refresh_access_token`, form: { grant_type: 'th_refresh_token', access_token: mine.accessToken } });
-      return grant(tokens.accessToken, tokens.expiresAt, mine);
-    },
-  },
+  }),
 
   lookUp: {
     find: (content, since, credentials, io) => findByText(apiFor(credentials, io), content.text, since, io),
@@ -127,6 +112,3 @@ async function readMe(io: PlatformIo, token: string): Promise<z.infer<typeof me>
   }, me, graphFailure(NAME, 'read'));
 }
 
-function grant(accessToken: string, expiresAt: Date | null, { userId, username }: { userId: string; username: string }): CredentialGrant {
-  return { credentials: { accessToken, userId, username }, expiresAt };
-}

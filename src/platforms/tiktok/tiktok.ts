@@ -2,8 +2,8 @@
 import { z } from 'zod';
 import { ErrorCode } from '../../lib/app-error.js';
 import { callNetwork, readAnswer, type NetworkAnswer, type NetworkCall } from '../network-call.js';
-import { requestTokens, type Tokens } from '../oauth-tokens.js';
-import { PlatformFailure, type CredentialGrant, type Credentials, type Platform, type PlatformIo, type PublishResult } from '../platform.js';
+import { PlatformFailure, type Platform, type PlatformIo, type PublishResult } from '../platform.js';
+import { usualOAuth } from '../usual-oauth.js';
 import { isForAll, photoRequest, tiktokOptions, videoRequest } from './tiktok-options.js';
 import { processingFailure, tiktokFailure } from './tiktok-failures.js';
 
@@ -94,24 +94,15 @@ export const tiktok = {
     },
   },
 
-  oauth: {
+  oauth: usualOAuth({
     // Web apps have no PKCE here; the single-use state and the client secret protect the exchange.
-    authorizeUrl({ state, redirectUri }, io) {
-      const query = new URLSearchParams({
-        client_key: io.app.clientId, response_type: 'code', scope: 'user.info.basic,user.info.profile,video.publish,video.list', redirect_uri: redirectUri, state,
-      });
-      return `${io.baseUrls.consent}/v2/auth/authorize/?${query.toString()}`;
+    network: NAME, scope: 'user.info.basic,user.info.profile,video.publish,video.list', consentPath: '/v2/auth/authorize/', tokenPath: '/v2/oauth/token/', appBy: 'form', clientParam: 'client_key',
+    credentials: credentialsSchema,
+    async whoIs({ accessToken }, io) {
+      const { open_id: openId, username, display_name: displayName } = await readUser(io, accessToken);
+      return { openId, username: username ?? displayName ?? openId };
     },
-    async exchange({ code, redirectUri }, io) {
-      const tokens = await askForTokens(io, { grant_type: 'authorization_code', code, redirect_uri: redirectUri });
-      const user = await readUser(io, tokens.accessToken);
-      return grant(tokens, { openId: user.open_id, username: user.username ?? user.display_name ?? user.open_id });
-    },
-    async refresh(credentials: Credentials, io: PlatformIo) {
-      const mine = credentialsSchema.parse(credentials);
-      return grant(await askForTokens(io, { grant_type: 'refresh_token', refresh_token: mine.refreshToken ?? '' }), mine);
-    },
-  },
+  }),
 } satisfies Platform;
 
 /** TikTok puts `error.code: "ok"` into every success. */
@@ -154,11 +145,3 @@ function published(id: string, { username }: TikTokCredentials, io: PlatformIo):
   return { state: 'published', remoteId: id, url: `${io.baseUrls.web}/@${username}/video/${id}` };
 }
 
-async function askForTokens(io: PlatformIo, form: Record<string, string>): Promise<Tokens> {
-  return requestTokens(io, { network: NAME, url: `${io.baseUrls.auth}/v2/oauth/token/`, form: { client_key: io.app.clientId, client_secret: io.app.clientSecret, ...form } });
-}
-
-function grant(tokens: Tokens, { openId, username }: { openId: string; username: string }): CredentialGrant {
-  const credentials: TikTokCredentials = { accessToken: tokens.accessToken, refreshToken: tokens.refreshToken, openId, username };
-  return { credentials, expiresAt: tokens.expiresAt };
-}

@@ -1,8 +1,8 @@
 /** X (twitter): 280 weighted characters, OAuth 2 with PKCE and refresh tokens that work once, no idempotency: recent posts are looked up. */
 import { z } from 'zod';
 import { callNetwork, readAnswer, type NetworkCall } from '../network-call.js';
-import { requestTokens, type Tokens } from '../oauth-tokens.js';
-import type { CredentialGrant, Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
+import type { Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
+import { usualOAuth } from '../usual-oauth.js';
 import { twitterFailure } from './twitter-failures.js';
 import { findTweet } from './twitter-look-up.js';
 import { uploadMedia } from './twitter-media.js';
@@ -53,24 +53,15 @@ export const twitter = {
     comment: (content, remoteId, credentials, io) => tweet(content, { reply: { in_reply_to_tweet_id: remoteId } }, credentialsSchema.parse(credentials), io),
   },
 
-  oauth: {
-    authorizeUrl({ state, redirectUri, codeChallenge }, io) {
-      const query = new URLSearchParams({
-        response_type: 'code', client_id: io.app.clientId, redirect_uri: redirectUri, state,
-        scope: 'tweet.read tweet.write users.read media.write offline.access', code_challenge: codeChallenge, code_challenge_method: 'S256',
-      });
-      return `${io.baseUrls.consent}/i/oauth2/authorize?${query.toString()}`;
+  // A confidential client authenticates with HTTP Basic: https://docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token
+  oauth: usualOAuth({
+    network: NAME, scope: 'tweet.read tweet.write users.read media.write offline.access', consentPath: '/i/oauth2/authorize', tokenPath: '/2/oauth2/token', appBy: 'basic', hasPkce: true,
+    credentials: credentialsSchema,
+    async whoIs({ accessToken }, io) {
+      const { data } = await readMe(io, accessToken);
+      return { userId: data.id, username: data.username };
     },
-    async exchange({ code, redirectUri, codeVerifier }, io) {
-      const tokens = await askForTokens(io, { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: codeVerifier });
-      const { data } = await readMe(io, tokens.accessToken);
-      return grant(tokens, { userId: data.id, username: data.username });
-    },
-    async refresh(credentials, io) {
-      const mine = credentialsSchema.parse(credentials);
-      return grant(await askForTokens(io, { grant_type: 'refresh_token', refresh_token: mine.refreshToken ?? '' }), mine);
-    },
-  },
+  }),
 
   lookUp: {
     async find(content: PlatformContent, since: Date, credentials, io) {
@@ -116,15 +107,3 @@ function published(id: string, { username }: TwitterCredentials, io: PlatformIo)
   return { state: 'published', remoteId: id, url: `${io.baseUrls.web}/${username}/status/${id}` };
 }
 
-/** A confidential client authenticates with HTTP Basic: https://docs.x.com/fundamentals/authentication/oauth-2-0/user-access-token */
-async function askForTokens(io: PlatformIo, form: Record<string, string>): Promise<Tokens> {
-  const basic = Buffer.from(`${encodeURIComponent(io.app.clientId)}:${encodeURIComponent(io.app.clientSecret)}`).toString('base64');
-  return requestTokens(io, {
-    network: NAME, url: `${io.baseUrls.auth}/2/oauth2/token`, form: { client_id: io.app.clientId, ...form }, headers: { authorization: `Basic ${basic}` },
-  });
-}
-
-function grant(tokens: Tokens, { userId, username }: { userId: string; username: string }): CredentialGrant {
-  const credentials: TwitterCredentials = { accessToken: tokens.accessToken, refreshToken: tokens.refreshToken, userId, username };
-  return { credentials, expiresAt: tokens.expiresAt };
-}
