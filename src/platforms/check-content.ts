@@ -44,6 +44,23 @@ export function checkContent(platform: Platform, content: CheckableContent): Fie
   ];
 }
 
+/** Why a platform takes no further items, or no comments; null: it does. */
+export function refusalOf({ name, thread, comment }: Pick<Platform, 'name' | 'thread' | 'comment'>, kind: 'reply' | 'comment'): string | null {
+  if (kind === 'reply') return thread === undefined ? `${name} has no threads. Send ${name} the rest as posts of their own.` : null;
+  return comment === undefined ? `${name} takes no comments from other programs. Write it there by hand.` : null;
+}
+
+/** The same for a further item of a thread: a post with neither options nor media of the first. Fields as `checkContent`'s. */
+export function checkReply(platform: Platform, content: Pick<CheckableContent, 'text' | 'media'>): FieldProblem[] {
+  const { options: _options, ...rules } = platform;
+  return checkContent(rules, content);
+}
+
+/** The same for a first comment, by the rules for comments where the platform has its own. */
+export function checkComment(platform: Platform, content: Pick<CheckableContent, 'text' | 'media'>): FieldProblem[] {
+  return checkReply({ ...platform, limits: { ...platform.limits, ...platform.comment?.limits } }, content);
+}
+
 /** What the platform's own option object says wrongly or leaves out, e.g. `youTubeOptions.title`. */
 function optionProblems({ options, optionsKey }: Platform, content: CheckableContent): { field: string; message: string }[] {
   const parsed = options?.safeParse(content.options ?? {}, { error: plainWords });

@@ -2,10 +2,10 @@
 import type { Channel } from '../channels/channel.js';
 import { mediaKindOf } from '../platforms/media-kind.js';
 import { findPlatform } from '../platforms/registry.js';
-import { foldStatus, type Post } from './post.js';
-import type { PostChanges } from './post-input.js';
+import { foldStatus, type Part, type Post } from './post.js';
+import type { PartInput, PostChanges } from './post-input.js';
 import { optionKeyOf } from './post-option-fields.js';
-import { newPublication, planPost } from './post-plan.js';
+import { extrasOf, newPublication, planPost } from './post-plan.js';
 import type { Removal } from './post-service.js';
 
 /** The post as it is after the changes, null when they change nothing; every rule is checked again on the whole. */
@@ -23,18 +23,25 @@ export function edited(post: Post, changes: PostChanges, channels: Channel[], no
     commonOptions: {},
     scheduledAt: asked,
     checkRules: true,
+    thread: changes.thread ?? (post.thread ?? []).map(inputOf),
+    firstComment: changes.firstComment === undefined ? inputOfComment(post) : changes.firstComment,
   }, channels, now);
   const scheduledAt = keepsTime || isSameSecond(asked, post.scheduledAt) ? post.scheduledAt : asked === null || asked < now ? now : asked;
+  const text = changes.text ?? post.text;
   const publications = plan.targets.map((target) => {
-    const kept = post.publications.find((p) => p.channelId === target.channel.id && p.state !== 'cancelled');
-    return kept === undefined ? newPublication(target, scheduledAt, now) : { ...kept, state: 'pending' as const, dueAt: scheduledAt, failure: null };
+    const found = post.publications.find((p) => p.channelId === target.channel.id && p.state !== 'cancelled');
+    if (found === undefined) return newPublication(target, scheduledAt, now, { ...plan, text });
+    const { root: _root, followUps: _followUps, ...kept } = found;
+    return { ...kept, state: 'pending' as const, dueAt: scheduledAt, failure: null, ...extrasOf(kept.id, target.platform, { ...plan, text }) };
   });
   const after: Post = {
     ...post,
-    text: changes.text ?? post.text,
+    text,
     texts: plan.texts,
     media: plan.media,
     options: plan.options,
+    ...(post.thread === undefined && plan.thread.length === 0 ? {} : { thread: plan.thread }),
+    ...(post.firstComment === undefined && plan.firstComment === null ? {} : { firstComment: plan.firstComment }),
     notes: changes.notes === undefined ? post.notes : changes.notes,
     timeZone: changes.timeZone ?? post.timeZone,
     ...(changes.whenLate === undefined ? {} : { whenLate: changes.whenLate }),
@@ -50,6 +57,15 @@ export function edited(post: Post, changes: PostChanges, channels: Channel[], no
   return { ...after, type: timeMoved ? 'scheduled' : post.type, history: [...post.history, entry] };
 }
 
+/** A stored part as it would be asked for. */
+export function inputOf({ text, media }: Part): PartInput {
+  return { text, mediaUrls: media.map(({ url }) => url) };
+}
+
+function inputOfComment({ firstComment }: Post): PartInput | null {
+  return firstComment === undefined || firstComment === null ? null : inputOf(firstComment);
+}
+
 /** Forms know seconds only: a time that comes back as it was shown is not a new one. */
 function isSameSecond(asked: Date | null, stored: Date): boolean {
   return asked !== null && Math.floor(asked.getTime() / 1000) === Math.floor(stored.getTime() / 1000);
@@ -63,12 +79,12 @@ function byKey(options: Post['options']): Record<string, Record<string, unknown>
 }
 
 function contentOf(post: Post): string {
-  return JSON.stringify([post.text, post.texts ?? {}, post.media, post.options, post.notes, post.whenLate ?? 'send', post.publications.map((p) => [p.channelId, p.state])]);
+  return JSON.stringify([post.text, post.texts ?? {}, post.media, post.options, post.thread ?? [], post.firstComment ?? null, post.notes, post.whenLate ?? 'send', post.publications.map((p) => [p.channelId, p.state])]);
 }
 
 /** True when the user said that addresses without a telling ending are videos. */
-export function wasMarkedVideo(post: Pick<Post, 'media'>): boolean {
-  return post.media.some((item) => item.kind === 'video' && mediaKindOf(item.url) !== 'video');
+export function wasMarkedVideo({ media, thread = [], firstComment }: Pick<Post, 'media' | 'thread' | 'firstComment'>): boolean {
+  return [...media, ...thread.flatMap((part) => part.media), ...(firstComment?.media ?? [])].some((item) => item.kind === 'video' && mediaKindOf(item.url) !== 'video');
 }
 
 /** Every publication cancelled: for a post of which nothing was sent. */

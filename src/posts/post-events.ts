@@ -1,7 +1,7 @@
 /** Makes a post's events: a snapshot of the post at the moment of the fact, numbered per post. */
 import { newId } from '../lib/ids.js';
 import { findPlatform } from '../platforms/registry.js';
-import { isSettled, type Post, type PostEvent, type PostEventType, type Publication, type PublicationSnapshot } from './post.js';
+import { isComplete, isSettled, type FollowUp, type FollowUpSnapshot, type Post, type PostEvent, type PostEventType, type Publication, type PublicationSnapshot } from './post.js';
 
 export interface EventRequest {
   type: PostEventType;
@@ -40,14 +40,21 @@ export function eventsBetween(before: Post, after: Post): EventRequest[] {
   const requests: EventRequest[] = [];
   for (const publication of after.publications) {
     const previous = before.publications.find((p) => p.id === publication.id);
-    if (previous?.state === publication.state) continue;
-    if (publication.state === 'published' || publication.state === 'failed' || publication.state === 'unconfirmed') {
-      requests.push({ type: `publication.${publication.state}`, publicationId: publication.id });
+    if (previous === publication) continue;
+    const { state, id: publicationId } = publication;
+    if (previous?.state !== state && (state === 'published' || state === 'failed' || state === 'unconfirmed')) {
+      requests.push({ type: `publication.${state}`, publicationId });
     }
+    if (isIncomplete(publication) && !(previous !== undefined && isSettled(previous))) requests.push({ type: 'publication.incomplete', publicationId });
   }
   if (isAccepted(after) && !isAccepted(before) && !isFinal(before)) requests.push({ type: 'post.accepted' });
   if (isFinal(after) && (!isFinal(before) || before.status !== after.status)) requests.push({ type: finalType(after) });
   return requests;
+}
+
+/** Public, and nothing more is tried of what should have followed. */
+function isIncomplete(publication: Publication): boolean {
+  return publication.state === 'published' && publication.followUps !== undefined && !isComplete(publication) && isSettled(publication);
 }
 
 function finalType(post: Post): PostEventType {
@@ -77,7 +84,12 @@ function snapshotOf(post: Post, publication: Publication): PublicationSnapshot {
     url: publication.url,
     isVideo: post.media.some((item) => item.kind === 'video'),
     failure: publication.failure,
+    ...(publication.followUps === undefined ? {} : { followUps: publication.followUps.map(followUpSnapshot) }),
     announcesAccepted: processing?.announces === 'accepted',
     ...(publishedSubAction === undefined ? {} : { publishedSubAction }),
   };
+}
+
+function followUpSnapshot({ kind, state, remoteId, url, failure }: FollowUp, index: number): FollowUpSnapshot {
+  return { kind, item: kind === 'comment' ? null : index + 2, state, remoteId, url, failure };
 }

@@ -16,6 +16,9 @@ export interface PostInput {
   mediaUrls: string[];
   /** Addresses that don't show their kind are videos. */
   isVideo: boolean;
+  /** Further items of a thread, for every platform. */
+  thread?: PartInput[];
+  firstComment?: PartInput | null;
   /** Option objects by key as sent, in lower case, e.g. `twitteroptions`. */
   options: Record<string, Record<string, unknown>>;
   /** Used by platforms whose option object needs them and lacks them, e.g. `title`, `subreddit`. */
@@ -32,8 +35,15 @@ export interface PostInput {
   whenLate?: WhenLate;
 }
 
+/** A thread's item or a first comment, as it was asked for. */
+export interface PartInput {
+  text: string;
+  /** https addresses. */
+  mediaUrls: string[];
+}
+
 /** What may change until a post is due; a missing key, and the options of a platform not named, stay as they are. `scheduledAt: null` publishes at once. */
-export type PostChanges = Partial<Pick<PostInput, 'text' | 'texts' | 'platforms' | 'mediaUrls' | 'isVideo' | 'options' | 'scheduledAt' | 'timeZone' | 'notes' | 'whenLate'>>;
+export type PostChanges = Partial<Pick<PostInput, 'text' | 'texts' | 'platforms' | 'mediaUrls' | 'isVideo' | 'thread' | 'firstComment' | 'options' | 'scheduledAt' | 'timeZone' | 'notes' | 'whenLate'>>;
 
 export const LIMITS = {
   /** Over every platform's own limit: guards storage, not style. UTF-16 units. */
@@ -41,6 +51,8 @@ export const LIMITS = {
   mediaUrls: 50,
   mediaUrl: 2048,
   platforms: 50,
+  /** Items of a thread, the post itself included. */
+  threadItems: 50,
   notes: 5000,
   idempotencyKey: 255,
   /** Option objects of one post, as JSON. */

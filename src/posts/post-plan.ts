@@ -3,13 +3,13 @@ import { createHash } from 'node:crypto';
 import type { Channel } from '../channels/channel.js';
 import { AppError, ErrorCode, type FieldProblem } from '../lib/app-error.js';
 import { newId, newPostId } from '../lib/ids.js';
-import { checkContent } from '../platforms/check-content.js';
 import { mediaKindOf } from '../platforms/media-kind.js';
 import type { MediaItem, Platform } from '../platforms/platform.js';
 import { findPlatform, platforms as allPlatforms } from '../platforms/registry.js';
-import type { PostInput } from './post-input.js';
+import type { PartInput, PostInput } from './post-input.js';
 import { optionFieldsOf } from './post-option-fields.js';
-import { textFor, type Post, type Publication } from './post.js';
+import { followUpsOf, partProblems, partsOf, type Content } from './post-parts.js';
+import { textFor, type Part, type Post, type Publication } from './post.js';
 
 /** Two years: further ahead is a typing error more often than a plan. */
 const FURTHEST_MS = 2 * 366 * 24 * 3600 * 1000;
@@ -27,16 +27,18 @@ export interface Plan {
   options: Post['options'];
   /** Own texts of the chosen platforms that differ from the common one. */
   texts: Record<string, string>;
+  thread: Part[];
+  firstComment: Part | null;
 }
 
-type Content = Pick<PostInput, 'text' | 'texts' | 'platforms' | 'mediaUrls' | 'isVideo' | 'options' | 'commonOptions' | 'scheduledAt' | 'checkRules'>;
+type Asked = Pick<PostInput, 'text' | 'texts' | 'platforms' | 'mediaUrls' | 'isVideo' | 'thread' | 'firstComment' | 'options' | 'commonOptions' | 'scheduledAt' | 'checkRules'>;
 
 /**
  * Finds the channels and checks every rule, in the order in which a user would mend them: platforms, links to channels, time, content.
  * @param channels all of the profile's channels
  * @throws AppError `invalid` with every problem of the first group that has any
  */
-export function planPost(input: Content, channels: readonly Channel[], now: Date): Plan {
+export function planPost(input: Asked, channels: readonly Channel[], now: Date): Plan {
   throwIfAny([...platformProblems(input.platforms), ...ownTextProblems(input.texts)]);
   const connected = channels.filter((channel) => channel.state !== 'disconnected');
   const ids = input.platforms.includes('all') ? connected.map((channel) => channel.platform) : input.platforms;
@@ -46,13 +48,14 @@ export function planPost(input: Content, channels: readonly Channel[], now: Date
   const media = mediaOf(input);
   const options = optionsOf(input, targets);
   const texts = ownTexts(input, targets);
+  const { thread, firstComment } = partsAsked(input);
   throwIfAny(emptyProblems(input, targets, media));
-  if (input.checkRules || isNow) throwIfRules(targets, { text: input.text, texts, media, options });
-  return { targets, media, options, texts };
+  if (input.checkRules || isNow) throwIfRules(targets, { text: input.text, texts, media, options, thread, firstComment });
+  return { targets, media, options, texts, thread, firstComment };
 }
 
 /** Every rule that the input breaks, without regard to order; channels that are missing are told apart, since they can still be linked. */
-export function findProblems(input: Content, channels: readonly Channel[], now: Date): { problems: FieldProblem[]; notLinked: FieldProblem[] } {
+export function findProblems(input: Asked, channels: readonly Channel[], now: Date): { problems: FieldProblem[]; notLinked: FieldProblem[] } {
   const unknown = [...platformProblems(input.platforms), ...ownTextProblems(input.texts)];
   const connected = channels.filter((channel) => channel.state !== 'disconnected');
   const ids = (input.platforms.includes('all') ? connected.map((channel) => channel.platform) : input.platforms).filter((id) => findPlatform(id) !== undefined);
@@ -64,7 +67,7 @@ export function findProblems(input: Content, channels: readonly Channel[], now: 
   });
   const empty = emptyProblems(input, chosen, media);
   return {
-    problems: [...unknown, ...timeProblems(input.scheduledAt, now), ...(empty.length > 0 ? empty : ruleProblems(chosen, { ...input, media, options: optionsOf(input, chosen) }))],
+    problems: [...unknown, ...timeProblems(input.scheduledAt, now), ...(empty.length > 0 ? empty : ruleProblems(chosen, { ...input, ...partsAsked(input), media, options: optionsOf(input, chosen) }))],
     notLinked: unknown.length > 0 ? [] : linkProblems(ids, input.platforms, connected, isNow),
   };
 }
@@ -116,6 +119,11 @@ export function mediaOf(input: Pick<PostInput, 'mediaUrls' | 'isVideo'>): MediaI
   return input.mediaUrls.map((url) => ({ url, kind: mediaKindOf(url, input.isVideo) }));
 }
 
+export function partsAsked({ thread = [], firstComment = null, isVideo }: Pick<PostInput, 'thread' | 'firstComment' | 'isVideo'>): { thread: Part[]; firstComment: Part | null } {
+  const partOf = ({ text, mediaUrls }: PartInput): Part => ({ text, media: mediaOf({ mediaUrls, isVideo }) });
+  return { thread: thread.map(partOf), firstComment: firstComment === null ? null : partOf(firstComment) };
+}
+
 /** Option objects by platform id; spellings differ between clients in case and in the platform's name. */
 function optionsOf({ options: sent, commonOptions }: Pick<PostInput, 'options' | 'commonOptions'>, targets: readonly Pick<Target, 'platform'>[]): Post['options'] {
   const options: Post['options'] = {};
@@ -147,12 +155,12 @@ function emptyProblems(post: Pick<PostInput, 'text' | 'texts'>, targets: readonl
 }
 
 /** Every platform's own rules that the content breaks. */
-export function ruleProblems(targets: readonly Pick<Target, 'platform'>[], content: Pick<Post, 'text' | 'texts' | 'media' | 'options'>): FieldProblem[] {
-  return targets.flatMap(({ platform }) => checkContent(platform, { text: textFor(content, platform.id), media: content.media, options: content.options[platform.id] ?? {} }));
+export function ruleProblems(targets: readonly Pick<Target, 'platform'>[], content: Content): FieldProblem[] {
+  return targets.flatMap(({ platform }) => partProblems(platform, content));
 }
 
 /** The platforms' rules answer in a shape of their own: rows marked `verifyCheck` beside empty `postIds`. */
-function throwIfRules(targets: readonly Target[], content: Pick<Post, 'text' | 'texts' | 'media' | 'options'>): void {
+function throwIfRules(targets: readonly Target[], content: Content): void {
   const fields = ruleProblems(targets, content);
   const [first] = fields;
   if (first === undefined) return;
@@ -171,12 +179,20 @@ function rowsOf(fields: readonly FieldProblem[], marks: Record<string, true> = {
 }
 
 /** A new publication that waits for its time. */
-export function newPublication({ platform, channel }: Target, dueAt: Date, now: Date): Publication {
+export function newPublication({ platform, channel }: Target, dueAt: Date, now: Date, content: Content): Publication {
+  const id = newId('pub', now);
   return {
-    id: newId('pub', now), channelId: channel.id, platform: platform.id, channelName: channel.displayName || channel.username,
+    id, channelId: channel.id, platform: platform.id, channelName: channel.displayName || channel.username,
     state: 'pending', dueAt, tries: 0, attempts: [], handle: null, processingSince: null,
-    remoteId: null, url: null, publishedAt: null, failure: null,
+    remoteId: null, url: null, publishedAt: null, failure: null, ...extrasOf(id, platform, content),
   };
+}
+
+/** What a publication has besides, where a thread or a first comment was asked for. */
+export function extrasOf(publicationId: string, platform: Platform, content: Content): Pick<Publication, 'root' | 'followUps'> {
+  const parts = partsOf(content, platform);
+  const followUps = followUpsOf(publicationId, parts);
+  return { ...(parts.root === null ? {} : { root: parts.root }), ...(followUps.length === 0 ? {} : { followUps }) };
 }
 
 /** The post that a plan becomes. A time in the past is now; it still counts as scheduled, since a time was asked for. */
@@ -188,7 +204,8 @@ export function newPost(owner: Pick<Post, 'accountId' | 'profileId' | 'refId' | 
     text: input.text, texts: plan.texts, media: plan.media, options: plan.options, notes: input.notes,
     type, scheduledAt, status: 'scheduled',
     ...(input.whenLate === undefined ? {} : { whenLate: input.whenLate }),
-    publications: plan.targets.map((target) => newPublication(target, scheduledAt, now)),
+    ...(plan.thread.length === 0 ? {} : { thread: plan.thread }), ...(plan.firstComment === null ? {} : { firstComment: plan.firstComment }),
+    publications: plan.targets.map((target) => newPublication(target, scheduledAt, now, { ...plan, text: input.text })),
     dueAt: scheduledAt, lease: null, version: 1, sequence: 0,
     history: [{ at: now, what: type === 'now' ? 'created' : 'scheduled' }],
     idempotencyKey: input.idempotencyKey, requestDigest: input.idempotencyKey === null ? null : digestOf(input),

@@ -100,6 +100,8 @@ export interface PostStore {
   dueTimes(until: Date, limit: number): Promise<Date[]>;
   /** Posts of a channel with a publication in `state`. */
   listByChannel(channelId: string, state: string, limit: number): Promise<Post[]>;
+  /** Posts of a channel that are public and whose thread or first comment is held; of those that are due by then. */
+  listHeldFollowUps(channelId: string, until: Date, limit: number): Promise<Post[]>;
   countWaitingByChannel(channelId: string): Promise<number>;
   /** Events not yet relayed: oldest first, or those of the given posts. */
   readOutbox(limit: number, postIds?: string[]): Promise<WaitingEvents[]>;
@@ -241,6 +243,11 @@ export function createPostStore(db: Db): PostStore {
     async listByChannel(channelId, state, limit) {
       const docs = await posts.find({ publications: { $elemMatch: { channelId, state } } } as Filter<PostDoc>).sort({ scheduledAt: 1 }).limit(limit).toArray();
       return docs.map(toPost);
+    },
+
+    async listHeldFollowUps(channelId, until, limit) {
+      const filter = { dueAt: { $lte: until }, publications: { $elemMatch: { channelId, 'followUps.state': 'held' } } } as Filter<PostDoc>;
+      return (await posts.find(filter).sort({ dueAt: 1 }).limit(limit).toArray()).map(toPost);
     },
 
     countWaitingByChannel(channelId) {

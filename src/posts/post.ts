@@ -32,12 +32,9 @@ export interface Attempt {
   failure: PublicationFailure | null;
 }
 
-export interface Publication {
+/** What is sent by one call and followed until its outcome is known: a publication itself, or what goes out after it. */
+export interface Step {
   id: string;
-  channelId: string;
-  platform: string;
-  /** The channel's name when the post was written, for display when the channel is gone. */
-  channelName: string;
   state: PublicationState;
   /** When the next step (try, poll, reconcile) is due; null when there is none. */
   dueAt: Date | null;
@@ -51,6 +48,31 @@ export interface Publication {
   url: string | null;
   publishedAt: Date | null;
   failure: PublicationFailure | null;
+}
+
+/** A piece of content: what one call sends. */
+export interface Part {
+  text: string;
+  media: MediaItem[];
+}
+
+/**
+ * A further item of a thread, or the first comment. `pending` without a time: it waits for the one before it. It never changes its publication's
+ * own state: that is public, whatever becomes of the rest.
+ */
+export interface FollowUp extends Step, Part {
+  kind: 'reply' | 'comment';
+}
+
+export interface Publication extends Step {
+  channelId: string;
+  platform: string;
+  /** The channel's name when the post was written, for display when the channel is gone. */
+  channelName: string;
+  /** Set where a thread was made of the post's text: its first part, which is sent instead. */
+  root?: Part;
+  /** What goes out after it, in order. */
+  followUps?: FollowUp[];
 }
 
 export interface HistoryEntry {
@@ -81,7 +103,9 @@ export interface PostEvent {
 export type PostEventType =
   | 'post.scheduled' | 'post.updated' | 'post.cancelled' | 'post.accepted'
   | 'post.published' | 'post.partially_published' | 'post.failed' | 'post.missed'
-  | 'publication.published' | 'publication.failed' | 'publication.unconfirmed';
+  | 'publication.published' | 'publication.failed' | 'publication.unconfirmed'
+  // It is public, but not all of its thread or its first comment: told once nothing more of it is tried.
+  | 'publication.incomplete';
 
 export interface PostEventData {
   postId: string;
@@ -105,10 +129,17 @@ export interface PublicationSnapshot {
   url: string | null;
   isVideo: boolean;
   failure: PublicationFailure | null;
+  /** Its thread's further items and its first comment, in order. */
+  followUps?: FollowUpSnapshot[];
   /** The platform counts acceptance as success (tiktok): shown as id "pending" until it is public. */
   announcesAccepted: boolean;
   /** E.g. `tikTokPublished`: what Ayrshare-style endpoints are told when it becomes public. */
   publishedSubAction?: string;
+}
+
+export interface FollowUpSnapshot extends Pick<FollowUp, 'kind' | 'state' | 'remoteId' | 'url' | 'failure'> {
+  /** Of the thread's item, the post itself being 1; null: the first comment. */
+  item: number | null;
 }
 
 /** What becomes of a post that could not be sent at its time: sent late, left unsent, or left to the owner. */
@@ -132,6 +163,9 @@ export interface Post {
   media: MediaItem[];
   /** Option objects as sent, by platform id. */
   options: Record<string, Record<string, unknown>>;
+  /** Further items of the thread that it begins, on every platform. */
+  thread?: Part[];
+  firstComment?: Part | null;
   notes: string | null;
   /** As the user wrote it for later (`scheduled`) or for at once (`now`). */
   type: 'scheduled' | 'now';
@@ -183,7 +217,33 @@ export function textFor(post: Pick<Post, 'text' | 'texts'>, platform: string): s
 const SETTLED: ReadonlySet<PublicationState> = new Set(['published', 'failed', 'unconfirmed', 'cancelled', 'missed']);
 
 export function isSettled(publication: Publication): boolean {
-  return SETTLED.has(publication.state);
+  return SETTLED.has(publication.state) && !hasFollowUpsToDo(publication);
+}
+
+/** True while anything of what follows a public root is under way, or is due by itself. */
+export function hasFollowUpsToDo({ state, followUps }: Publication): boolean {
+  return state === 'published' && followUps !== undefined && followUps.some(isOpen);
+}
+
+export function isOpen({ state, dueAt }: Step): boolean {
+  return dueAt !== null || state === 'sending';
+}
+
+/** True when all of it is public: its thread and its first comment too. */
+export function isComplete({ state, followUps }: Publication): boolean {
+  return state === 'published' && (followUps === undefined || followUps.every((step) => step.state === 'published'));
+}
+
+/** A publication and what follows it, in the order in which they are sent. */
+export function stepsOf(publication: Publication): Step[] {
+  return publication.followUps === undefined ? [publication] : [publication, ...publication.followUps];
+}
+
+/** How a step is called in the history and on pages: `publication`, `thread item 2` (the post itself being 1), `first comment`. */
+export function stepName(publication: Publication, stepId: string): string {
+  const at = publication.followUps?.findIndex((step) => step.id === stepId) ?? -1;
+  if (at === -1) return 'publication';
+  return publication.followUps?.[at]?.kind === 'comment' ? 'first comment' : `thread item ${at + 2}`;
 }
 
 /**
@@ -197,23 +257,24 @@ export function isUntouched(post: Post): boolean {
 /**
  * A post's status from its publications alone. `deleted`, `paused` and `awaiting approval` are set by people, not folded.
  * scheduled: nothing tried yet; publishing: something is under way or waits for a retry, a poll or a reconnect;
- * success: all published; error: none published; partial: some.
+ * success: all published, with all that follows them; error: none published; partial: some, or not all that follows.
  */
 export function foldStatus(publications: readonly Publication[]): PostStatus {
   const live = publications.filter((p) => p.state !== 'cancelled');
   if (live.length === 0) return 'deleted';
   if (live.every((p) => p.state === 'pending' && p.tries === 0)) return 'scheduled';
   if (!live.every(isSettled)) return 'publishing';
-  const published = live.filter((p) => p.state === 'published').length;
-  if (published === live.length) return 'success';
-  return published === 0 ? 'error' : 'partial';
+  if (live.every(isComplete)) return 'success';
+  return live.some((p) => p.state === 'published') ? 'partial' : 'error';
 }
 
 /** The earliest moment at which any publication needs work; null when none does. */
 export function earliestDue(publications: readonly Publication[]): Date | null {
   let earliest: Date | null = null;
-  for (const { dueAt } of publications) {
+  for (const { dueAt, followUps } of publications) {
     if (dueAt !== null && (earliest === null || dueAt < earliest)) earliest = dueAt;
+    if (followUps === undefined) continue;
+    for (const step of followUps) if (step.dueAt !== null && (earliest === null || step.dueAt < earliest)) earliest = step.dueAt;
   }
   return earliest;
 }

@@ -14,8 +14,10 @@ export interface HeldPost {
    * @throws when the database can't be reached after several tries
    */
   apply(move: (post: Post) => Post): Promise<boolean>;
-  /** Says how many steps are to be settled; the last one ends the lease with the same write. */
+  /** Says how many more steps are to be settled; the last one ends the lease with the same write. */
   expect(steps: number): void;
+  /** True while a step is to be settled, and the post is ours. */
+  isHeld(): boolean;
   /** Stores the one move that ends a step. */
   settle(move: (post: Post) => Post): Promise<boolean>;
   /** Ends the lease with a write of its own, where no step did. */
@@ -84,8 +86,9 @@ export function holdPost(claimed: Post, deps: HeldPostDeps): HeldPost {
     lost: () => lost,
     apply: enqueue,
     expect(steps) {
-      unsettled = steps;
+      unsettled += steps;
     },
+    isHeld: () => !lost && unsettled > 0,
     settle(move) {
       unsettled -= 1;
       return enqueue(unsettled === 0 ? (post) => ({ ...move(post), lease: null }) : move);

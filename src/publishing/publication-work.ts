@@ -1,80 +1,119 @@
-/** Does what is due for one publication: publish, poll or look up, and stores what came of it. */
-import type { Logger } from '../lib/logger.js';
-import { PlatformFailure, type Credentials, type Platform, type PlatformContent, type PlatformIo } from '../platforms/platform.js';
-import { textFor, type Post, type Publication } from '../posts/post.js';
+/** Works off what is due of a leased post: each publication in a chain of its own, and what follows it in the same chain. */
+import type { Post, Publication, Step } from '../posts/post.js';
+import { dueFollowUp, isFollowUp } from './follow-ups.js';
 import type { HeldPost } from './held-post.js';
-import type { Rates } from './rates.js';
-import { afterLookUp, nextStep, type RetryPolicy } from './retry-policy.js';
-import type { Turns } from './turns.js';
-import { dueSince, failureOf, recordAcceptance, recordFailure, recordLookUp, recordMissed, recordPollFailure, recordPutOff, recordStillHeld, recordUnconfirmed, startSending } from './transitions.js';
-
-/** What the publisher needs to act on a channel. */
-export interface ChannelSession {
-  platform: Platform;
-  credentials: Credentials;
-  io: PlatformIo;
-}
-
-export interface WorkDeps {
-  /**
-   * The channel's platform and fresh credentials. Null: the channel is disconnected.
-   * @throws PlatformFailure `signed-out` or `unreachable` (the token could not be refreshed)
-   */
-  session(channelId: string): Promise<ChannelSession | null>;
-  /** The network refused the credentials. `renewed`: a refresh token mended it, so the same can be tried again at once. */
-  markSignedOut(channelId: string, problem: string): Promise<'renewed' | 'signed-out'>;
-  policy: RetryPolicy;
-  turns: Turns;
-  rates: Rates;
-  /** False: the profile became another worker's, and the post is given back. */
-  isOurs(profileId: string): Promise<boolean>;
-  now(): Date;
-  random(): number;
-  log: Logger;
-}
-
-/** Added to a platform's own time-out before we stop waiting for an adapter that never answers. */
-const GRACE_MS = 5_000;
+import type { RetryPolicy } from './retry-policy.js';
+import { call, contentOf, finderOf, poller, type Answer } from './step-calls.js';
+import { openSession, settleFailure, settleLookUp, settlePollFailure } from './step-outcomes.js';
+import { currentPublication, isFresh, type ChannelSession, type Task, type WorkDeps } from './task.js';
+import { dueSince, failureOf, recordAcceptance, recordMissed, recordPollFailure, recordPutOff, recordUnconfirmed, startSending } from './transitions.js';
+import { PlatformFailure, type Platform } from '../platforms/platform.js';
 
 /**
- * Runs every due publication of a leased post at once. The intent of each is stored before its call, its outcome as it comes, and the last outcome
- * ends the lease.
+ * Runs every due step of a leased post at once, and what becomes due while others still run. The intent of each is stored before its call, its
+ * outcome as it comes, and the last outcome ends the lease.
  */
 export async function workOnPost(held: HeldPost, deps: WorkDeps): Promise<void> {
   const now = deps.now();
-  const due = held.current().publications.filter((p) => needsWork(p, now));
-  const late = due.filter((p) => isTooLate(held.current(), p, now, deps.policy));
+  const due = dueSteps(held.current(), now);
+  const late = due.filter(({ publication, step }) => isTooLate(held.current(), publication, step, now, deps.policy));
   if (late.length > 0) {
-    const won = await held.apply((post) => late.reduce((current, p) => recordMissed(current, p.id, now, deps.policy.latenessLimitMs), post));
+    const won = await held.apply((post) => late.reduce((current, { step }) => recordMissed(current, step.id, now, deps.policy.latenessLimitMs), post));
     if (!won) return;
   }
-  const timely = due.filter((p) => !late.includes(p));
+  const timely = due.filter((task) => !late.includes(task));
   held.expect(timely.length);
-  await Promise.all(timely.map((publication) => {
-    if (!isFresh(publication)) return ask(held, publication, deps);
-    const after = isLate(held.current(), publication, now, deps.policy) ? deps.rates.takeOverdue(publication.channelId, deps.policy.lateGapMs) : null;
-    if (after === null) return send(held, publication, deps);
-    return held.settle((post) => recordPutOff(post, publication.id, after, 'It is late, and so are others of this channel: they go out one by one.', now));
-  }));
+  const running = new Map<string, Promise<void>>();
+  const errors: unknown[] = [];
+  const start = ({ publication, step }: Due): void => {
+    const chain = begin(held, publication, step, deps).catch((error: unknown) => void errors.push(error)).finally(() => running.delete(publication.id));
+    running.set(publication.id, chain);
+  };
+  for (const task of timely) start(task);
+  if (held.current().publications.length > 1) await keepUp(held, running, start, deps);
+  await Promise.all(running.values());
+  if (errors.length > 0) throw errors[0];
 }
 
-/** A publish call, at the channel's turn. */
-async function send(held: HeldPost, publication: Publication, deps: WorkDeps): Promise<void> {
-  const endTurn = await deps.turns.take(publication.channelId);
+interface Due {
+  publication: Publication;
+  step: Step;
+}
+
+/** A network that doesn't answer keeps the lease, but not the post's other channels: what becomes due of them meanwhile is done meanwhile. */
+async function keepUp(held: HeldPost, running: Map<string, Promise<void>>, start: (due: Due) => void, deps: WorkDeps): Promise<void> {
+  while (running.size > 0 && held.isHeld() && !deps.turns.isClosed()) {
+    const now = deps.now();
+    const idle = dueSteps(held.current(), null).filter(({ publication }) => !running.has(publication.id));
+    const due = idle.filter(({ step }) => needsWork(step, now));
+    if (due.length > 0) {
+      held.expect(due.length);
+      for (const task of due) start(task);
+      continue;
+    }
+    const next = Math.min(...idle.map(({ step }) => step.dueAt?.getTime() ?? Infinity)) - now.getTime();
+    await oneOf([...running.values()], next);
+  }
+}
+
+/** Longest that a timer can wait. */
+const LONGEST_MS = 60_000;
+
+async function oneOf(running: Promise<void>[], ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const time = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, Math.min(ms, LONGEST_MS));
+  });
+  await Promise.race([time, ...running]).finally(() => clearTimeout(timer));
+}
+
+/** @param now null: whatever has a step left, whenever it is due */
+function dueSteps(post: Post, now: Date | null): Due[] {
+  return post.publications.flatMap((publication): Due[] => {
+    if (isWaiting(publication) && (now === null || needsWork(publication, now))) return [{ publication, step: publication }];
+    const followUp = publication.state === 'published' ? publication.followUps?.find((step) => isWaiting(step) && (now === null || needsWork(step, now))) : undefined;
+    return followUp === undefined ? [] : [{ publication, step: followUp }];
+  });
+}
+
+function isWaiting({ state, dueAt }: Step): boolean {
+  return state === 'sending' || ((state === 'pending' || state === 'processing' || state === 'held') && dueAt !== null);
+}
+
+function needsWork(step: Step, now: Date): boolean {
+  return isWaiting(step) && (step.dueAt === null || step.dueAt <= now);
+}
+
+async function begin(held: HeldPost, publication: Publication, step: Step, deps: WorkDeps): Promise<void> {
+  const late = isFresh(step) && !isFollowUp(step) && isLate(held.current(), publication, step, deps.now(), deps.policy);
+  const after = late ? deps.rates.takeOverdue(publication.channelId, deps.policy.lateGapMs) : null;
+  if (after === null) return work({ held, publication, step, deps, endTurn: null });
+  await held.settle((post) => recordPutOff(post, step.id, after, 'It is late, and so are others of this channel: they go out one by one.', deps.now()));
+}
+
+async function work(task: Task): Promise<void> {
+  if (!isFresh(task.step)) return ask(task);
+  if (task.endTurn !== null) return sendInTurn(task, task.endTurn);
+  const endTurn = await task.deps.turns.take(task.publication.channelId);
   if (endTurn === null) return;
   try {
-    if (held.lost() || !(await mayWork(held, deps))) return;
-    const session = await openSession(held, publication, deps);
-    if (session === null) return;
-    const after = await roomFor(held, publication, session.platform, deps);
-    if (after !== null) {
-      await held.settle((post) => recordPutOff(post, publication.id, after, limitMessage(session.platform), deps.now()));
-      return;
-    }
-    if (await held.apply((post) => startSending(post, [publication.id], deps.now()))) await publish(held, publication, session, endTurn, deps);
+    await sendInTurn({ ...task, endTurn }, endTurn);
   } finally {
     endTurn();
   }
+}
+
+async function sendInTurn(task: Task, endTurn: () => void): Promise<void> {
+  const { held, step, deps } = task;
+  if (held.lost() || !(await mayWork(held, deps))) return;
+  const session = await openSession(task, (move) => settle(task, move));
+  if (session === null) return;
+  const after = await roomFor(task, session.platform);
+  if (after !== null) {
+    await settle(task, (post) => recordPutOff(post, step.id, after, limitMessage(session.platform), deps.now()));
+    return;
+  }
+  if (await held.apply((post) => startSending(post, [step.id], deps.now()))) await send(task, session, endTurn);
 }
 
 /** Where it can't be told, the post is given back, as when the profile became another worker's. */
@@ -88,48 +127,103 @@ async function mayWork(held: HeldPost, deps: WorkDeps): Promise<boolean> {
 }
 
 /** When there is room for it within what the network takes; null: now. What was counted before can't always be read: the network counts too. */
-async function roomFor(held: HeldPost, publication: Publication, platform: Platform, deps: WorkDeps): Promise<Date | null> {
+async function roomFor({ held, publication, step, deps }: Task, { limits, comment }: Platform): Promise<Date | null> {
+  // A comment of a kind of its own is not counted among the posts.
+  if (isFollowUp(step) && step.kind === 'comment' && comment?.limits !== undefined) return null;
   try {
-    return await deps.rates.take(held.current().profileId, publication.channelId, platform.limits.publish ?? [], publication.failure?.kind === 'rate-limited');
+    return await deps.rates.take(held.current().profileId, publication.channelId, limits.publish ?? [], step.failure?.kind === 'rate-limited');
   } catch (error) {
     deps.log.warn({ err: error, postId: held.id }, 'what was sent before could not be counted');
     return null;
   }
 }
 
+/** The channel's next post needn't wait until the outcome of this one is stored, unless more of this one follows. */
+async function send(task: Task, session: ChannelSession, endTurn: () => void): Promise<void> {
+  const { publication, step, deps } = task;
+  const startedAt = deps.now();
+  const answer = await call(task, session);
+  if (publication.followUps === undefined) endTurn();
+  if (answer instanceof PlatformFailure) await settleFailure(task, startedAt, answer, finderOf(session.platform, step) !== null, (move) => settle(task, move));
+  else await settleAcceptance(task, 'publish', startedAt, answer);
+}
+
+function settleAcceptance(task: Task, kind: 'publish' | 'poll' | 'lookup', startedAt: Date, answer: Answer): Promise<void> {
+  return settle(task, (post) => recordAcceptance(post, task.step.id, kind, startedAt, answer, task.deps.now()));
+}
+
+/** Stores what ended a step. What follows it at once is worked on in the same turn. */
+async function settle(task: Task, move: (post: Post) => Post): Promise<void> {
+  const { held, publication, deps } = task;
+  if (publication.followUps === undefined) {
+    await held.settle(move);
+    return;
+  }
+  const after = currentPublication(move(held.current()), publication.id);
+  if (dueFollowUp(after, deps.now()) === null || deps.turns.isClosed()) {
+    await held.settle(move);
+    return;
+  }
+  if (!(await held.apply(move))) return;
+  const stored = currentPublication(held.current(), publication.id);
+  const next = dueFollowUp(stored, deps.now());
+  if (stored !== undefined && next !== null) await work({ ...task, publication: stored, step: next });
+  else await held.settle((post) => post);
+}
+
 /** A question to the network about what it accepted or may have accepted. */
-async function ask(held: HeldPost, publication: Publication, deps: WorkDeps): Promise<void> {
-  const session = await openSession(held, publication, deps);
+async function ask(task: Task): Promise<void> {
+  const session = await openSession(task, (move) => settle(task, move));
   if (session === null) return;
-  if (publication.handle === null) await lookUp(held, publication, session, deps);
-  else await poll(held, publication, session, deps);
+  if (task.step.handle === null) await lookUp(task, session);
+  else await poll(task, session, task.step.handle);
 }
 
-function needsWork(publication: Publication, now: Date): boolean {
-  if (publication.state === 'sending') return publication.dueAt === null || publication.dueAt <= now;
-  const waits = publication.state === 'pending' || publication.state === 'processing' || publication.state === 'held';
-  return waits && publication.dueAt !== null && publication.dueAt <= now;
+async function poll(task: Task, session: ChannelSession, handle: string): Promise<void> {
+  const { step, deps } = task;
+  const startedAt = deps.now();
+  const { processing } = session.platform;
+  const giveUp = (): Promise<void> => settle(task, (post) => recordPollFailure(post, step.id, startedAt, failureOf(neverAnswered()), null, deps.now()));
+  if (processing === undefined) return giveUp();
+  const answer = await poller(task, session, handle, processing);
+  const isOver = step.processingSince !== null && deps.now().getTime() - step.processingSince.getTime() > processing.giveUpAfterMs;
+  if (answer instanceof PlatformFailure) return settlePollFailure(task, startedAt, answer, isOver, (move) => settle(task, move));
+  if (answer.state === 'processing' && isOver) return giveUp();
+  return settleAcceptance(task, 'poll', startedAt, answer);
 }
 
-/** To be sent: not in doubt, and not accepted by the network yet. */
-function isFresh(publication: Publication): boolean {
-  return publication.state === 'pending' || (publication.state === 'held' && publication.handle === null);
+function neverAnswered(): PlatformFailure {
+  return new PlatformFailure('unknown', 'The network accepted the post but did not say in time whether it became public.');
 }
 
-function lateByMs(post: Post, publication: Publication, now: Date): number {
-  const since = dueSince(post, publication);
+async function lookUp(task: Task, session: ChannelSession): Promise<void> {
+  const { held, step, deps } = task;
+  const startedAt = deps.now();
+  const find = finderOf(session.platform, step);
+  if (find === null) return settle(task, (post) => recordUnconfirmed(post, step.id, deps.now()));
+  const since = step.attempts.findLast((attempt) => attempt.kind === 'publish')?.startedAt ?? held.current().createdAt;
+  const answer = await find(task, contentOf(held.current(), task.publication, step), since, session);
+  if (answer !== null && !(answer instanceof PlatformFailure)) return settleAcceptance(task, 'lookup', startedAt, answer);
+  return settleLookUp(task, startedAt, answer, session.platform, (move) => settle(task, move));
+}
+
+function lateByMs(post: Post, publication: Publication, step: Step, now: Date): number {
+  const since = dueSince(post, publication, step);
   return since === null ? 0 : now.getTime() - since.getTime();
 }
 
-function isLate(post: Post, publication: Publication, now: Date, policy: RetryPolicy): boolean {
-  return lateByMs(post, publication, now) > policy.lateAfterMs;
+function isLate(post: Post, publication: Publication, step: Step, now: Date, policy: RetryPolicy): boolean {
+  return lateByMs(post, publication, step, now) > policy.lateAfterMs;
 }
 
-/** Not sent while it was due, because Signpost was down or the channel signed out, for longer than the limit or than the post's owner wants. */
-function isTooLate(post: Post, publication: Publication, now: Date, policy: RetryPolicy): boolean {
-  if (!isFresh(publication)) return false;
-  const toBeLeft = (post.whenLate === 'skip' || post.whenLate === 'ask') && publication.tries === 0;
-  return toBeLeft ? isLate(post, publication, now, policy) : lateByMs(post, publication, now) > policy.latenessLimitMs;
+/**
+ * Not sent while it was due, because Signpost was down or the channel signed out, for longer than the limit or than the post's owner wants. What
+ * follows a public root is only held to the limit: the post has begun.
+ */
+function isTooLate(post: Post, publication: Publication, step: Step, now: Date, policy: RetryPolicy): boolean {
+  if (!isFresh(step)) return false;
+  const toBeLeft = (post.whenLate === 'skip' || post.whenLate === 'ask') && step.tries === 0 && !isFollowUp(step);
+  return toBeLeft ? isLate(post, publication, step, now, policy) : lateByMs(post, publication, step, now) > policy.latenessLimitMs;
 }
 
 function limitMessage({ name, limits }: Platform): string {
@@ -142,153 +236,4 @@ function windowInWords(windowMs: number): string {
     if (windowMs % ms === 0) return windowMs === ms ? `a ${unit}`.replace('a hour', 'an hour') : `${windowMs / ms} ${unit}s`;
   }
   return `${windowMs} ms`;
-}
-
-/** Null when the channel can't be used; then the step is settled already. */
-async function openSession(held: HeldPost, publication: Publication, deps: WorkDeps): Promise<ChannelSession | null> {
-  let failure: PlatformFailure | null = null;
-  try {
-    const session = await deps.session(publication.channelId);
-    if (session !== null) return session;
-  } catch (error) {
-    if (!(error instanceof PlatformFailure)) deps.log.error({ err: error, postId: held.id }, 'a channel could not be opened');
-    failure = error instanceof PlatformFailure ? error : new PlatformFailure('unreachable', 'The channel could not be opened just now.', { cause: error });
-  }
-  await settleWithoutSession(held, publication, failure, deps);
-  return null;
-}
-
-/**
- * The channel can't be used now, so nothing of this step was sent: what an earlier step left in doubt stays in doubt, what the network accepted
- * stays accepted. @param failure null when the channel was disconnected
- */
-async function settleWithoutSession(held: HeldPost, publication: Publication, failure: PlatformFailure | null, deps: WorkDeps): Promise<void> {
-  const now = deps.now();
-  const { id, state } = publication;
-  if (state === 'sending') {
-    const step = afterLookUp({ answer: 'cant-tell', ...lookUpCounts(publication, false, now, deps.policy), tries: publication.tries, isIdempotent: false, now, random: deps.random() }, deps.policy);
-    await held.settle((post) => recordLookUp(post, id, now, failureOf(failure ?? DISCONNECTED), step, now));
-  } else if (state === 'held' && failure !== null) {
-    await held.settle((post) => recordStillHeld(post, id, recheckAt(now, deps)));
-  } else if (state === 'processing') {
-    if (failure === null) await held.settle((post) => recordPollFailure(post, id, now, failureOf(DISCONNECTED), null, now));
-    else await settlePollFailure(held, publication, now, failure, false, deps);
-  } else {
-    await settleFailure(held, publication, now, failure ?? DISCONNECTED, false, deps);
-  }
-}
-
-const DISCONNECTED = new PlatformFailure('rejected', 'The channel was disconnected before this post was due. Connect it again and send the post anew.', { code: 156 });
-
-/** Reconnecting releases what is held at once; this only mends a release that got lost. */
-function recheckAt(now: Date, deps: WorkDeps): Date {
-  return new Date(now.getTime() + 600_000 * (1 + deps.random() * 0.2));
-}
-
-/** The channel's next post needn't wait until the outcome of this one is stored. */
-async function publish(held: HeldPost, publication: Publication, session: ChannelSession, endTurn: () => void, deps: WorkDeps): Promise<void> {
-  const startedAt = deps.now();
-  const { platform, credentials, io } = session;
-  const content = contentFor(held.current(), publication);
-  const answer = await answerOf(() => platform.publish(content, credentials, io), platform, held, deps);
-  endTurn();
-  if (answer instanceof PlatformFailure) await settleFailure(held, publication, startedAt, answer, platform.lookUp !== undefined, deps);
-  else await held.settle((post) => recordAcceptance(post, publication.id, 'publish', startedAt, answer, deps.now()));
-}
-
-async function poll(held: HeldPost, publication: Publication, session: ChannelSession, deps: WorkDeps): Promise<void> {
-  const startedAt = deps.now();
-  const { platform, credentials, io } = session;
-  const { processing } = platform;
-  const { handle } = publication;
-  const giveUp = (): Promise<boolean> => held.settle((post) => recordPollFailure(post, publication.id, startedAt, failureOf(neverAnswered()), null, deps.now()));
-  if (processing === undefined || handle === null) {
-    await giveUp();
-    return;
-  }
-  const answer = await answerOf(() => processing.poll(handle, credentials, io), platform, held, deps);
-  const isOver = publication.processingSince !== null && deps.now().getTime() - publication.processingSince.getTime() > processing.giveUpAfterMs;
-  if (answer instanceof PlatformFailure) await settlePollFailure(held, publication, startedAt, answer, isOver, deps);
-  else if (answer.state === 'processing' && isOver) await giveUp();
-  else await held.settle((post) => recordAcceptance(post, publication.id, 'poll', startedAt, answer, deps.now()));
-}
-
-async function settlePollFailure(held: HeldPost, publication: Publication, startedAt: Date, failure: PlatformFailure, isOver: boolean, deps: WorkDeps): Promise<void> {
-  const isRenewed = failure.kind === 'signed-out' && (await deps.markSignedOut(publication.channelId, failure.message)) === 'renewed';
-  const now = deps.now();
-  if (failure.kind === 'rejected' || (failure.kind === 'signed-out' && !isRenewed)) {
-    const step = { do: failure.kind === 'rejected' ? 'fail' as const : 'hold' as const };
-    await held.settle((post) => recordFailure(post, publication.id, startedAt, failureOf(failure), step, now, recheckAt(now, deps), 'poll'));
-    return;
-  }
-  const again = new Date(Math.max(now.getTime() + 5_000 * (1 + deps.random()), failure.options.retryAt?.getTime() ?? 0));
-  await held.settle((post) => recordPollFailure(post, publication.id, startedAt, failureOf(failure), isOver ? null : again, now));
-}
-
-async function lookUp(held: HeldPost, publication: Publication, session: ChannelSession, deps: WorkDeps): Promise<void> {
-  const startedAt = deps.now();
-  const { platform, credentials, io } = session;
-  const { lookUp: asking } = platform;
-  if (asking === undefined) {
-    await held.settle((post) => recordUnconfirmed(post, publication.id, deps.now()));
-    return;
-  }
-  const since = publication.attempts.findLast((attempt) => attempt.kind === 'publish')?.startedAt ?? held.current().createdAt;
-  const content = contentFor(held.current(), publication);
-  const answer = await answerOf(() => asking.find(content, since, credentials, io), platform, held, deps);
-  if (answer !== null && !(answer instanceof PlatformFailure)) {
-    await held.settle((post) => recordAcceptance(post, publication.id, 'lookup', startedAt, answer, deps.now()));
-    return;
-  }
-  if (answer?.kind === 'signed-out') await deps.markSignedOut(publication.channelId, answer.message);
-  const counts = lookUpCounts(publication, answer === null, startedAt, deps.policy);
-  const facts = { answer: answer === null ? 'not-found' as const : 'cant-tell' as const, ...counts, tries: publication.tries, isIdempotent: platform.isIdempotent === true, now: deps.now(), random: deps.random() };
-  await held.settle((post) => recordLookUp(post, publication.id, startedAt, answer === null ? null : failureOf(answer), afterLookUp(facts, deps.policy), deps.now()));
-}
-
-async function settleFailure(held: HeldPost, publication: Publication, startedAt: Date, failure: PlatformFailure, canLookUp: boolean, deps: WorkDeps): Promise<void> {
-  const isRenewed = failure.kind === 'signed-out' && (await deps.markSignedOut(publication.channelId, failure.message)) === 'renewed';
-  const now = deps.now();
-  const tries = isFresh(publication) ? publication.tries + 1 : publication.tries;
-  const facts = { kind: failure.kind, retryAt: failure.options.retryAt, tries, canLookUp, now, random: deps.random() };
-  // Renewed while the network still refuses: an ordinary retry, so that the two can't go round for ever.
-  const step = isRenewed && tries < deps.policy.maxTries ? { do: 'retry' as const, at: now } : nextStep(facts, deps.policy);
-  await held.settle((post) => recordFailure(post, publication.id, startedAt, failureOf(failure), step, now, recheckAt(now, deps)));
-}
-
-function contentFor(post: Post, publication: Publication): PlatformContent {
-  const options = post.options[publication.platform] ?? {};
-  return { text: textFor(post, publication.platform), media: post.media, options, idempotencyKey: `${post.id}.${publication.id}`, scheduledAt: post.scheduledAt };
-}
-
-function lookUpCounts(publication: Publication, foundNothing: boolean, now: Date, policy: RetryPolicy): { notFound: number; lookUps: number } {
-  const sent = publication.attempts.findLastIndex((attempt) => attempt.kind === 'publish');
-  const settledAt = (publication.attempts[sent]?.startedAt.getTime() ?? 0) + policy.settleMs;
-  const lookUps = publication.attempts.slice(sent + 1).filter((attempt) => attempt.kind === 'lookup');
-  const rulingOut = lookUps.filter((attempt) => attempt.outcome === 'not-found' && attempt.startedAt.getTime() >= settledAt).length;
-  return { lookUps: lookUps.length + 1, notFound: rulingOut + (foundNothing && now.getTime() >= settledAt ? 1 : 0) };
-}
-
-function neverAnswered(): PlatformFailure {
-  return new PlatformFailure('unknown', 'The network accepted the post but did not say in time whether it became public.');
-}
-
-/**
- * Calls an adapter and gives its answer or its failure; anything it throws beside its typed failures, and an answer that never comes, counts as
- * unknown: the request may have been sent.
- */
-async function answerOf<T>(call: () => Promise<T>, platform: Platform, held: HeldPost, deps: WorkDeps): Promise<T | PlatformFailure> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<PlatformFailure>((resolve) => {
-    timer = setTimeout(() => resolve(new PlatformFailure('unknown', 'The network did not answer in time.')), platform.publishTimeoutMs + GRACE_MS);
-  });
-  try {
-    return await Promise.race([call(), limit]);
-  } catch (error) {
-    if (error instanceof PlatformFailure) return error;
-    deps.log.error({ err: error, postId: held.id }, 'an adapter failed without saying how');
-    return new PlatformFailure('unknown', 'Something unexpected happened while the network was asked.', { cause: error });
-  } finally {
-    clearTimeout(timer);
-  }
 }

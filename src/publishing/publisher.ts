@@ -1,11 +1,12 @@
 /** Claims due posts in batches, starts each at its moment, and gives them back; documents decide, this only works them off. */
 import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
-import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent } from '../posts/post.js';
+import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type Step } from '../posts/post.js';
 import { holdPost, type HeldPost } from './held-post.js';
-import { workOnPost, type WorkDeps } from './publication-work.js';
+import { workOnPost } from './publication-work.js';
 import { createProfileTurns } from './profile-turns.js';
 import { createRates } from './rates.js';
+import type { WorkDeps } from './task.js';
 import type { TurnStore } from './turn-store.js';
 import { createTurns } from './turns.js';
 
@@ -63,6 +64,10 @@ const LOOK_AGAIN_MS = 1_000;
 /** Wake-ups are made for the posts of this time from now; the sweep runs every few seconds. */
 const WAKE_AHEAD_MS = 60_000;
 
+function isInDoubt({ state, dueAt }: Step): boolean {
+  return state === 'sending' && dueAt === null;
+}
+
 export function createPublisher(deps: PublisherDeps): Publisher {
   const save = createBatcher<Change, boolean>((changes) => deps.posts.saveMany(changes), WRITES);
   const turns = createTurns(deps.callsAtOnce ?? SLOTS);
@@ -116,7 +121,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   function accept(post: Post): void {
     profiles.enter(post.profileId);
     // An intent without an outcome (its worker died) has no time of its own: it is looked into at once.
-    const inDoubt = post.publications.some((p) => p.state === 'sending' && p.dueAt === null);
+    const inDoubt = post.publications.some((p) => isInDoubt(p) || p.followUps?.some(isInDoubt) === true);
     const startsInMs = inDoubt ? 0 : (earliestDue(post.publications)?.getTime() ?? 0) - deps.now().getTime();
     if (startsInMs <= 0) {
       begin(post);

@@ -1,7 +1,7 @@
 /** What people and other domains ask of publishing beside the clock: release, retry, and settling what nobody could tell. */
 import type { Actor } from '../accounts/actor.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
-import type { Change, Post, Publication } from '../posts/post.js';
+import { stepsOf, type Change, type Post, type Publication, type Step } from '../posts/post.js';
 import { eventsBetween, withEvents } from '../posts/post-events.js';
 import { confirmByHand, releaseHeld, retryByHand } from './transitions.js';
 
@@ -9,6 +9,7 @@ export interface PublishingServiceDeps {
   posts: {
     find(id: string): Promise<Post | null>;
     listByChannel(channelId: string, state: string, limit: number): Promise<Post[]>;
+    listHeldFollowUps(channelId: string, until: Date, limit: number): Promise<Post[]>;
     save(change: Change): Promise<boolean>;
   };
   now(): Date;
@@ -26,17 +27,20 @@ export interface PublishingService {
   /** The channel can be used again: its held publications go on, those whose time has come at once. */
   releaseChannel(channelId: string): Promise<void>;
   /**
-   * Sends what failed or was missed again, and only that; what is unconfirmed only when it is named, because it may be public already.
-   * @param publicationIds null: every failed and missed one
+   * Sends what failed or was missed again, and only that: publications, and the rest of threads that broke off. What is unconfirmed only when it
+   * is named, because it may be public already.
+   * @param ids of publications (then also what should have followed them) or of single follow-ups; null: every failed and missed one
    * @throws AppError `not-found`; `conflict` when nothing of it can be sent again
    */
-  retry(actor: Actor, postId: string, publicationIds: string[] | null): Promise<Post>;
-  /** Settles an unconfirmed publication by what a person saw. @throws AppError `not-found`, `conflict` when it is not unconfirmed */
-  confirm(actor: Actor, postId: string, publicationId: string, verdict: Verdict): Promise<Post>;
+  retry(actor: Actor, postId: string, ids: string[] | null): Promise<Post>;
+  /** Settles an unconfirmed publication, or what follows one, by what a person saw. @throws AppError `not-found`, `conflict` when it is not unconfirmed */
+  confirm(actor: Actor, postId: string, id: string, verdict: Verdict): Promise<Post>;
 }
 
 const BATCH = 100;
 const CAS_TRIES = 8;
+/** What is held looks at its channel again within this time, so it is among the posts that are due by then. */
+const HELD_LOOKED_AT_WITHIN_MS = 30 * 60_000;
 
 export function createPublishingService(deps: PublishingServiceDeps): PublishingService {
   const { posts, now } = deps;
@@ -61,7 +65,9 @@ export function createPublishingService(deps: PublishingServiceDeps): Publishing
     async releaseChannel(channelId) {
       const tried = new Set<string>();
       for (;;) {
-        const held = (await posts.listByChannel(channelId, 'held', BATCH)).filter((post) => !tried.has(post.id));
+        const until = new Date(now().getTime() + HELD_LOOKED_AT_WITHIN_MS);
+        const found = await Promise.all([posts.listByChannel(channelId, 'held', BATCH), posts.listHeldFollowUps(channelId, until, BATCH)]);
+        const held = found.flat().filter((post) => !tried.has(post.id));
         if (held.length === 0) return;
         for (const post of held) {
           tried.add(post.id);
@@ -75,26 +81,38 @@ export function createPublishingService(deps: PublishingServiceDeps): Publishing
       }
     },
 
-    retry: (actor, postId, publicationIds) => change(actor, postId, async (post) => {
-      const again = post.publications.filter((p) => (publicationIds === null ? isRetried(p) : publicationIds.includes(p.id) && (isRetried(p) || p.state === 'unconfirmed')));
+    retry: (actor, postId, ids) => change(actor, postId, async (post) => {
+      const again = post.publications.flatMap((publication) => againOf(publication, ids));
       if (post.status === 'deleted' || again.length === 0) {
         throw new AppError('conflict', ErrorCode.conflict, 'Nothing of this post can be sent again: only what failed or was missed can, and what is unconfirmed when you name it.');
       }
       await deps.requireRoom?.(post);
-      return retryByHand(post, again.map((p) => p.id), now());
+      return retryByHand(post, again, now());
     }),
 
-    confirm: (actor, postId, publicationId, verdict) => change(actor, postId, (post) => {
-      const publication = post.publications.find((p) => p.id === publicationId);
-      if (publication === undefined) throw new AppError('not-found', ErrorCode.notFound, 'There is no such publication.');
-      if (publication.state !== 'unconfirmed') throw new AppError('conflict', ErrorCode.conflict, `It is ${publication.state} now, so there is nothing to settle.`);
-      return confirmByHand(post, publicationId, verdict, now());
+    confirm: (actor, postId, id, verdict) => change(actor, postId, (post) => {
+      const step = post.publications.flatMap(stepsOf).find((one) => one.id === id);
+      if (step === undefined) throw new AppError('not-found', ErrorCode.notFound, 'There is no such publication.');
+      if (step.state !== 'unconfirmed') throw new AppError('conflict', ErrorCode.conflict, `It is ${step.state} now, so there is nothing to settle.`);
+      return confirmByHand(post, id, verdict, now());
     }),
   };
 }
 
-function isRetried(publication: Publication): boolean {
-  return publication.state === 'failed' || publication.state === 'missed';
+/**
+ * The steps of a publication that are sent again. The items after the one where a thread broke off follow by themselves.
+ * @param ids null: whatever failed
+ */
+function againOf(publication: Publication, ids: string[] | null): string[] {
+  const { state, followUps = [] } = publication;
+  if (state !== 'published') return isAgain(publication, ids) ? [publication.id] : [];
+  const named = ids?.includes(publication.id) === true ? null : ids;
+  return followUps.filter((step) => isAgain(step, named)).map(({ id }) => id);
+}
+
+function isAgain({ id, state }: Step, ids: string[] | null): boolean {
+  if (ids !== null && !ids.includes(id)) return false;
+  return state === 'failed' || state === 'missed' || (state === 'unconfirmed' && ids !== null);
 }
 
 function busy(): AppError {

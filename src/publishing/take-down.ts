@@ -3,7 +3,7 @@ import type { Logger } from '../lib/logger.js';
 import { PlatformFailure } from '../platforms/platform.js';
 import type { Post, Publication } from '../posts/post.js';
 import type { Removal } from '../posts/post-service.js';
-import type { ChannelSession } from './publication-work.js';
+import type { ChannelSession } from './task.js';
 
 export interface TakeDownDeps {
   /** Null: the channel is disconnected. @throws PlatformFailure when its token could not be refreshed */

@@ -1,7 +1,8 @@
-/** The moves of a publication as pure functions from one version of a post to the next. */
+/** The moves of a step (a publication, or what follows it) as pure functions from one version of a post to the next. */
 import { ErrorCode } from '../lib/app-error.js';
 import type { PlatformFailure, PublishResult } from '../platforms/platform.js';
-import { earliestDue, foldStatus, isSettled, type Attempt, type Post, type Publication, type PublicationFailure } from '../posts/post.js';
+import { earliestDue, foldStatus, isSettled, stepName, stepsOf, type Attempt, type Post, type Publication, type PublicationFailure, type Step } from '../posts/post.js';
+import { isFollowUp, withNext } from './follow-ups.js';
 import type { NextStep } from './retry-policy.js';
 
 const KEPT_ATTEMPTS = 60;
@@ -20,8 +21,8 @@ export function failureOf(error: PlatformFailure): PublicationFailure {
 }
 
 /** The intent: stored before any call, so that a crash leaves a trace of what may have been sent. */
-export function startSending(post: Post, publicationIds: readonly string[], now: Date): Post {
-  return publicationIds.reduce((current, id) => move(current, id, now, 'publication sending', (p) => ({
+export function startSending(post: Post, stepIds: readonly string[], now: Date): Post {
+  return stepIds.reduce((current, id) => move(current, id, now, 'sending', (p) => ({
     state: 'sending',
     tries: p.tries + 1,
     dueAt: null,
@@ -33,13 +34,12 @@ export function startSending(post: Post, publicationIds: readonly string[], now:
 /** What the network accepted, from a publish call, a poll or a look-up. */
 export function recordAcceptance(post: Post, id: string, kind: Attempt['kind'], startedAt: Date, result: PublishResult, now: Date): Post {
   if (result.state === 'published') {
-    return move(post, id, now, 'publication published', (p) => ({
+    return move(post, id, now, 'published', (p) => ({
       state: 'published', remoteId: result.remoteId, url: result.url, publishedAt: now, dueAt: null, failure: null,
       attempts: closeAttempt(p.attempts, kind, startedAt, now, 'published', null),
     }), result.url ?? result.remoteId);
   }
-  const what = post.publications.find((p) => p.id === id)?.state === 'processing' ? null : 'publication processing';
-  return move(post, id, now, what, (p) => ({
+  return move(post, id, now, (p) => (p.state === 'processing' ? null : 'processing'), (p) => ({
     state: 'processing', handle: result.handle, processingSince: p.processingSince ?? now, dueAt: new Date(now.getTime() + result.pollAfterMs), failure: null,
     attempts: closeAttempt(p.attempts, kind, startedAt, now, 'processing', null),
   }));
@@ -47,9 +47,10 @@ export function recordAcceptance(post: Post, id: string, kind: Attempt['kind'], 
 
 /** An attempt that failed, with or without a stored intent before it (a token refresh fails before), and what `nextStep` decided. */
 export function recordFailure(post: Post, id: string, startedAt: Date, failure: PublicationFailure, step: NextStep, now: Date, recheckAt: Date, kind: Attempt['kind'] = 'publish'): Post {
-  const uncounted = (p: Publication): boolean => kind === 'publish' && p.id === id && !hasOpenAttempt(p);
-  const counted = { ...post, publications: post.publications.map((p) => (uncounted(p) ? { ...p, tries: p.tries + 1 } : p)) };
-  return moveBy(counted, id, step, failure, now, recheckAt, (p) => closeAttempt(p.attempts, kind, startedAt, now, failure.kind, failure));
+  return moveBy(post, id, step, failure, now, recheckAt, (p) => ({
+    attempts: closeAttempt(p.attempts, kind, startedAt, now, failure.kind, failure),
+    tries: kind === 'publish' && !hasOpenAttempt(p) ? p.tries + 1 : p.tries,
+  }));
 }
 
 /** A look-up that did not find it, and what was decided. */
@@ -57,14 +58,14 @@ export function recordLookUp(post: Post, id: string, startedAt: Date, failure: P
   const unsettled = step.do === 'fail'
     ? { kind: 'unknown' as const, code: ErrorCode.outcomeUnknown, message: 'The network did not answer, and the post is not there. Signpost has tried as often as it may: try again by hand.' }
     : UNCONFIRMED;
-  return moveBy(post, id, step, unsettled, now, now, (p) => addAttempt(p.attempts, {
-    kind: 'lookup', startedAt, endedAt: now, outcome: failure === null ? 'not-found' : failure.kind, failure,
+  return moveBy(post, id, step, unsettled, now, now, (p) => ({
+    attempts: addAttempt(p.attempts, { kind: 'lookup', startedAt, endedAt: now, outcome: failure === null ? 'not-found' : failure.kind, failure }),
   }));
 }
 
 /** A poll that could not tell; asked again at `at`, or left to a person when that is null. */
 export function recordPollFailure(post: Post, id: string, startedAt: Date, failure: PublicationFailure, at: Date | null, now: Date): Post {
-  return move(post, id, now, at === null ? 'publication unconfirmed' : null, (p) => ({
+  return move(post, id, now, at === null ? 'unconfirmed' : null, (p) => ({
     ...(at === null ? { state: 'unconfirmed', dueAt: null, failure: UNCONFIRMED } : { dueAt: at, failure }),
     attempts: closeAttempt(p.attempts, 'poll', startedAt, now, failure.kind, failure),
   }));
@@ -78,7 +79,7 @@ const UNCONFIRMED: PublicationFailure = {
 
 /** After an unknown outcome on a platform that can't be asked. */
 export function recordUnconfirmed(post: Post, id: string, now: Date): Post {
-  return move(post, id, now, 'publication unconfirmed', (p) => ({
+  return move(post, id, now, 'unconfirmed', (p) => ({
     state: 'unconfirmed', dueAt: null, failure: UNCONFIRMED,
     attempts: closeAttempt(p.attempts, 'publish', now, now, 'unknown', UNCONFIRMED),
   }));
@@ -86,13 +87,12 @@ export function recordUnconfirmed(post: Post, id: string, now: Date): Post {
 
 /** Not sent because it is too late. */
 export function recordMissed(post: Post, id: string, now: Date, limitMs: number): Post {
-  const message = missedMessage(post, limitMs);
-  return move(post, id, now, 'publication missed', () => ({
-    state: 'missed', dueAt: null, failure: { kind: 'rejected', code: ErrorCode.missed, message },
+  return move(post, id, now, 'missed', (step) => ({
+    state: 'missed', dueAt: null, failure: { kind: 'rejected', code: ErrorCode.missed, message: missedMessage(isFollowUp(step) ? undefined : post.whenLate, limitMs) },
   }));
 }
 
-function missedMessage({ whenLate }: Post, limitMs: number): string {
+function missedMessage(whenLate: Post['whenLate'], limitMs: number): string {
   if (whenLate === 'skip') return 'It could not be sent at its time, and it was not to be sent late.';
   if (whenLate === 'ask') return 'It could not be sent at its time. Send it now, if you still want it.';
   const hours = Math.max(1, Math.round(limitMs / 3_600_000));
@@ -101,21 +101,23 @@ function missedMessage({ whenLate }: Post, limitMs: number): string {
 
 /** Not sent yet because its channel has had enough for now; this costs no try. */
 export function recordPutOff(post: Post, id: string, at: Date, reason: string, now: Date): Post {
-  return move(post, id, now, 'publication waiting', () => ({
+  return move(post, id, now, 'waiting', () => ({
     state: 'pending', dueAt: at, failure: { kind: 'rate-limited', code: ErrorCode.platformRateLimited, message: `${reason} It goes out by itself.` },
   }), `${reason} Next try at ${at.toISOString()}.`);
 }
 
 /**
- * Since when a publication should have been sent: what was held or taken up again counts from its own time, or from when a person last asked for it.
+ * Since when a step should have been sent: what was held or taken up again counts from its own time (what follows a publication: from when that
+ * was public), or from when a person last asked for it.
  */
-export function dueSince(post: Post, { id, state, dueAt }: Publication): Date | null {
+export function dueSince(post: Post, publication: Publication, { state, dueAt }: Step): Date | null {
   if (state !== 'held') return dueAt;
-  const asked = post.history.findLast((entry) => entry.what === AGAIN_BY_HAND && entry.publicationId === id)?.at;
-  return new Date(Math.max(post.scheduledAt.getTime(), post.createdAt.getTime(), asked?.getTime() ?? 0));
+  const asked = post.history.findLast((entry) => entry.what.endsWith(AGAIN_BY_HAND) && entry.publicationId === publication.id)?.at;
+  const known = [post.scheduledAt, post.createdAt, publication.publishedAt, asked].map((at) => at?.getTime() ?? 0);
+  return new Date(Math.max(...known));
 }
 
-const AGAIN_BY_HAND = 'publication sent again by hand';
+const AGAIN_BY_HAND = 'sent again by hand';
 
 /** The channel is still signed out: look again at `recheckAt`. */
 export function recordStillHeld(post: Post, id: string, recheckAt: Date): Post {
@@ -124,41 +126,54 @@ export function recordStillHeld(post: Post, id: string, recheckAt: Date): Post {
 
 /** The channel can be used again: what was held goes on where it stopped. */
 export function releaseHeld(post: Post, channelId: string, now: Date): Post {
-  return post.publications.filter((p) => p.channelId === channelId && p.state === 'held').reduce((current, { id }) => (
-    move(current, id, now, 'publication released', (p) => ({
+  const held = post.publications.filter((p) => p.channelId === channelId).flatMap((publication) => (
+    stepsOf(publication).filter((step) => step.state === 'held').map((step) => ({ id: step.id, since: dueSince(post, publication, step) }))
+  ));
+  return held.reduce((current, { id, since }) => (
+    move(current, id, now, 'released', (p) => ({
       // Its lateness counts from its own time, so that one which is too late now is missed, and many go out one by one.
-      state: p.handle === null ? 'pending' : 'processing', dueAt: p.handle === null ? dueSince(post, p) : now, failure: null,
+      state: p.handle === null ? 'pending' : 'processing', dueAt: p.handle === null ? since : now, failure: null,
     }))
   ), post);
 }
 
 /** A person wants it sent again: a new round of tries, due now. */
 export function retryByHand(post: Post, ids: readonly string[], now: Date): Post {
-  return ids.reduce((current, id) => move(current, id, now, AGAIN_BY_HAND, () => ({
-    state: 'pending', dueAt: now, tries: 0, failure: null, handle: null, processingSince: null,
+  return ids.reduce((current, id) => move(current, id, now, AGAIN_BY_HAND, (step) => ({
+    // Of what follows, the first one becomes due by itself.
+    state: 'pending', dueAt: isFollowUp(step) ? null : now, tries: 0, failure: null, handle: null, processingSince: null,
   })), post);
 }
 
 /** A person looked at the network and says whether it is there. */
 export function confirmByHand(post: Post, id: string, verdict: { published: true; url: string | null } | { published: false }, now: Date): Post {
-  if (verdict.published) return move(post, id, now, 'publication marked as published by hand', () => ({ state: 'published', url: verdict.url, publishedAt: now, failure: null }));
-  return move(post, id, now, 'publication marked as not published by hand', (p) => ({ state: 'failed', failure: p.failure }));
+  if (verdict.published) return move(post, id, now, 'marked as published by hand', () => ({ state: 'published', url: verdict.url, publishedAt: now, dueAt: null, failure: null }));
+  return move(post, id, now, 'marked as not published by hand', (p) => ({ state: 'failed', failure: p.failure }));
 }
 
-function moveBy(post: Post, id: string, step: NextStep, failure: PublicationFailure, now: Date, recheckAt: Date, attempts: (p: Publication) => Attempt[]): Post {
+function moveBy(post: Post, id: string, step: NextStep, failure: PublicationFailure, now: Date, recheckAt: Date, ended: (p: Step) => Partial<Step>): Post {
   if (step.do === 'retry') {
-    return move(post, id, now, 'publication waiting', (p) => ({ state: 'pending', dueAt: step.at, failure, attempts: attempts(p) }), `again at ${step.at.toISOString()}`);
+    return move(post, id, now, 'waiting', (p) => ({ state: 'pending', dueAt: step.at, failure, ...ended(p) }), `again at ${step.at.toISOString()}`);
   }
-  if (step.do === 'reconcile') return move(post, id, now, null, (p) => ({ state: 'sending', dueAt: step.at, failure, attempts: attempts(p) }));
-  if (step.do === 'hold') return move(post, id, now, 'publication held', (p) => ({ state: 'held', dueAt: recheckAt, failure, attempts: attempts(p) }), failure.message);
-  if (step.do === 'unconfirm') return move(post, id, now, 'publication unconfirmed', (p) => ({ state: 'unconfirmed', dueAt: null, failure: UNCONFIRMED, attempts: attempts(p) }));
-  return move(post, id, now, 'publication failed', (p) => ({ state: 'failed', dueAt: null, failure, attempts: attempts(p) }), failure.message);
+  if (step.do === 'reconcile') return move(post, id, now, null, (p) => ({ state: 'sending', dueAt: step.at, failure, ...ended(p) }));
+  if (step.do === 'hold') return move(post, id, now, 'held', (p) => ({ state: 'held', dueAt: recheckAt, failure, ...ended(p) }), failure.message);
+  if (step.do === 'unconfirm') return move(post, id, now, 'unconfirmed', (p) => ({ state: 'unconfirmed', dueAt: null, failure: UNCONFIRMED, ...ended(p) }));
+  return move(post, id, now, 'failed', (p) => ({ state: 'failed', dueAt: null, failure, ...ended(p) }), failure.message);
 }
 
-/** Applies a patch to one publication, folds the post's status and notes the move in its history. */
-function move(post: Post, id: string, now: Date, what: string | null, patch: (p: Publication) => Partial<Publication>, detail?: string): Post {
-  const publications = post.publications.map((p) => (p.id === id ? { ...p, ...patch(p) } : p));
-  const entry = what === null ? [] : [{ at: now, what, publicationId: id, ...(detail === undefined ? {} : { detail }) }];
+/**
+ * Applies a patch to one step, makes what follows it due, folds the post's status and notes the move in its history.
+ * @param what after the step's name, e.g. `sending`; null: too small a move to be noted
+ */
+function move(post: Post, id: string, now: Date, what: string | null | ((step: Step) => string | null), patch: (step: Step) => Partial<Step>, detail?: string): Post {
+  const at = post.publications.findIndex((p) => p.id === id || p.followUps?.some((step) => step.id === id) === true);
+  const before = post.publications[at];
+  if (before === undefined) return post;
+  const step = before.id === id ? before : before.followUps!.find((followUp) => followUp.id === id)!;
+  const patched: Publication = before.id === id ? { ...before, ...patch(before) } : { ...before, followUps: before.followUps!.map((followUp) => (followUp.id === id ? { ...followUp, ...patch(followUp) } : followUp)) };
+  const publications = post.publications.with(at, withNext(patched, now));
+  const noted = typeof what === 'function' ? what(step) : what;
+  const entry = noted === null ? [] : [{ at: now, what: `${stepName(before, id)} ${noted}`, publicationId: before.id, ...(detail === undefined ? {} : { detail }) }];
   const status = post.status === 'deleted' ? post.status : foldStatus(publications);
   return { ...post, publications, status, dueAt: post.lease === null ? earliestDue(publications) : null, history: [...post.history, ...entry], updatedAt: now };
 }
@@ -169,8 +184,8 @@ export function isFinished(post: Post): boolean {
 }
 
 /** True when an intent was stored and its end was not. */
-export function hasOpenAttempt(publication: Publication): boolean {
-  const last = publication.attempts.at(-1);
+export function hasOpenAttempt({ attempts }: Step): boolean {
+  const last = attempts.at(-1);
   return last !== undefined && last.kind === 'publish' && last.endedAt === null;
 }
 

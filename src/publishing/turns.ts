@@ -8,6 +8,8 @@ export interface Turns {
   take(channelId: string): Promise<(() => void) | null>;
   /** Lets go of whoever waits. */
   close(): void;
+  /** True once nothing may begin any more. */
+  isClosed(): boolean;
 }
 
 /** @param slots calls under way at once, over all channels */
@@ -66,5 +68,6 @@ export function createTurns(slots: number): Turns {
       for (const queue of queues.values()) for (const waiter of queue.splice(0)) waiter(false);
       for (const waiter of forSlot.splice(0)) waiter(false);
     },
+    isClosed: () => closed,
   };
 }

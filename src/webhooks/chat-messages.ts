@@ -46,6 +46,7 @@ const TITLES: Record<PostEventInput['type'], string | null> = {
   'publication.published': 'Published on one channel',
   'publication.failed': 'Failed on one channel',
   'publication.unconfirmed': 'Please check: nobody can tell whether this is public',
+  'publication.incomplete': 'Published, but not all of its thread or its first comment',
 };
 
 function postMessage({ type, data }: PostEventInput): Message | null {
@@ -55,11 +56,13 @@ function postMessage({ type, data }: PostEventInput): Message | null {
   const text = data.text.length > EXCERPT ? `${data.text.slice(0, EXCERPT)}...` : data.text;
   const times = type === 'post.scheduled' || type === 'post.updated' ? [`For ${data.scheduledAt}`] : [];
   const links = about.flatMap(({ platform, url }) => (url === null ? [] : [{ text: platform, url }]));
-  return { title, lines: [text, ...times, ...about.filter(({ state }) => state !== 'published').map(lineOf)], links };
+  return { title, lines: [text, ...times, ...about.flatMap(linesOf)], links };
 }
 
-function lineOf({ platform, state, failure }: PublicationFacts): string {
-  return failure === null ? `${platform}: ${state}` : `${platform}: ${failure.message}`;
+/** What went wrong, or waits. */
+function linesOf({ platform, state, failure, followUps = [] }: PublicationFacts): string[] {
+  if (state !== 'published') return [`${platform}: ${failure?.message ?? state}`];
+  return followUps.filter((step) => step.failure !== null).map((step) => `${platform}, ${step.item === null ? 'first comment' : `thread item ${step.item}`}: ${step.failure?.message ?? ''}`);
 }
 
 function slack({ title, lines, links }: Message): object {

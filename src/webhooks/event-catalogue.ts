@@ -1,16 +1,29 @@
 /** The catalogue of events: what each type tells, its JSON Schema and an example, for developers who write receivers. */
 import { z } from 'zod';
-import { EVENT_TYPES, PUBLIC_EVENT_TYPES, type EventInput, type PostFacts, type PublicEventType, type PublicationFacts } from './event.js';
+import { EVENT_TYPES, PUBLIC_EVENT_TYPES, type EventInput, type FollowUpFacts, type PostFacts, type PublicEventType, type PublicationFacts } from './event.js';
 import { buildPayload } from './payload.js';
+
+const state = z.enum(['pending', 'sending', 'processing', 'published', 'failed', 'held', 'unconfirmed', 'cancelled', 'missed']);
+const failure = z.object({ kind: z.string(), code: z.number(), message: z.string(), details: z.string().optional() }).nullable();
+
+const followUp = z.object({
+  kind: z.enum(['reply', 'comment']),
+  item: z.number().int().nullable().describe("Of the thread's item, the post itself being 1; null: the first comment."),
+  state,
+  remoteId: z.string().nullable(),
+  url: z.string().nullable(),
+  error: failure,
+});
 
 const publication = z.object({
   id: z.string(),
   platform: z.string().describe('Lower-case name of the network.'),
-  state: z.enum(['pending', 'sending', 'processing', 'published', 'failed', 'held', 'unconfirmed', 'cancelled', 'missed']),
+  state,
   remoteId: z.string().nullable().describe("The network's id of the post, once it is public."),
   url: z.string().nullable(),
   isVideo: z.boolean(),
-  error: z.object({ kind: z.string(), code: z.number(), message: z.string(), details: z.string().optional() }).nullable(),
+  error: failure,
+  followUps: z.array(followUp).optional().describe('The further items of its thread and its first comment, where it has any.'),
 });
 
 const post = z.object({
@@ -92,9 +105,10 @@ function samplePost(type: string): PostFacts {
   const failed = /failed|missed|unconfirmed|partially/.test(type);
   const waiting = /scheduled|updated|cancelled/.test(type);
   const publications = [samplePublication('pub_01k0example0000000000000003', waiting ? 'pending' : failed && !type.includes('partially') ? stateOf(type) : 'published')];
+  if (type === 'publication.incomplete') publications[0]!.followUps = [sampleFollowUp(2, 'published'), sampleFollowUp(3, 'failed'), sampleFollowUp(4, 'pending')];
   if (type.includes('partially')) publications.push(samplePublication('pub_01k0example0000000000000004', 'failed'));
   return {
-    postId: 'RhrbDtYh7hdSMc67zC8H', refId: '140b8700bd6ade089b242d845e268fb886130c53', status: waiting ? 'scheduled' : type.includes('partially') ? 'partial' : failed ? 'error' : 'success', text: 'Today is a great day!',
+    postId: 'RhrbDtYh7hdSMc67zC8H', refId: '140b8700bd6ade089b242d845e268fb886130c53', status: waiting ? 'scheduled' : /partially|incomplete/.test(type) ? 'partial' : failed ? 'error' : 'success', text: 'Today is a great day!',
     scheduled: true, scheduledAt: '2026-07-08T12:30:00.000Z', ...(type.startsWith('publication.') ? { publicationId: publications[0]!.id } : {}), publications,
   };
 }
@@ -108,4 +122,9 @@ function samplePublication(id: string, state: PublicationFacts['state']): Public
   const isPublic = state === 'published';
   const failure = state === 'failed' ? { kind: 'rejected', code: 110, message: 'Status is a duplicate.' } : null;
   return { id, platform: 'network', state, remoteId: isPublic ? '1288899996423983105' : null, url: isPublic ? 'https://network.example/ada/1288899996423983105' : null, isVideo: false, failure, announcesAccepted: false };
+}
+
+function sampleFollowUp(item: number, state: FollowUpFacts['state']): FollowUpFacts {
+  const { remoteId, url, failure } = samplePublication('', state);
+  return { kind: 'reply', item, state, remoteId, url, failure };
 }

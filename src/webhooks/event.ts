@@ -6,12 +6,13 @@ export const EVENT_TYPES = {
   'post.updated': 'A scheduled post was changed or moved.',
   'post.cancelled': 'A post was cancelled before it went out.',
   'post.published': 'A post is out on every channel.',
-  'post.partially_published': 'A post is out on some channels and failed on others.',
+  'post.partially_published': 'A post is out on some channels, or not with all that follows it.',
   'post.failed': 'A post could not be published on any channel.',
   'post.missed': 'A post was not sent, because Signpost was not running at its time.',
   'publication.published': 'One channel of a post is public.',
   'publication.failed': 'One channel of a post failed for good.',
   'publication.unconfirmed': 'Nobody can tell whether one channel of a post is public; a person must look.',
+  'publication.incomplete': 'One channel of a post is public, but not all of its thread or its first comment.',
   'channel.connected': 'A channel was connected, or connected again.',
   'channel.signed_out': 'A network signed a channel out; its posts are held until somebody connects it again.',
   'channel.disconnected': 'Somebody disconnected a channel.',
@@ -89,6 +90,19 @@ export interface PostFacts {
   publications: PublicationFacts[];
 }
 
+interface FailureFacts {
+  kind: string;
+  code: number;
+  message: string;
+  details?: string;
+}
+
+export interface FollowUpFacts extends Pick<PublicationFacts, 'state' | 'remoteId' | 'url' | 'failure'> {
+  kind: 'reply' | 'comment';
+  /** Of the thread's item, the post itself being 1; null: the first comment. */
+  item: number | null;
+}
+
 export interface PublicationFacts {
   id: string;
   platform: string;
@@ -96,7 +110,9 @@ export interface PublicationFacts {
   remoteId: string | null;
   url: string | null;
   isVideo: boolean;
-  failure: { kind: string; code: number; message: string; details?: string } | null;
+  failure: FailureFacts | null;
+  /** The further items of its thread and its first comment. */
+  followUps?: FollowUpFacts[];
   announcesAccepted: boolean;
   publishedSubAction?: string;
 }

@@ -1,7 +1,7 @@
 /** What an endpoint is sent for an event: Ayrshare's `scheduled` payload, or Signpost's own. Pure; serialized once per delivery. */
 import { ErrorCode } from '../lib/app-error.js';
 import { CHAT_STYLES, chatBody, type ChatStyle } from './chat-messages.js';
-import { isChannelEvent, isPostEvent, type ChannelEventInput, type EventInput, type PostEventInput, type PublicationFacts, type TestEventInput } from './event.js';
+import { isChannelEvent, isPostEvent, type ChannelEventInput, type EventInput, type FollowUpFacts, type PostEventInput, type PublicationFacts, type TestEventInput } from './event.js';
 
 export type PayloadStyle = 'ayrshare' | 'signpost' | ChatStyle;
 
@@ -73,9 +73,16 @@ function postData({ data, sequence }: PostEventInput): Record<string, unknown> {
       remoteId: p.remoteId,
       url: p.url,
       isVideo: p.isVideo,
-      error: p.failure === null ? null : { kind: p.failure.kind, code: p.failure.code, message: p.failure.message, ...(p.failure.details === undefined ? {} : { details: p.failure.details }) },
+      error: errorOf(p),
+      ...(p.followUps === undefined ? {} : { followUps: p.followUps.map((step) => ({ kind: step.kind, item: step.item, state: step.state, remoteId: step.remoteId, url: step.url, error: errorOf(step) })) }),
     })),
   };
+}
+
+function errorOf({ failure }: Pick<PublicationFacts, 'failure'>): Record<string, unknown> | null {
+  if (failure === null) return null;
+  const { kind, code, message, details } = failure;
+  return { kind, code, message, ...(details === undefined ? {} : { details }) };
 }
 
 function ayrsharePayload(event: EventInput, context: PayloadContext): Payload | null {
@@ -151,8 +158,23 @@ function successRow(p: PublicationFacts): Record<string, unknown> {
     id: p.state === 'published' ? p.remoteId : 'pending',
     ...(p.url === null ? {} : { postUrl: p.url }),
     ...(p.isVideo ? { isVideo: true } : {}),
+    ...followUpFields(p),
     platform: p.platform,
   };
+}
+
+/** As the API answers them: `thread`, `firstComment`, and `warnings` for what is not public of them. */
+function followUpFields({ followUps }: PublicationFacts): Record<string, unknown> {
+  if (followUps === undefined) return {};
+  const thread = followUps.filter(({ kind }) => kind === 'reply').map(followUpRow);
+  const [comment] = followUps.filter(({ kind }) => kind === 'comment').map(followUpRow);
+  const warnings = followUps.flatMap(({ failure, item }) => (failure === null ? [] : [{ code: failure.code, message: `${item === null ? 'First comment' : `Thread item ${item}`}: ${failure.message}` }]));
+  return { ...(thread.length === 0 ? {} : { thread }), ...(comment === undefined ? {} : { firstComment: comment }), ...(warnings.length === 0 ? {} : { warnings }) };
+}
+
+function followUpRow({ item, state, remoteId, url }: FollowUpFacts): Record<string, unknown> {
+  const status = state === 'published' ? 'success' : ['failed', 'missed', 'unconfirmed'].includes(state) ? 'error' : 'waiting';
+  return { ...(item === null ? {} : { item }), status, ...(remoteId === null ? {} : { id: remoteId }), ...(url === null ? {} : { postUrl: url }) };
 }
 
 /** `missed` and `unconfirmed` have no word at Ayrshare: they are error rows with Signpost's codes 915 and 914. */

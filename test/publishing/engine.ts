@@ -4,18 +4,20 @@ import { MongoClient } from 'mongodb';
 import { createLogger } from '../../src/lib/logger.js';
 import { newId, newPostId, newRefId } from '../../src/lib/ids.js';
 import { ensureIndexes } from '../../src/db/database.js';
-import type { Platform, PlatformContent, PublishResult } from '../../src/platforms/platform.js';
+import type { Platform, PlatformContent, PublishResult, ThreadPlace } from '../../src/platforms/platform.js';
 import type { Post, Publication } from '../../src/posts/post.js';
 import { createPostStore, postIndexes, type PostStore } from '../../src/posts/post-store.js';
 import { createTurnStore, turnIndexes } from '../../src/publishing/turn-store.js';
 import { createPublisher, type Publisher } from '../../src/publishing/publisher.js';
 import { defaultRetryPolicy, type RetryPolicy } from '../../src/publishing/retry-policy.js';
-import type { ChannelSession } from '../../src/publishing/publication-work.js';
+import type { ChannelSession } from '../../src/publishing/task.js';
 
 export interface Network {
   /** What the network takes from one channel. */
   limits?: { max: number; windowMs: number }[];
   publish(content: PlatformContent): Promise<PublishResult>;
+  reply?(content: PlatformContent, after: ThreadPlace): Promise<PublishResult>;
+  comment?(content: PlatformContent, remoteId: string): Promise<PublishResult>;
   poll?(handle: string): Promise<PublishResult>;
   find?(content: PlatformContent): Promise<PublishResult | null>;
   /** Replaces the channel's session; throws or returns null as a channel would. */
@@ -26,6 +28,8 @@ export interface Engine {
   publisher: Publisher;
   store: PostStore;
   signedOut: string[];
+  /** What the channel is after the network refused its credentials. */
+  renewal: { outcome: 'renewed' | 'signed-out' };
   /** Stores a post with these publications (defaults: one, due now) and tells the publisher. */
   post(overrides?: Partial<Post>, publications?: Partial<Publication>[]): Promise<Post>;
   /** Reads the post until the condition holds. */
@@ -48,6 +52,7 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
   await ensureIndexes(db, [...postIndexes, ...turnIndexes]);
   const store = createPostStore(db);
   const signedOut: string[] = [];
+  const renewal: Engine['renewal'] = { outcome: 'signed-out' };
   const publishers: Publisher[] = [];
   const fast: RetryPolicy = { ...defaultRetryPolicy, retryDelaysMs: [20], lookUpDelaysMs: [20], settleMs: 0, jitter: 0, ...policy };
 
@@ -57,7 +62,7 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
       turnStore: createTurnStore(db),
       owner: `test-${publishers.length}`,
       session: of.session ?? (async () => sessionOn(of)),
-      markSignedOut: async (channelId) => { signedOut.push(channelId); return 'signed-out'; },
+      markSignedOut: async (channelId) => { signedOut.push(channelId); return renewal.outcome; },
       policy: fast,
       now: () => new Date(),
       random: () => 0,
@@ -75,6 +80,7 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
     publisher,
     store,
     signedOut,
+    renewal,
     async post(overrides = {}, publications = [{}]) {
       const post = buildPost(overrides, publications);
       if (!(await store.insert(post, []))) throw new Error('the post was not inserted');
@@ -122,6 +128,8 @@ function sessionOn(network: Network): ChannelSession {
     verify: async () => { throw new Error('not used'); },
     publish: (content) => network.publish(content),
     ...(network.poll === undefined ? {} : { processing: { poll: network.poll, giveUpAfterMs: 60_000, announces: 'accepted' as const } }),
+    ...(network.reply === undefined ? {} : { thread: { reply: network.reply } }),
+    ...(network.comment === undefined ? {} : { comment: { comment: network.comment } }),
     ...(network.find === undefined ? {} : { lookUp: { find: network.find } }),
   };
   return { platform, credentials: {}, io: {} as ChannelSession['io'] };
