@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Router } from 'express';
 import type { Db } from 'mongodb';
 import { apiRate } from './billing/api-rate.js';
+import type { BillingApi } from './billing/billing-api.js';
 import { adminPages } from './billing/admin-pages.js';
 import { billingEventIndexes, createBillingEventStore } from './billing/billing-event-store.js';
 import { billingPages } from './billing/billing-pages.js';
@@ -13,13 +14,14 @@ import { createFolding } from './billing/folding.js';
 import { createHoldStore } from './billing/hold-store.js';
 import { hookReceiver } from './billing/hook-receiver.js';
 import { createPaddleAdapter } from './billing/paddle/paddle-adapter.js';
-import { findPlan, freePlan, type PlanBook } from './billing/plan.js';
+import { defaultPlans, findPlan, freePlan, type PlanBook } from './billing/plan.js';
 import { loadPlans } from './billing/plan-file.js';
-import { startBillingSimulator, type BillingSimulator } from './billing/simulator/billing-simulator.js';
+import { createBillingSimulator, SIMULATED_PAYMENTS, type BillingSimulator } from './billing/simulator/billing-simulator.js';
 import { createStripeAdapter } from './billing/stripe/stripe-adapter.js';
 import { createStripeApi } from './billing/stripe/stripe-api.js';
 import { createUsageService, type UsageService } from './billing/usage-service.js';
 import { createUsageStore, usageIndexes } from './billing/usage-store.js';
+import type { BillingAdapter } from './billing/provider.js';
 import type { Config } from './config.js';
 import type { Jobs } from './jobs/jobs.js';
 import type { Actor } from './lib/actor.js';
@@ -62,7 +64,7 @@ export interface Billing {
   requireRoom(post: Post): Promise<void>;
   requireRoomAgain(post: Post): Promise<void>;
   giveBackRoom(post: Post): Promise<void>;
-  rawRouter: Router;
+  rawRouters: Router[];
   /** Before all others: they may say that it is enough for this minute. */
   apiRouters: Router[];
   pages: Router[];
@@ -82,10 +84,13 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
   const { config, db, clock, log, notifier, jobs } = deps;
   if (config.billing === 'off') return null;
   const plans = loadPlans(config.plansFile, path.join(config.dataDir, 'plans.json'));
-  const simulator = config.billing === 'simulated' && deps.isWeb ? await startSimulator(deps, plans) : null;
-  const secrets = config.billing !== 'simulated' ? config.stripeWebhookSecrets : [deps.simulatorSecret];
-  const apiKey = config.billing !== 'simulated' ? config.stripeApiKey : simulatorKey(deps);
-  const api = apiKey === null || !deps.isWeb ? null : createStripeApi({ apiKey, apiUrl: simulator?.url ?? config.stripeApiUrl });
+  if (config.billing === 'stripe' && plans === defaultPlans) log.warn('the plans are those that come with Signpost: name your own prices in a plans file (docs/billing.md)');
+  const isSimulated = config.billing === 'simulated';
+  const simulator = isSimulated && deps.isWeb ? simulatorOf(deps, plans) : null;
+  const adapters = adaptersOf(deps);
+  const api = deps.isWeb ? apiOf(deps) : null;
+  // Whoever passes time at the simulated provider sees what it does to plans.
+  const planClock: Clock = { now: () => new Date(clock.now().getTime() + (simulator?.aheadMs() ?? 0)) };
 
   const events = createBillingEventStore(db);
   const store = createBillingStore(db);
@@ -100,13 +105,12 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
     posts: deps.holding,
   });
   const folding = createFolding({
-    events, store, plans, clock, log, api, existingAccounts: deps.existingAccounts,
+    events, store, plans, clock, planClock, api, existingAccounts: deps.existingAccounts, providers: new Set(adapters.map(({ provider }) => provider)),
     onWritten: (accountId) => notifier.notify(`account:${accountId}:billing`),
     onChanged: () => void service.relay().catch((error: unknown) => log.error({ err: error }, 'a change of plan could not be told; the sweep tries again')),
   });
   const service = createBillingService({
-    adapters: [...(secrets.length > 0 ? [createStripeAdapter({ secrets })] : []), ...(config.paddleWebhookSecrets.length > 0 ? [createPaddleAdapter({ secrets: config.paddleWebhookSecrets })] : [])],
-    events, store, folding, plans, api, clock, log, publicUrl: deps.publicUrl,
+    adapters, events, store, folding, plans, api, clock, planClock, log, publicUrl: deps.publicUrl,
     emailOf: async (accountId) => (await deps.userOf(accountId))?.email ?? null,
     record: async (changed) => {
       await followPlan(changed);
@@ -138,28 +142,41 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
     requireRoomAgain: (post) => usage.requireRoomForPost(counted(post, false)),
     giveBackRoom: (post) => usage.giveBack({ accountId: post.accountId, postId: post.id, createdAt: post.createdAt, beforeSequence: 1 }),
     apiRouters: plans.plans.some(({ limits }) => limits.apiCallsPerMinute !== null) ? [apiRate({ planOf, clock })] : [],
-    rawRouter: hookReceiver({ billing: service, log }),
+    rawRouters: [hookReceiver({ billing: service, log }), ...(simulator === null ? [] : [simulator.router])],
     pages: [
-      billingPages({ billing: service, usage, wouldHold: downgrade.wouldHold, countEndpoints: deps.countEndpoints, countHeld: deps.countHeld, notifier, isSimulated: simulator !== null }),
+      billingPages({ billing: service, usage, wouldHold: downgrade.wouldHold, countEndpoints: deps.countEndpoints, countHeld: deps.countHeld, notifier, isSimulated }),
       adminPages({ billing: service, usage, listAccounts: deps.listAccounts }),
     ],
-    formOrigins: () => (simulator === null ? STRIPE_PAGES : [new URL(simulator.publicUrl).origin]),
+    formOrigins: () => (isSimulated ? [] : STRIPE_PAGES),
     async stop() {
-      await simulator?.stop();
+      simulator?.stop();
       await service.idle();
     },
   };
+}
+
+function adaptersOf({ config, simulatorSecret }: BillingDeps): BillingAdapter[] {
+  if (config.billing === 'simulated') return [createStripeAdapter({ secrets: [simulatorSecret], provider: 'simulated' })];
+  return [
+    ...(config.stripeWebhookSecrets.length > 0 ? [createStripeAdapter({ secrets: config.stripeWebhookSecrets })] : []),
+    ...(config.paddleWebhookSecrets.length > 0 ? [createPaddleAdapter({ secrets: config.paddleWebhookSecrets })] : []),
+  ];
+}
+
+function apiOf(deps: BillingDeps): BillingApi | null {
+  const { billing, stripeApiKey, stripeApiUrl } = deps.config;
+  if (billing === 'simulated') return createStripeApi({ apiKey: simulatorKey(deps), apiUrl: () => deps.localUrl() + SIMULATED_PAYMENTS, provider: 'simulated' });
+  return stripeApiKey === null ? null : createStripeApi({ apiKey: stripeApiKey, apiUrl: () => stripeApiUrl });
 }
 
 function simulatorKey({ simulatorSecret }: BillingDeps): string {
   return `sk_test_${simulatorSecret.slice(0, 24)}`;
 }
 
-function startSimulator(deps: BillingDeps, plans: PlanBook): Promise<BillingSimulator> {
-  const { config, log } = deps;
-  return startBillingSimulator({
-    host: config.host, port: config.billingSimulatorPort, publicUrl: config.billingSimulatorPublicUrl, file: path.join(config.dataDir, 'billing-simulator.json'),
-    plans, apiKey: simulatorKey(deps), secret: deps.simulatorSecret, hookUrl: () => `${deps.localUrl()}/hooks/billing/stripe`, log,
+function simulatorOf(deps: BillingDeps, plans: PlanBook): BillingSimulator {
+  return createBillingSimulator({
+    signpostUrl: deps.publicUrl, file: path.join(deps.config.dataDir, 'billing-simulator.json'), plans,
+    apiKey: simulatorKey(deps), secret: deps.simulatorSecret, hookUrl: () => `${deps.localUrl()}/hooks/billing/stripe`, log: deps.log,
   });
 }
 

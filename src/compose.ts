@@ -201,7 +201,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     authenticator,
     formOrigins: () => [new URL(simulatorAddresses()?.browserUrl ?? publicUrl()).origin, ...(billing?.formOrigins() ?? [])],
     ready,
-    rawRouters: [webhooks.rawRouter, ...(billing === null ? [] : [billing.rawRouter])],
+    rawRouters: [webhooks.rawRouter, ...(billing?.rawRouters ?? [])],
     apiRouters: [
       ...(billing?.apiRouters ?? []),
       postApi({ posts, profiles, settled, clock, publishing: publishing.service }),

@@ -34,8 +34,6 @@ const schema = z.object({
   STRIPE_WEBHOOK_SECRETS: secrets,
   STRIPE_API_URL: httpUrl.optional(),
   PADDLE_WEBHOOK_SECRETS: secrets,
-  BILLING_SIMULATOR_PORT: port.default(0),
-  BILLING_SIMULATOR_PUBLIC_URL: httpUrl.optional(),
   LATE_LIMIT_HOURS: z.coerce.number('must be a number of hours').min(0.1, 'must be 0.1 to 720').max(720, 'must be 0.1 to 720').default(24),
   TRUST_PROXY: z.coerce.number('must be the number of proxies in front of Signpost').int().min(0).max(10).default(0),
 }).superRefine(({ BILLING: billing, STRIPE_WEBHOOK_SECRETS: stripe, PADDLE_WEBHOOK_SECRETS: paddle }, context) => {
@@ -77,8 +75,6 @@ export interface Config {
   /** Null: Stripe itself. */
   stripeApiUrl: string | null;
   paddleWebhookSecrets: string[];
-  billingSimulatorPort: number;
-  billingSimulatorPublicUrl: string | null;
   /** A post that is later than this is not sent any more. */
   lateLimitMs: number;
   /** How many reverse proxies stand in front: their X-Forwarded-For entries are believed. */
@@ -126,8 +122,6 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     stripeWebhookSecrets: s.STRIPE_WEBHOOK_SECRETS,
     stripeApiUrl: s.STRIPE_API_URL ?? null,
     paddleWebhookSecrets: s.PADDLE_WEBHOOK_SECRETS,
-    billingSimulatorPort: s.BILLING_SIMULATOR_PORT,
-    billingSimulatorPublicUrl: s.BILLING_SIMULATOR_PUBLIC_URL ?? null,
     lateLimitMs: s.LATE_LIMIT_HOURS * 3_600_000,
     trustProxy: s.TRUST_PROXY,
     loopbackOnly: isLoopback(s.HOST) && (s.PUBLIC_URL === undefined || isLoopback(new URL(s.PUBLIC_URL).hostname)) && s.TRUST_PROXY === 0,

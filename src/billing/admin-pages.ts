@@ -20,7 +20,7 @@ const PAGE = 25;
 const accountId = z.string().regex(/^acc_[0-9a-z]{1,40}$/, 'There is no such account.');
 const eventQuery = z.object({
   outcome: z.enum(['pending', 'applied', 'parked', 'ignored']).optional().catch(undefined),
-  before: z.iso.datetime().transform((text) => new Date(text)).optional().catch(undefined),
+  before: z.string().max(400).regex(/^\d{1,15}_/).transform((text) => ({ receivedAt: new Date(Number(text.slice(0, text.indexOf('_')))), id: text.slice(text.indexOf('_') + 1) })).optional().catch(undefined),
 });
 const eventId = z.object({ id: z.string().min(1).max(300) });
 const accountQuery = z.object({ after: accountId.optional().catch(undefined) });
@@ -68,20 +68,21 @@ async function events({ billing }: AdminPagesDeps, req: Request, res: Response):
   const filter = query.outcome === undefined ? '' : `outcome=${query.outcome}&`;
   render(res, 'billing/events', {
     events: shown, refusals, outcome: query.outcome ?? '',
-    older: found.length > PAGE && last !== undefined ? `/billing/events?${filter}before=${last.receivedAt.toISOString()}` : null,
+    older: found.length > PAGE && last !== undefined ? `/billing/events?${filter}before=${encodeURIComponent(`${last.receivedAt.getTime()}_${last.id}`)}` : null,
   });
 }
 
 async function event({ billing }: AdminPagesDeps, req: Request, res: Response): Promise<void> {
   const found = await billing.events.find(readQuery(req, eventId).id);
   if (found === null) throw new AppError('not-found', ErrorCode.notFound, 'There is no such event.');
-  render(res, 'billing/event', { event: found, body: pretty(found.raw) });
+  const body = await billing.events.bodyOf(found.id);
+  render(res, 'billing/event', { event: found, body: body === null ? null : pretty(body) });
 }
 
 async function replay({ billing }: AdminPagesDeps, req: Request, res: Response): Promise<void> {
   const { id } = readBody(req, eventId);
-  await billing.replay(id);
-  flash(req, 'success', 'Replayed: everything that is known about its customer was put together again.');
+  const isOurs = await billing.replay(id);
+  flash(req, isOurs ? 'success' : 'info', isOurs ? 'Replayed: everything that is known about its customer was put together again.' : 'There is still nothing in it for Signpost.');
   goTo(req, res, `/billing/event?id=${encodeURIComponent(id)}`);
 }
 

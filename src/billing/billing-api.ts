@@ -23,6 +23,8 @@ export interface CurrentSubscription {
 }
 
 export interface BillingApi {
+  /** Whose customers it knows. */
+  provider: string;
   /** @returns the address of a page where the plan can be paid for. @throws AppError `unavailable` */
   checkout(request: CheckoutRequest): Promise<string>;
   /** @returns the address of a page where the subscription can be changed or cancelled. @throws AppError `unavailable` */

@@ -1,5 +1,5 @@
 /** What providers told us, in MongoDB: each event once, as it came and as we read it, with what became of it. */
-import { MongoBulkWriteError, type Collection, type Db, type Filter } from 'mongodb';
+import { MongoBulkWriteError, type Collection, type Db, type Filter, type OptionalUnlessRequiredId } from 'mongodb';
 import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
 import type { Told } from './provider.js';
 import type { BillingEvent } from './subscription.js';
@@ -18,8 +18,6 @@ export interface StoredEvent {
   outcome: EventOutcome;
   reason: string | null;
   event: BillingEvent | null;
-  /** The body as it came. */
-  raw: string;
 }
 
 interface EventDoc extends Omit<StoredEvent, 'id'> {
@@ -28,6 +26,15 @@ interface EventDoc extends Omit<StoredEvent, 'id'> {
   pendingAt?: Date;
   /** On what was asked of the provider: when the question was begun. */
   startedAt?: Date;
+  /** On what held nothing for us: no state is made of it, so it need not be kept. */
+  forgetAt?: Date;
+}
+
+/** The body as it came; it holds names and addresses, so it goes sooner than what was read of it. */
+interface RawDoc {
+  _id: string;
+  raw: string;
+  receivedAt: Date;
 }
 
 /** What came and was not taken, counted per reason and minute, so that nobody can fill the database with it. */
@@ -40,6 +47,8 @@ export interface Refusal {
 }
 
 const DAY_S = 86_400;
+/** How long bodies are kept, and events that held nothing for us. */
+const KEPT_DAYS = 90;
 
 export const billingEventIndexes: CollectionIndexes[] = [
   {
@@ -48,8 +57,10 @@ export const billingEventIndexes: CollectionIndexes[] = [
       { key: { customer: 1 }, name: 'by_customer' },
       { key: { pendingAt: 1 }, name: 'pending', sparse: true },
       { key: { receivedAt: -1, _id: -1 }, name: 'newest' },
+      { key: { forgetAt: 1 }, name: 'retention', sparse: true, expireAfterSeconds: 0 },
     ],
   },
+  { collection: 'billing_bodies', indexes: [{ key: { receivedAt: 1 }, name: 'retention', expireAfterSeconds: KEPT_DAYS * DAY_S }] },
   { collection: 'billing_refusals', indexes: [{ key: { lastAt: 1 }, name: 'retention', expireAfterSeconds: 30 * DAY_S }] },
 ];
 
@@ -57,6 +68,7 @@ export const billingEventIndexes: CollectionIndexes[] = [
 export interface FoldedEvent {
   event: BillingEvent;
   outcome: EventOutcome;
+  receivedAt: Date;
 }
 
 export interface Arrival {
@@ -69,29 +81,24 @@ export type BillingEventStore = ReturnType<typeof createBillingEventStore>;
 
 export function createBillingEventStore(db: Db) {
   const events: Collection<EventDoc> = db.collection<EventDoc>('billing_events');
+  const bodies: Collection<RawDoc> = db.collection<RawDoc>('billing_bodies');
   const refusals = db.collection<Refusal & { _id: string }>('billing_refusals');
 
   return {
     /** @returns for each whether it is new; an event that is there already stays as it is */
     async insert(arrivals: Arrival[]): Promise<boolean[]> {
-      const docs = arrivals.map(toDoc);
-      try {
-        await events.insertMany(docs, { ordered: false });
-        return docs.map(() => true);
-      } catch (error) {
-        if (!(error instanceof MongoBulkWriteError)) throw error;
-        const failures = [error.writeErrors].flat();
-        if (failures.some(({ code }) => code !== DUPLICATE_KEY)) throw error;
-        const there = new Set(failures.map(({ index }) => index));
-        return docs.map((_doc, i) => !there.has(i));
-      }
+      const [, isNew] = await Promise.all([
+        insertNew(bodies, arrivals.map(({ told, raw, receivedAt }) => ({ _id: told.id, raw, receivedAt }))),
+        insertNew(events, arrivals.map(toDoc)),
+      ]);
+      return isNew;
     },
 
     /** Keeps what the provider answered when it was asked, unless a later question was answered already. */
     async keepFetched(event: BillingEvent, startedAt: Date): Promise<void> {
       const fields = {
         provider: event.provider, type: event.type, occurredAt: event.occurredAt, receivedAt: startedAt, apiVersion: null, customer: event.customer,
-        outcome: 'applied' as const, reason: null, event, raw: '', startedAt,
+        outcome: 'applied' as const, reason: null, event, startedAt,
       };
       const replaced = await events.updateOne({ _id: event.id, startedAt: { $lt: startedAt } }, { $set: fields });
       if (replaced.matchedCount === 1) return;
@@ -100,8 +107,8 @@ export function createBillingEventStore(db: Db) {
 
     /** Every event about these customers, as we read them. */
     async listOfCustomers(customers: string[]): Promise<FoldedEvent[]> {
-      const docs = await events.find({ customer: { $in: customers } }, { projection: { event: 1, outcome: 1 } }).toArray();
-      return docs.flatMap(({ event, outcome }) => (event === null ? [] : [{ event, outcome }]));
+      const docs = await events.find({ customer: { $in: customers } }, { projection: { event: 1, outcome: 1, receivedAt: 1 } }).toArray();
+      return docs.flatMap(({ event, outcome, receivedAt }) => (event === null ? [] : [{ event, outcome, receivedAt }]));
     },
 
     /** Marks what was folded. @param parked true: nobody knows whose it is yet */
@@ -125,10 +132,24 @@ export function createBillingEventStore(db: Db) {
       return doc === null ? null : toStored(doc);
     },
 
-    async list(filter: { outcome?: EventOutcome | undefined; before?: Date | undefined }, limit: number): Promise<StoredEvent[]> {
+    /** The body as it came; null when it is no longer kept. */
+    async bodyOf(id: string): Promise<string | null> {
+      return (await bodies.findOne({ _id: id }))?.raw ?? null;
+    },
+
+    /** What a newer Signpost reads in a body that an older one found nothing in. */
+    async readAgain(id: string, event: BillingEvent, now: Date): Promise<void> {
+      await events.updateOne({ _id: id, event: null }, { $set: { event, customer: event.customer, outcome: 'pending', reason: null, pendingAt: now }, $unset: { forgetAt: '' } });
+    },
+
+    /** Newest first. */
+    async list(filter: { outcome?: EventOutcome | undefined; before?: { receivedAt: Date; id: string } | undefined }, limit: number): Promise<StoredEvent[]> {
       const query: Filter<EventDoc> = { startedAt: { $exists: false } };
       if (filter.outcome !== undefined) query.outcome = filter.outcome;
-      if (filter.before !== undefined) query.receivedAt = { $lt: filter.before };
+      if (filter.before !== undefined) {
+        const { receivedAt, id } = filter.before;
+        query.$or = [{ receivedAt: { $lt: receivedAt } }, { receivedAt, _id: { $lt: id } }];
+      }
       return (await events.find(query).sort({ receivedAt: -1, _id: -1 }).limit(limit).toArray()).map(toStored);
     },
 
@@ -145,12 +166,26 @@ export function createBillingEventStore(db: Db) {
   };
 }
 
-function toDoc({ told, raw, receivedAt }: Arrival): EventDoc {
-  const { id, event, reason, ...rest } = told;
-  const pending = event === null ? { outcome: 'ignored' as const } : { outcome: 'pending' as const, pendingAt: receivedAt };
-  return { _id: id, ...rest, receivedAt, customer: event?.customer ?? null, reason, event, raw, ...pending };
+/** @returns for each whether it is new; what is there already stays as it is */
+async function insertNew<T extends { _id: string }>(collection: Collection<T>, docs: T[]): Promise<boolean[]> {
+  try {
+    await collection.insertMany(docs as unknown as OptionalUnlessRequiredId<T>[], { ordered: false });
+    return docs.map(() => true);
+  } catch (error) {
+    if (!(error instanceof MongoBulkWriteError)) throw error;
+    const failures = [error.writeErrors].flat();
+    if (failures.some(({ code }) => code !== DUPLICATE_KEY)) throw error;
+    const there = new Set(failures.map(({ index }) => index));
+    return docs.map((_doc, i) => !there.has(i));
+  }
 }
 
-function toStored({ _id, pendingAt: _pendingAt, startedAt: _startedAt, ...rest }: EventDoc): StoredEvent {
+function toDoc({ told, receivedAt }: Arrival): EventDoc {
+  const { id, event, reason, ...rest } = told;
+  const pending = event === null ? { outcome: 'ignored' as const, forgetAt: new Date(receivedAt.getTime() + KEPT_DAYS * DAY_S * 1000) } : { outcome: 'pending' as const, pendingAt: receivedAt };
+  return { _id: id, ...rest, receivedAt, customer: event?.customer ?? null, reason, event, ...pending };
+}
+
+function toStored({ _id, pendingAt: _pendingAt, startedAt: _startedAt, forgetAt: _forgetAt, ...rest }: EventDoc): StoredEvent {
   return { id: _id, ...rest };
 }

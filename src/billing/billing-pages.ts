@@ -46,7 +46,7 @@ async function stateOf(deps: BillingPagesDeps, actor: Actor): Promise<ReturnType
   const [view, usage, endpoints, held] = await Promise.all([
     deps.billing.viewOf(actor.accountId), deps.usage.usageOf(actor.accountId), deps.countEndpoints(actor), deps.countHeld(actor.accountId),
   ]);
-  return stateView({ view, usage, endpoints, held, plans: deps.billing.plans, isSimulated: deps.isSimulated, canPay: deps.billing.canPay });
+  return stateView({ view, usage, endpoints, held, plans: deps.billing.plans, isSimulated: deps.isSimulated, hasPortal: deps.billing.hasPortal(view.account), now: deps.billing.planNow() });
 }
 
 /** Cheap: asked again and again while the page is open. */
@@ -82,7 +82,7 @@ async function preview(deps: BillingPagesDeps, req: Request, res: Response): Pro
   render(res, 'billing/change', {
     plan, current: view.plan, rows: limitRows(view.plan, plan), priceText, held, canPay: billing.canPay,
     isUpgrade: rankOf(billing.plans, plan.key) > rankOf(billing.plans, view.plan.key), isSame: plan.key === view.plan.key,
-    hasSubscription: view.subscription !== null && view.subscription.endedAt === null,
+    hasSubscription: view.subscription !== null && view.subscription.endedAt === null, hasPortal: billing.hasPortal(view.account),
     periodEnd: view.subscription?.snapshot.periodEnd ?? null,
   });
 }

@@ -1,6 +1,7 @@
 /** View models of the billing pages. */
 import type { BillingView } from './billing-service.js';
-import type { Limits, Plan, PlanBook, Price } from './plan.js';
+import { planOfPrice, type Limits, type Plan, type PlanBook, type Price } from './plan.js';
+import type { Subscription } from './subscription.js';
 import type { PostUsage } from './usage-service.js';
 
 export interface Meter {
@@ -19,15 +20,21 @@ export interface StateFacts {
   held: number;
   plans: PlanBook;
   isSimulated: boolean;
-  canPay: boolean;
+  /** Can the subscription be managed on the provider's page? */
+  hasPortal: boolean;
+  /** By the calendar that plans follow. */
+  now: Date;
 }
 
-export function stateView({ view, usage, endpoints, held, plans, isSimulated, canPay }: StateFacts) {
+/** As early as Stripe tells of it. */
+const TRIAL_ENDS_SOON_MS = 3 * 86_400_000;
+
+export function stateView({ view, usage, endpoints, held, plans, isSimulated, hasPortal, now }: StateFacts) {
   const { plan, subscription, graceUntil, source, account } = view;
   const snapshot = subscription?.snapshot ?? null;
   const isLive = subscription !== null && subscription.endedAt === null;
   return {
-    plan, priceText: priceText(plan.price), source, held, isSimulated, canPay,
+    plan, priceText: priceText(plan.price), source, held, isSimulated,
     status: snapshot?.status ?? null,
     meters: [meter('posts', 'Posts this month', usage.used, usage.limit), meter('endpoints', 'Webhook endpoints', endpoints, plan.limits.endpoints)],
     resetsAt: usage.resetsAt,
@@ -39,9 +46,16 @@ export function stateView({ view, usage, endpoints, held, plans, isSimulated, ca
     isLapsed: source === 'free' && (graceUntil !== null || snapshot?.status === 'unpaid'),
     isPaused: source === 'free' && snapshot?.status === 'paused',
     invoices: (account?.invoices ?? []).map((invoice) => ({ ...invoice, text: moneyText(invoice.amount, invoice.currency) })),
-    hasCustomer: (account?.customer ?? null) !== null,
+    hasPortal,
+    isUnknownPrice: isLive && snapshot !== null && planOfPrice(plans, snapshot) === null,
+    trialEndsSoon: snapshot?.status === 'trialing' && snapshot.trialEnd !== null && (subscription?.isTrialEnding === true || snapshot.trialEnd.getTime() - now.getTime() < TRIAL_ENDS_SOON_MS),
+    subscriptionCount: (account?.subscriptions ?? []).filter(isCharged).length,
     plans: plans.plans.map((one) => ({ ...one, priceText: priceText(one.price), isCurrent: one.key === plan.key })),
   };
+}
+
+function isCharged({ endedAt, snapshot }: Subscription): boolean {
+  return endedAt === null && snapshot.cancelAt === null && ['active', 'trialing', 'past-due'].includes(snapshot.status);
 }
 
 function meter(id: string, label: string, used: number, limit: number | null): Meter {

@@ -82,13 +82,17 @@ function apply(state: CustomerState, event: BillingEvent): void {
   }
   if (fact.kind === 'subscription') applySnapshot(state, event, fact);
   if (fact.kind === 'payment') applyPayment(state, event, fact);
+  if (fact.kind === 'refund') noteInvoice(state, { id: fact.charge, at: event.occurredAt, amount: fact.amount, currency: fact.currency, outcome: 'refunded', url: null, nextAttemptAt: null });
+  if (fact.kind === 'trial-ending') applyTrialEnding(state, event);
 }
 
 function applySnapshot(state: CustomerState, event: BillingEvent, { change, snapshot }: Extract<BillingEvent['fact'], { kind: 'subscription' }>): void {
   const subscription = subscriptionOf(state, event);
   // Once ended, an id never lives again.
   if (subscription.endedAt !== null) return;
-  subscription.snapshot = { ...snapshot };
+  // A word that is too new for us says nothing: what was known holds on.
+  subscription.snapshot = { ...snapshot, status: snapshot.status === 'unknown' ? subscription.snapshot.status : snapshot.status };
+  if (snapshot.status !== 'trialing') delete subscription.isTrialEnding;
   if (change === 'ended' || snapshot.status === 'ended') {
     subscription.endedAt = event.occurredAt;
     subscription.problem = null;
@@ -113,6 +117,11 @@ function applyPayment(state: CustomerState, event: BillingEvent, { invoice, paid
   // A first payment that waits for the bank is not a lapse of one; both are over once it is paid.
   if (['past-due', 'unpaid', 'incomplete'].includes(snapshot.status)) snapshot.status = 'active';
   if (paidUntil !== null && (snapshot.periodEnd === null || paidUntil > snapshot.periodEnd)) snapshot.periodEnd = paidUntil;
+}
+
+function applyTrialEnding(state: CustomerState, event: BillingEvent): void {
+  const subscription = subscriptionOf(state, event);
+  if (subscription.endedAt === null && subscription.snapshot.status === 'trialing') subscription.isTrialEnding = true;
 }
 
 /** One line for an invoice: the last thing that happened to it; once paid, it stays paid. */

@@ -6,17 +6,20 @@ import type { BillingService } from './billing-service.js';
 /** Stripe's largest events are some 100 kB. */
 const LIMIT_BYTES = 512 * 1024;
 
-export function hookReceiver({ billing, log }: { billing: Pick<BillingService, 'receive'>; log: Logger }): Router {
+export function hookReceiver({ billing, log }: { billing: Pick<BillingService, 'receive' | 'noteRefusal'>; log: Logger }): Router {
   const router = Router();
   // The raw bytes are what was signed, whatever content type they claim.
   const raw = express.raw({ type: () => true, limit: LIMIT_BYTES, inflate: false });
   router.post('/hooks/billing/:provider', raw, (req, res) => receive(billing, req, res));
   router.all('/hooks/billing/:provider', (_req, res) => void res.status(405).set('Allow', 'POST').json({ status: 'error', code: 405, message: 'Send events with POST.' }));
+  const note = (provider: string, reason: string): void => void billing.noteRefusal(provider, reason).catch((error: unknown) => log.error({ err: error }, 'a refused billing event could not be noted'));
   const failed: ErrorRequestHandler = (error: unknown, req, res, next) => {
     if (!req.path.startsWith('/hooks/billing/')) return next(error);
     const { type, status } = error as { type?: string; status?: number };
+    const isTheirs = status !== undefined && status >= 400 && status < 500;
+    if (isTheirs) note(req.path.split('/')[3] ?? '', type === 'entity.too.large' ? 'The event is too large.' : 'The body could not be read.');
     if (type === 'entity.too.large') return void res.status(413).json({ status: 'error', code: 413, message: 'The event is too large.' });
-    if (status !== undefined && status >= 400 && status < 500) return void res.status(400).json({ status: 'error', code: 400, message: 'The body could not be read.' });
+    if (isTheirs) return void res.status(400).json({ status: 'error', code: 400, message: 'The body could not be read.' });
     // Ours to mend: the provider tries again.
     log.error({ err: error }, 'a billing event could not be stored');
     res.status(503).set('Retry-After', '30').json({ status: 'error', code: 503, message: 'The event could not be stored. Send it again.' });

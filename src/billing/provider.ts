@@ -18,13 +18,18 @@ export interface Told {
 export type Verified = { outcome: 'told'; told: Told } | { outcome: 'refused' | 'unreadable'; reason: string };
 
 export interface BillingAdapter {
+  /** Names it in the address of its door, e.g. `stripe`. */
   id: string;
   name: string;
+  /** What stands before the ids of its customers and events. */
+  provider: string;
   /**
    * Checks the signature over the raw bytes, then reads them.
    * @param headers with lower-case names
    */
   verify(raw: Buffer, headers: Record<string, string | undefined>, now: Date): Verified;
+  /** Reads a body again that was verified when it came. */
+  read(raw: Buffer): Verified;
 }
 
 /** Signatures older than this are refused: a copy of one is worth nothing later. */

@@ -22,21 +22,24 @@ export interface Invoice {
   /** In the currency's smallest unit. */
   amount: number;
   currency: string;
-  outcome: 'paid' | 'failed' | 'action-required';
+  outcome: 'paid' | 'failed' | 'action-required' | 'refunded';
   /** The provider's own page of it. */
   url: string | null;
   /** The provider tries again then. */
   nextAttemptAt: Date | null;
 }
 
+export type PaymentOutcome = Exclude<Invoice['outcome'], 'refunded'>;
+
 export type BillingFact =
   /** Ties the customer to the account. */
   | { kind: 'link' }
   /** `fetched`: asked of the provider, which is worth more than any event up to then. */
   | { kind: 'subscription'; change: 'created' | 'updated' | 'ended' | 'fetched'; snapshot: SubscriptionSnapshot; previous?: Partial<SubscriptionSnapshot> }
-  | { kind: 'payment'; invoice: Invoice; paidUntil: Date | null }
+  | { kind: 'payment'; invoice: Invoice & { outcome: PaymentOutcome }; paidUntil: Date | null }
   | { kind: 'trial-ending'; trialEnd: Date | null }
-  | { kind: 'refund'; amount: number; currency: string }
+  /** `amount`: all that was given back of this charge so far. */
+  | { kind: 'refund'; charge: string; amount: number; currency: string }
   | { kind: 'customer-deleted' };
 
 /** One thing that a provider told us, in our words. */
@@ -70,6 +73,8 @@ export interface Subscription {
   snapshot: SubscriptionSnapshot;
   endedAt: Date | null;
   problem: PaymentProblem | null;
+  /** The provider has said that the trial is about to end. */
+  isTrialEnding?: boolean;
 }
 
 /** Everything that the events about one customer come to. */
@@ -113,6 +118,7 @@ export function entitlementOf(subscriptions: readonly Subscription[], manual: Ma
 }
 
 interface Offer {
+  /** The free one where no plan has its price; it then gives nothing. */
   plan: Plan;
   subscription: Subscription;
   gives: boolean;
@@ -125,8 +131,10 @@ const DAY_MS = 86_400_000;
 
 function offerOf(subscription: Subscription, book: PlanBook, now: Date): Offer | null {
   const { snapshot, problem, endedAt } = subscription;
+  if (endedAt !== null) return null;
   const plan = planOfPrice(book, snapshot);
-  if (plan === null || endedAt !== null) return null;
+  // Paid for, perhaps, but nobody knows what: it must be seen, and not be bought a second time.
+  if (plan === null) return snapshot.status === 'unknown' || snapshot.status === 'incomplete' ? null : { plan: freePlan(book), subscription, gives: false, graceUntil: null, until: null };
   const isOver = snapshot.cancelAt !== null && snapshot.cancelAt <= now;
   if (snapshot.status === 'past-due' || ((snapshot.status === 'active' || snapshot.status === 'trialing') && problem !== null)) {
     const graceUntil = new Date((problem?.since ?? now).getTime() + book.graceDays * DAY_MS);

@@ -43,9 +43,9 @@ async function run(): Promise<BenchResult> {
     const events = createBillingEventStore(db);
     const store = createBillingStore(db);
     const log = createLogger('silent');
-    const folding = createFolding({ events, store, plans: defaultPlans, clock: systemClock, log, api: null, existingAccounts: async (ids) => new Set(ids), onWritten: () => undefined, onChanged: () => undefined });
+    const folding = createFolding({ events, store, plans: defaultPlans, clock: systemClock, planClock: systemClock, api: null, providers: new Set(['stripe']), existingAccounts: async (ids) => new Set(ids), onWritten: () => undefined, onChanged: () => undefined });
     const service = createBillingService({
-      adapters: [createStripeAdapter({ secrets: [SECRET] })], events, store, folding, plans: defaultPlans, api: null, clock: systemClock, log,
+      adapters: [createStripeAdapter({ secrets: [SECRET] })], events, store, folding, plans: defaultPlans, api: null, clock: systemClock, planClock: systemClock, log,
       publicUrl: () => '', emailOf: async () => null, record: async () => undefined,
     });
     const arrivals = makeArrivals();
@@ -59,10 +59,11 @@ async function run(): Promise<BenchResult> {
     const endedAt = performance.now();
     await check(db.collection('billing_customers'), events);
 
+    const bodies = new Map((await db.collection('billing_bodies').find().toArray()).map((doc) => [String(doc['_id']), String(doc['raw'])]));
     const documents = await db.collection('billing_events').find().toArray();
     const bare = db.collection('bench_events');
     await ensureIndexes(db, billingEventIndexes.filter(({ collection }) => collection === 'billing_events').map(({ indexes }) => ({ collection: 'bench_events', indexes })));
-    const copies = documents.map((doc) => ({ ...doc, pendingAt: doc['receivedAt'] as Date })) as unknown as Document[];
+    const copies = documents.map((doc) => ({ ...doc, raw: bodies.get(String(doc['_id'])), pendingAt: doc['receivedAt'] as Date })) as unknown as Document[];
     const bareAt = performance.now();
     await atOnce(copies, async (doc) => void (await bare.insertOne(doc)));
     const bareInsertsPerSecond = copies.length / ((performance.now() - bareAt) / 1000);

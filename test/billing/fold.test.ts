@@ -58,7 +58,7 @@ for (const shape of ['old', 'new'] as const) {
         assert.equal(state.subscriptions.length, 1);
         assert.equal(state.subscriptions[0]?.snapshot.status, 'ended');
         assert.notEqual(state.subscriptions[0]?.endedAt, null);
-        assert.deepEqual(state.invoices.map(({ id, outcome }) => `${id} ${outcome}`), ['in_3 paid', 'in_2 paid', 'in_1 paid', 'in_0 paid']);
+        assert.deepEqual(state.invoices.map(({ id, outcome }) => `${id} ${outcome}`), ['ch_1 refunded', 'in_3 paid', 'in_2 paid', 'in_1 paid', 'in_0 paid']);
       }), { numRuns: 300 });
     });
 

@@ -36,11 +36,13 @@ const STATUS: Record<string, SubscriptionStatus> = { active: 'active', trialing:
 export function createPaddleAdapter({ secrets }: { secrets: readonly string[] }): BillingAdapter {
   return {
     id: PROVIDER,
+    provider: PROVIDER,
     name: 'Paddle',
     verify(raw, headers, now): Verified {
       const problem = problemOf(raw, headers['paddle-signature'], secrets, now);
       return problem === null ? read(raw) : { outcome: 'refused', reason: problem };
     },
+    read,
   };
 }
 

@@ -1,10 +1,7 @@
-/** The simulated payment provider: one small HTTP server with a checkout page, a portal page, the API calls that Signpost uses, and signed events. */
-import { createServer, type Server } from 'node:http';
-import { hostname } from 'node:os';
-import type { AddressInfo } from 'node:net';
+/** The simulated payment provider: a checkout page, a portal page, the API calls that Signpost uses, and signed events; below a path of Signpost's own address. */
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import express from 'express';
+import { Router } from 'express';
 import type { Logger } from '../../lib/logger.js';
 import type { PlanBook } from '../plan.js';
 import { openBillingWorld, type SimulatedPrice } from './billing-world.js';
@@ -14,11 +11,8 @@ import { simulatorApi } from './simulator-api.js';
 import { simulatorPages } from './simulator-pages.js';
 
 export interface BillingSimulatorOptions {
-  host: string;
-  /** 0: any free port. */
-  port: number;
-  /** Where browsers reach it, when that is not `http://host:port`. */
-  publicUrl: string | null;
+  /** Signpost's address as browsers see it. */
+  signpostUrl(): string;
   /** Where it remembers. */
   file: string;
   plans: PlanBook;
@@ -31,58 +25,35 @@ export interface BillingSimulatorOptions {
 }
 
 export interface BillingSimulator {
-  /** Where this machine reaches it. */
-  url: string;
-  publicUrl: string;
-  stop(): Promise<void>;
+  /** Mounted before sessions: it is another party, though it lives below our address. */
+  router: Router;
+  /** By how much time was passed on there, in milliseconds. */
+  aheadMs(): number;
+  stop(): void;
 }
+
+/** Below which path of Signpost's address it is; no port of its own, so that it works in containers and behind proxies. */
+export const SIMULATED_PAYMENTS = '/simulated-payments';
 
 const styleSheet = path.resolve(fileURLToPath(new URL('../../../../views/simulator/simulator.css', import.meta.url)));
 
-export async function startBillingSimulator(options: BillingSimulatorOptions): Promise<BillingSimulator> {
+export function createBillingSimulator(options: BillingSimulatorOptions): BillingSimulator {
   const world = openBillingWorld(options.file, Date.now);
   const prices = pricesOf(options.plans);
-  let publicUrl = '';
-  const life = createLife({ world, prices, publicUrl: () => publicUrl });
+  const publicUrl = (): string => options.signpostUrl() + SIMULATED_PAYMENTS;
+  const life = createLife({ world, prices, publicUrl });
   const sender = createEventSender({ hookUrl: options.hookUrl, secret: options.secret, log: options.log, random: Math.random });
-  const app = express();
-  app.disable('x-powered-by');
-  app.get('/simulator.css', (_req, res) => res.sendFile(styleSheet));
-  app.use('/v1', simulatorApi({ world, life, prices, apiKey: options.apiKey, publicUrl: () => publicUrl }));
-  app.use(simulatorPages({ world, life, prices, sender }));
-  const server = createServer(app);
-  await listen(server, options.port, options.host);
-  const { port } = server.address() as AddressInfo;
-  publicUrl = options.publicUrl ?? `http://${reachable(options.host, hostname())}:${port}`;
+  const inside = Router();
+  inside.get('/simulator.css', (_req, res) => res.sendFile(styleSheet));
+  inside.use('/v1', simulatorApi({ world, life, prices, apiKey: options.apiKey, publicUrl }));
+  inside.use(simulatorPages({ world, life, prices, sender, base: SIMULATED_PAYMENTS }));
   return {
-    url: `http://${reachable(options.host, '127.0.0.1')}:${port}`,
-    publicUrl,
-    async stop() {
-      sender.stop();
-      await new Promise<void>((resolve) => {
-        const cut = setTimeout(() => server.closeAllConnections(), 1000);
-        server.close(() => {
-          clearTimeout(cut);
-          resolve();
-        });
-        server.closeIdleConnections();
-      });
-    },
+    router: Router().use(SIMULATED_PAYMENTS, inside),
+    aheadMs: () => world.state.offsetS * 1000,
+    stop: () => sender.stop(),
   };
 }
 
 function pricesOf({ plans }: PlanBook): SimulatedPrice[] {
   return plans.flatMap(({ name, price, prices, lookupKeys }) => (price === null || prices[0] === undefined ? [] : [{ id: prices[0], lookupKey: lookupKeys[0] ?? null, name, ...price }]));
-}
-
-function listen(server: Server, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => resolve());
-  });
-}
-
-function reachable(host: string, insteadOfWildcard: string): string {
-  if (host === '0.0.0.0' || host === '::') return insteadOfWildcard;
-  return host.includes(':') ? `[${host}]` : host;
 }

@@ -15,7 +15,7 @@ export interface SimulatedPrice {
 export interface SimulatedSubscription {
   id: string;
   customer: string;
-  status: 'active' | 'trialing' | 'past_due' | 'canceled';
+  status: 'active' | 'trialing' | 'past_due' | 'paused' | 'canceled';
   priceId: string;
   /** Unix seconds, as everything here. */
   created: number;
@@ -23,6 +23,9 @@ export interface SimulatedSubscription {
   periodEnd: number;
   cancelAtPeriodEnd: boolean;
   endedAt: number | null;
+  trialEnd: number | null;
+  /** Was it told that the trial is about to end? */
+  isTrialEndTold: boolean;
   /** The invoice that could not be paid. */
   openInvoice: string | null;
   metadata: Record<string, string>;
@@ -54,6 +57,7 @@ export interface SimulatedInvoice {
   created: number;
   periodEnd: number;
   isPaid: boolean;
+  isRefunded: boolean;
 }
 
 interface State {

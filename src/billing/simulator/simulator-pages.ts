@@ -13,15 +13,18 @@ interface Deps {
   life: Life;
   prices: readonly SimulatedPrice[];
   sender: EventSender;
+  /** Path below which the pages are. */
+  base: string;
 }
 
 const views = fileURLToPath(new URL('../../../../views/billing-simulator/', import.meta.url));
 
 const actionSchema = z.looseObject({
-  do: z.enum(['change', 'cancel', 'cancel-now', 'resume', 'fail', 'pay', 'pass-time']),
+  do: z.enum(['change', 'cancel', 'cancel-now', 'resume', 'fail', 'ask-bank', 'pay', 'pause', 'unpause', 'refund', 'pass-time']),
   subscription: z.string().max(80).optional(),
   price: z.string().max(200).optional(),
   days: z.coerce.number().int().min(1).max(400).optional(),
+  trial: z.literal('on').optional(),
   shuffle: z.literal('on').optional(),
   duplicate: z.literal('on').optional(),
 });
@@ -33,8 +36,8 @@ export function simulatorPages(deps: Deps): Router {
   router.post('/checkout/:id', form, (req, res) => pay(deps, req, res));
   router.get('/portal/:id', (req, res) => showPortal(deps, req, res));
   router.post('/portal/:id', form, (req, res) => act(deps, req, res));
-  router.get('/', (_req, res) => sendPage(res, 'problem', { title: 'Simulated payments', message: 'This stands in for a payment provider. Start from the page "Plan and billing" of Signpost.' }));
-  router.use((_req, res) => nothingHere(res));
+  router.get('/', (_req, res) => sendPage(deps, res, 'problem', { title: 'Simulated payments', message: 'This stands in for a payment provider. Start from the page "Plan and billing" of Signpost.' }));
+  router.use((_req, res) => nothingHere(deps, res));
   return router;
 }
 
@@ -46,18 +49,18 @@ function sessionOf({ world }: Deps, req: Request, kind: SimulatedSession['kind']
 
 function showCheckout(deps: Deps, req: Request, res: Response): void {
   const session = sessionOf(deps, req, 'checkout');
-  if (session === null) return nothingHere(res);
-  if (session.isComplete) return sendPage(res, 'problem', { title: 'Already paid', message: 'This checkout is complete. Go back to Signpost.' });
+  if (session === null) return nothingHere(deps, res);
+  if (session.isComplete) return sendPage(deps, res, 'problem', { title: 'Already paid', message: 'This checkout is complete. Go back to Signpost.' });
   const price = deps.prices.find(({ id }) => id === session.priceId);
-  sendPage(res, 'checkout', { title: 'Simulated checkout', session, price, priceText: priceText(price) }, session);
+  sendPage(deps, res, 'checkout', { title: 'Simulated checkout', session, price, priceText: priceText(price) }, session);
 }
 
 async function pay(deps: Deps, req: Request, res: Response): Promise<void> {
   const session = sessionOf(deps, req, 'checkout');
-  if (session === null) return nothingHere(res);
-  const events = deps.life.pay(session);
+  if (session === null) return nothingHere(deps, res);
+  const { trial, shuffle, duplicate } = actionSchema.partial().catch({}).parse(req.body);
+  const events = deps.life.pay(session, trial === 'on');
   deps.world.save();
-  const { shuffle, duplicate } = actionSchema.partial().catch({}).parse(req.body);
   // As at the real one: the browser goes back at once, the events come when they come.
   void deps.sender.sendAll(events, { shuffle: shuffle === 'on', duplicate: duplicate === 'on' });
   res.redirect(303, session.successUrl.replaceAll('{CHECKOUT_SESSION_ID}', session.id));
@@ -65,9 +68,9 @@ async function pay(deps: Deps, req: Request, res: Response): Promise<void> {
 
 function showPortal(deps: Deps, req: Request, res: Response): void {
   const session = sessionOf(deps, req, 'portal');
-  if (session === null) return nothingHere(res);
+  if (session === null) return nothingHere(deps, res);
   const subscriptions = Object.values(deps.world.state.subscriptions).filter(({ customer }) => customer === session.customer).sort((a, b) => b.created - a.created);
-  sendPage(res, 'portal', {
+  sendPage(deps, res, 'portal', {
     title: 'Simulated customer portal', session, prices: deps.prices, priceText, sent: deps.sender.sent.slice(0, 12), today: dayText(deps.world.now()),
     subscriptions: subscriptions.map((subscription) => ({ ...subscription, priceName: deps.life.priceOf(subscription).name, until: dayText(subscription.periodEnd) })),
   }, session);
@@ -76,12 +79,12 @@ function showPortal(deps: Deps, req: Request, res: Response): void {
 async function act(deps: Deps, req: Request, res: Response): Promise<void> {
   const session = sessionOf(deps, req, 'portal');
   const asked = actionSchema.safeParse(req.body).data;
-  if (session === null || asked === undefined) return nothingHere(res);
+  if (session === null || asked === undefined) return nothingHere(deps, res);
   const subscription = Object.values(deps.world.state.subscriptions).find(({ id, customer }) => id === asked.subscription && customer === session.customer);
   const events = asked.do === 'pass-time' ? deps.life.passTime(asked.days ?? 31) : subscription === undefined ? [] : eventsOf(deps.life, subscription, asked);
   deps.world.save();
   await deps.sender.sendAll(events, { shuffle: asked.shuffle === 'on', duplicate: asked.duplicate === 'on' });
-  res.redirect(303, `/portal/${session.id}`);
+  res.redirect(303, `${deps.base}/portal/${session.id}`);
 }
 
 function eventsOf(life: Life, subscription: SimulatedSubscription, asked: z.output<typeof actionSchema>): StripeObject[] {
@@ -91,7 +94,11 @@ function eventsOf(life: Life, subscription: SimulatedSubscription, asked: z.outp
     case 'cancel-now': return life.cancel(subscription, 'now');
     case 'resume': return life.resume(subscription);
     case 'fail': return life.failPayment(subscription);
+    case 'ask-bank': return life.askBank(subscription);
     case 'pay': return life.payOpenInvoice(subscription);
+    case 'pause': return life.pause(subscription);
+    case 'unpause': return life.unpause(subscription);
+    case 'refund': return life.refund(subscription);
     default: return [];
   }
 }
@@ -104,17 +111,17 @@ function dayText(seconds: number): string {
   return new Date(seconds * 1000).toISOString().slice(0, 10);
 }
 
-function nothingHere(res: Response): void {
-  sendPage(res.status(404), 'problem', { title: 'Nothing here', message: 'This simulated page does not exist.' });
+function nothingHere(deps: Deps, res: Response): void {
+  sendPage(deps, res.status(404), 'problem', { title: 'Nothing here', message: 'This simulated page does not exist.' });
 }
 
-function sendPage(res: Response, view: string, model: Record<string, unknown>, session?: SimulatedSession): void {
+function sendPage({ base }: Deps, res: Response, view: string, model: Record<string, unknown>, session?: SimulatedSession): void {
   const back = session === undefined ? '' : ` ${new URL(session.successUrl).origin} ${new URL(session.cancelUrl).origin}`;
   res.set({
     'Content-Security-Policy': `default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; frame-ancestors 'none'; form-action 'self'${back}`,
     'X-Content-Type-Options': 'nosniff', 'Referrer-Policy': 'no-referrer', 'Cache-Control': 'no-store',
   });
-  ejs.renderFile(`${views}${view}.ejs`, model, { cache: true }).then(
+  ejs.renderFile(`${views}${view}.ejs`, { ...model, base }, { cache: true }).then(
     (html: string) => res.type('html').send(html),
     (error: unknown) => res.status(500).type('text').send(`This page can't be shown: ${error instanceof Error ? error.message : 'unknown error'}`),
   );

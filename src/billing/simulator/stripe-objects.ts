@@ -9,7 +9,7 @@ export function subscriptionObject(subscription: SimulatedSubscription, price: S
   return {
     id: subscription.id, object: 'subscription', customer: subscription.customer, status: subscription.status, created: subscription.created,
     cancel_at_period_end: subscription.cancelAtPeriodEnd, cancel_at: subscription.cancelAtPeriodEnd ? subscription.periodEnd : null,
-    ended_at: subscription.endedAt, trial_end: null, metadata: subscription.metadata, livemode: false,
+    ended_at: subscription.endedAt, trial_end: subscription.trialEnd, metadata: subscription.metadata, livemode: false,
     items: {
       object: 'list',
       data: [{
@@ -28,6 +28,13 @@ export function invoiceObject(invoice: SimulatedInvoice, subscription: Simulated
     hosted_invoice_url: null, livemode: false,
     parent: { type: 'subscription_details', subscription_details: { subscription: subscription.id, metadata: subscription.metadata } },
     lines: { object: 'list', data: [{ object: 'line_item', amount: invoice.amount, period: { start: subscription.periodStart, end: invoice.periodEnd } }] },
+  };
+}
+
+export function chargeObject(invoice: SimulatedInvoice, subscription: SimulatedSubscription): StripeObject {
+  return {
+    id: invoice.id.replace(/^in/, 'ch'), object: 'charge', customer: subscription.customer, amount: invoice.amount, amount_refunded: invoice.isRefunded ? invoice.amount : 0,
+    refunded: invoice.isRefunded, currency: invoice.currency, livemode: false,
   };
 }
 

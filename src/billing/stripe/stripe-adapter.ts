@@ -1,11 +1,14 @@
 /** Stripe's incoming events: verified with the official library, read in the shapes of old and new API versions. */
 import Stripe from 'stripe';
 import { TOLERANCE_S, type BillingAdapter, type Verified } from '../provider.js';
-import { PROVIDER, readStripeEvent } from './stripe-events.js';
+import { readStripeEvent, type StripeProvider } from './stripe-events.js';
 import { eventShape, thinEventShape } from './stripe-shapes.js';
 
-/** @param secrets the endpoint's signing secrets; several while one is being changed */
-export function createStripeAdapter({ secrets }: { secrets: readonly string[] }): BillingAdapter {
+/**
+ * @param secrets the endpoint's signing secrets; several while one is being changed
+ * @param provider whose customers and events these are
+ */
+export function createStripeAdapter({ secrets, provider = 'stripe' }: { secrets: readonly string[]; provider?: StripeProvider }): BillingAdapter {
   const { signature } = Stripe.webhooks;
   if (signature === null) throw new Error('the stripe package came without its signature check');
 
@@ -25,19 +28,21 @@ export function createStripeAdapter({ secrets }: { secrets: readonly string[] })
   }
 
   return {
-    id: PROVIDER,
+    id: 'stripe',
+    provider,
     name: 'Stripe',
     verify(raw, headers, now): Verified {
       const header = headers['stripe-signature'];
       if (header === undefined || header === '') return { outcome: 'refused', reason: 'The header Stripe-Signature is missing.' };
       if (raw.length === 0) return { outcome: 'refused', reason: 'The body is empty.' };
       const problem = problemOf(raw, header, now);
-      return problem === null ? read(raw) : { outcome: 'refused', reason: problem };
+      return problem === null ? read(raw, provider) : { outcome: 'refused', reason: problem };
     },
+    read: (raw) => read(raw, provider),
   };
 }
 
-function read(raw: Buffer): Verified {
+function read(raw: Buffer, provider: StripeProvider): Verified {
   let body: unknown;
   try {
     body = JSON.parse(raw.toString('utf8'));
@@ -47,12 +52,12 @@ function read(raw: Buffer): Verified {
   const thin = thinEventShape.safeParse(body).data;
   if (thin !== undefined) {
     const reason = 'Thin events hold nothing to read: let the endpoint send snapshot events.';
-    return { outcome: 'told', told: { id: `${PROVIDER}:${thin.id}`, provider: PROVIDER, type: thin.type, occurredAt: thin.created, apiVersion: null, event: null, reason } };
+    return { outcome: 'told', told: { id: `${provider}:${thin.id}`, provider, type: thin.type, occurredAt: thin.created, apiVersion: null, event: null, reason } };
   }
   const parsed = eventShape.safeParse(body);
   if (!parsed.success) return { outcome: 'unreadable', reason: 'The body is not an event in Stripe\'s snapshot format.' };
   const event = parsed.data;
-  const found = readStripeEvent(event);
-  const told = { id: `${PROVIDER}:${event.id}`, provider: PROVIDER, type: event.type, occurredAt: event.created, apiVersion: event.api_version };
+  const found = readStripeEvent(event, provider);
+  const told = { id: `${provider}:${event.id}`, provider, type: event.type, occurredAt: event.created, apiVersion: event.api_version };
   return { outcome: 'told', told: typeof found === 'string' ? { ...told, event: null, reason: found } : { ...told, event: found, reason: null } };
 }

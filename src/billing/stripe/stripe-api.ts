@@ -2,38 +2,48 @@
 import Stripe from 'stripe';
 import { AppError, ErrorCode } from '../../lib/app-error.js';
 import type { BillingApi, CheckoutRequest } from '../billing-api.js';
-import { PROVIDER, snapshotOf } from './stripe-events.js';
+import { createStripeClient } from './stripe-client.js';
+import { snapshotOf, type StripeProvider } from './stripe-events.js';
 import { ACCOUNT_FIELD, accountIn, checkoutShape, subscriptionShape } from './stripe-shapes.js';
 
-const TIMEOUT_MS = 15_000;
+export interface StripeApiOptions {
+  apiKey: string;
+  /** Where the API is, e.g. `http://127.0.0.1:3000/simulated-payments`; null: Stripe itself. Asked at the first call. */
+  apiUrl(): string | null;
+  provider?: StripeProvider;
+}
 
-/** @param apiUrl where the API is, e.g. `http://127.0.0.1:3002`; null: Stripe itself */
-export function createStripeApi({ apiKey, apiUrl }: { apiKey: string; apiUrl: string | null }): BillingApi {
-  const stripe = new Stripe(apiKey, { telemetry: false, timeout: TIMEOUT_MS, maxNetworkRetries: 1, ...(apiUrl === null ? {} : addressOf(apiUrl)) });
+export function createStripeApi({ apiKey, apiUrl, provider = 'stripe' }: StripeApiOptions): BillingApi {
+  let client: Stripe | null = null;
+  const stripe = (): Stripe => (client ??= createStripeClient(apiKey, apiUrl()));
+  // What can't be asked is asked again soon anyway.
+  const once = { maxNetworkRetries: 0 };
 
   return {
+    provider,
+
     async checkout(request) {
-      const session = await asked(() => stripe.checkout.sessions.create(checkoutOf(request), { idempotencyKey: request.idempotencyKey }));
+      const session = await asked(() => stripe().checkout.sessions.create(checkoutOf(request), { idempotencyKey: request.idempotencyKey }));
       if (typeof session.url !== 'string') throw unavailable(new Error('the session has no address'));
       return session.url;
     },
 
     async portal(customer, returnUrl) {
-      const session = await asked(() => stripe.billingPortal.sessions.create({ customer: bare(customer), return_url: returnUrl }));
+      const session = await asked(() => stripe().billingPortal.sessions.create({ customer: bare(customer), return_url: returnUrl }));
       return session.url;
     },
 
     async fetchSubscription(id) {
-      const answer: unknown = await askedOrNull(() => stripe.subscriptions.retrieve(id));
+      const answer: unknown = await askedOrNull(() => stripe().subscriptions.retrieve(id, {}, once));
       const subscription = subscriptionShape.safeParse(answer).data;
       if (subscription === undefined || subscription.customer === null) return null;
       return {
-        provider: PROVIDER, customer: `${PROVIDER}:${subscription.customer}`, accountId: accountIn(subscription.metadata[ACCOUNT_FIELD]), snapshot: snapshotOf(subscription),
+        provider, customer: `${provider}:${subscription.customer}`, accountId: accountIn(subscription.metadata[ACCOUNT_FIELD]), snapshot: snapshotOf(subscription),
       };
     },
 
     async fetchCheckout(sessionId) {
-      const answer: unknown = await askedOrNull(() => stripe.checkout.sessions.retrieve(sessionId));
+      const answer: unknown = await askedOrNull(() => stripe().checkout.sessions.retrieve(sessionId, {}, once));
       const session = checkoutShape.safeParse(answer).data;
       if (session === undefined) return null;
       return { customer: session.customer, subscription: session.subscription, accountId: accountIn(session.client_reference_id, session.metadata[ACCOUNT_FIELD]) };
@@ -53,12 +63,6 @@ function checkoutOf({ accountId, email, customer, plan, successUrl, cancelUrl }:
     subscription_data: { metadata: { [ACCOUNT_FIELD]: accountId } },
     ...(customer === null ? (email === '' ? {} : { customer_email: email }) : { customer: bare(customer) }),
   };
-}
-
-function addressOf(url: string): { host: string; port: number; protocol: 'http' | 'https' } {
-  const { hostname, port, protocol } = new URL(url);
-  const isHttps = protocol === 'https:';
-  return { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? (isHttps ? 443 : 80) : Number(port), protocol: isHttps ? 'https' : 'http' };
 }
 
 function bare(customer: string): string {

@@ -6,34 +6,35 @@ import { ACCOUNT_FIELD, accountIn, chargeShape, checkoutShape, customerShape, in
 type StripeEvent = z.output<typeof eventShape>;
 type Read = BillingEvent | string;
 
-export const PROVIDER = 'stripe';
+/** Who speaks Stripe's language: Stripe, or the simulated provider, whose customers must never count as Stripe's. */
+export type StripeProvider = 'stripe' | 'simulated';
+
+/** Makes an event in our words of one in Stripe's. */
+type Make = (customer: string, subscription: string | null, accountId: string | null, fact: BillingFact) => BillingEvent;
 
 const STATUS: Record<string, SubscriptionStatus> = {
   incomplete: 'incomplete', incomplete_expired: 'ended', trialing: 'trialing', active: 'active', past_due: 'past-due', unpaid: 'unpaid', paused: 'paused', canceled: 'ended',
 };
 
 /** @returns the event, or the reason why there is nothing in it for us */
-export function readStripeEvent(event: StripeEvent): Read {
+export function readStripeEvent(event: StripeEvent, provider: StripeProvider): Read {
   const { type, data } = event;
-  if (type.startsWith('customer.subscription.')) return readSubscriptionEvent(event);
-  if (type === 'checkout.session.completed') return readCheckout(event);
-  if (type === 'invoice.paid' || type === 'invoice.payment_failed' || type === 'invoice.payment_action_required') return readInvoice(event);
+  const made: Make = (customer, subscription, accountId, fact) => ({
+    id: `${provider}:${event.id}`, provider, type, occurredAt: event.created, customer: `${provider}:${customer}`, subscription, accountId, fact,
+  });
+  if (type.startsWith('customer.subscription.')) return readSubscriptionEvent(event, made);
+  if (type === 'checkout.session.completed') return readCheckout(event, made);
+  if (type === 'invoice.paid' || type === 'invoice.payment_failed' || type === 'invoice.payment_action_required') return readInvoice(event, made);
   if (type === 'charge.refunded') {
     const charge = chargeShape.safeParse(data.object).data;
     if (charge === undefined || charge.customer === null) return 'The refund names no customer.';
-    return made(event, charge.customer, null, null, { kind: 'refund', amount: charge.amount_refunded ?? 0, currency: charge.currency ?? '' });
+    return made(charge.customer, null, null, { kind: 'refund', charge: charge.id, amount: charge.amount_refunded ?? 0, currency: charge.currency ?? '' });
   }
   if (type === 'customer.deleted') {
     const customer = customerShape.safeParse(data.object).data;
-    return customer === undefined ? 'The event holds no customer.' : made(event, customer.id, null, accountIn(customer.metadata[ACCOUNT_FIELD]), { kind: 'customer-deleted' });
+    return customer === undefined ? 'The event holds no customer.' : made(customer.id, null, accountIn(customer.metadata[ACCOUNT_FIELD]), { kind: 'customer-deleted' });
   }
   return `Signpost does nothing about ${type.slice(0, 100)}.`;
-}
-
-function made(event: StripeEvent, customer: string, subscription: string | null, accountId: string | null, fact: BillingFact): BillingEvent {
-  return {
-    id: `${PROVIDER}:${event.id}`, provider: PROVIDER, type: event.type, occurredAt: event.created, customer: `${PROVIDER}:${customer}`, subscription, accountId, fact,
-  };
 }
 
 const CHANGES: Record<string, 'created' | 'updated' | 'ended'> = {
@@ -41,16 +42,16 @@ const CHANGES: Record<string, 'created' | 'updated' | 'ended'> = {
   'customer.subscription.deleted': 'ended',
 };
 
-function readSubscriptionEvent(event: StripeEvent): Read {
+function readSubscriptionEvent(event: StripeEvent, made: Make): Read {
   const subscription = subscriptionShape.safeParse(event.data.object).data;
   if (subscription === undefined || subscription.customer === null) return 'The event holds no subscription of a customer.';
   const accountId = accountIn(subscription.metadata[ACCOUNT_FIELD]);
-  if (event.type === 'customer.subscription.trial_will_end') return made(event, subscription.customer, subscription.id, accountId, { kind: 'trial-ending', trialEnd: subscription.trial_end });
+  if (event.type === 'customer.subscription.trial_will_end') return made(subscription.customer, subscription.id, accountId, { kind: 'trial-ending', trialEnd: subscription.trial_end });
   const change = CHANGES[event.type];
   if (change === undefined) return `Signpost does nothing about ${event.type.slice(0, 100)}.`;
   const snapshot = snapshotOf(subscription);
   const previous = previousOf(event.data.previous_attributes);
-  return made(event, subscription.customer, subscription.id, accountId, {
+  return made(subscription.customer, subscription.id, accountId, {
     kind: 'subscription', change, snapshot: change === 'ended' ? { ...snapshot, status: 'ended' } : snapshot, ...(Object.keys(previous).length === 0 ? {} : { previous }),
   });
 }
@@ -83,15 +84,15 @@ function previousOf(given: unknown): Partial<SubscriptionSnapshot> {
   };
 }
 
-function readCheckout(event: StripeEvent): Read {
+function readCheckout(event: StripeEvent, made: Make): Read {
   const session = checkoutShape.safeParse(event.data.object).data;
   if (session === undefined || session.customer === null) return 'The checkout names no customer.';
   if (session.mode !== null && session.mode !== 'subscription') return 'The checkout was not for a subscription.';
   const accountId = accountIn(session.client_reference_id, session.metadata[ACCOUNT_FIELD]);
-  return made(event, session.customer, session.subscription, accountId, { kind: 'link' });
+  return made(session.customer, session.subscription, accountId, { kind: 'link' });
 }
 
-function readInvoice(event: StripeEvent): Read {
+function readInvoice(event: StripeEvent, made: Make): Read {
   const invoice = invoiceShape.safeParse(event.data.object).data;
   if (invoice === undefined || invoice.customer === null) return 'The event holds no invoice of a customer.';
   const details = invoice.parent?.subscription_details;
@@ -99,7 +100,7 @@ function readInvoice(event: StripeEvent): Read {
   const ends = (invoice.lines?.data ?? []).map((row) => row.period?.end ?? null).filter((end) => end !== null);
   const paidUntil = outcome === 'paid' && ends.length > 0 ? ends.reduce((latest, end) => (end > latest ? end : latest)) : null;
   const accountId = accountIn(details?.metadata[ACCOUNT_FIELD], invoice.subscription_details?.metadata[ACCOUNT_FIELD]);
-  return made(event, invoice.customer, details?.subscription ?? invoice.subscription, accountId, {
+  return made(invoice.customer, details?.subscription ?? invoice.subscription, accountId, {
     kind: 'payment',
     paidUntil,
     invoice: {
