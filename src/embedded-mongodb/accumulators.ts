@@ -1,15 +1,20 @@
-/** The accumulators of `$group`: each starts empty, takes values one by one, and gives a result. */
+/** The accumulators of `$group` and of windows: each starts empty, takes values one by one, and gives a result. */
 import { Decimal128 } from 'bson';
 import { add, isNumber, toNumber } from './arithmetic.js';
 import { doubleValue, type Doc } from './bson-decode.js';
-import { compare, equals, isObject } from './bson-order.js';
+import { compare, isObject } from './bson-order.js';
 import { CommandError } from './command-error.js';
 import { exact, toDecimal128 } from './decimal.js';
+import { valueKey } from './value-key.js';
+import type { Account } from './memory-account.js';
 
 export interface Accumulator {
   add(value: unknown): void;
   result(): unknown;
 }
+
+/** `account`, when given, counts what is kept. */
+export type MakeAccumulator = (account?: Account) => Accumulator;
 
 const nil = (value: unknown): boolean => value === null || value === undefined;
 
@@ -51,7 +56,7 @@ function avg(): Accumulator {
   };
 }
 
-function extreme(sign: 1 | -1): () => Accumulator {
+function extreme(sign: 1 | -1): MakeAccumulator {
   return () => {
     let best: unknown = null;
     let any = false;
@@ -66,17 +71,19 @@ function extreme(sign: 1 | -1): () => Accumulator {
   };
 }
 
-function deviation(sample: boolean): () => Accumulator {
+function deviation(sample: boolean): MakeAccumulator {
   return () => {
-    const values: number[] = [];
+    let [count, mean, squares] = [0, 0, 0];
     return {
-      add: (value) => void (isNumber(value) && values.push(toNumber(value))),
-      result: () => {
-        if (values.length < (sample ? 2 : 1)) return null;
-        const mean = values.reduce((total, value) => total + value, 0) / values.length;
-        const squares = values.reduce((total, value) => total + (value - mean) ** 2, 0);
-        return doubleValue(Math.sqrt(squares / (values.length - (sample ? 1 : 0))));
+      add: (value) => {
+        if (!isNumber(value)) return;
+        const number = toNumber(value);
+        count++;
+        const delta = number - mean;
+        mean += delta / count;
+        squares += delta * (number - mean);
       },
+      result: () => (count < (sample ? 2 : 1) ? null : doubleValue(Math.sqrt(squares / (count - (sample ? 1 : 0))))),
     };
   };
 }
@@ -98,25 +105,27 @@ function last(): Accumulator {
   return { add: (value) => void (kept = value ?? null), result: () => kept };
 }
 
-function push(): Accumulator {
+const push: MakeAccumulator = (account) => {
   const list: unknown[] = [];
-  return { add: (value) => void (value !== undefined && list.push(value)), result: () => list };
-}
-
-function addToSet(): Accumulator {
-  const list: unknown[] = [];
-  const scalars = new Set<unknown>();
-  return {
-    add: (value) => {
-      if (value === undefined) return;
-      const simple = typeof value === 'string' || typeof value === 'boolean';
-      if (simple ? scalars.has(value) : list.some((known) => equals(known, value))) return;
-      if (simple) scalars.add(value);
-      list.push(value);
-    },
-    result: () => list,
+  const take = (value: unknown): void => {
+    if (value === undefined) return;
+    account?.hold(value);
+    list.push(value);
   };
-}
+  return { add: take, result: () => list };
+};
+
+const addToSet: MakeAccumulator = (account) => {
+  const known = new Map<string, unknown>();
+  const take = (value: unknown): void => {
+    if (value === undefined) return;
+    const key = valueKey(value);
+    if (known.has(key)) return;
+    account?.holdBytes(key.length * 2 + 100);
+    known.set(key, value);
+  };
+  return { add: take, result: () => [...known.values()] };
+};
 
 function mergeObjects(): Accumulator {
   const doc: Doc = {};
@@ -130,7 +139,7 @@ function mergeObjects(): Accumulator {
   };
 }
 
-export const ACCUMULATORS: Record<string, () => Accumulator> = {
+export const ACCUMULATORS: Record<string, MakeAccumulator> = {
   $sum: sum, $avg: avg, $min: extreme(-1), $max: extreme(1), $stdDevPop: deviation(false), $stdDevSamp: deviation(true), $first: first, $last: last, $push: push,
   $addToSet: addToSet, $mergeObjects: mergeObjects,
 };

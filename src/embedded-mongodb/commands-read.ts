@@ -8,7 +8,7 @@ import { checkDeadline, collectionName, countArgument, docArgument, findCollecti
 import type { Cursor } from './cursors.js';
 import { explainPlan } from './explain.js';
 import { compileExpression } from './expression.js';
-import { valueKey } from './expression-values.js';
+import { valueKey } from './value-key.js';
 import { createRunner, projectBytes, type Query } from './find-runner.js';
 import { compileFilter } from './match.js';
 import { wholeNumber } from './match-leaf.js';
@@ -62,9 +62,9 @@ export function find(context: CommandContext): Doc | Promise<Doc> {
   return firstBatch(context, ns, next, batchSize, command['singleBatch'] === true);
 }
 
-/** Fills the first batch and keeps a cursor when there is more. */
-export function firstBatch(context: CommandContext, ns: string, next: Cursor['next'], batchSize: number, single: boolean): Doc | Promise<Doc> {
-  const cursor = context.cursors.open(ns, next, context.command['noCursorTimeout'] === true);
+/** Fills the first batch and keeps a cursor when there is more; `close` is called when nothing more will be asked for. */
+export function firstBatch(context: CommandContext, ns: string, next: Cursor['next'], batchSize: number, single: boolean, close?: () => void): Doc | Promise<Doc> {
+  const cursor = context.cursors.open(ns, next, context.command['noCursorTimeout'] === true, close);
   if (batchSize === 0 && !single) {
     context.cursors.keep(cursor);
     return { cursor: { firstBatch: [], id: cursor.id, ns }, ok: 1 };
@@ -72,6 +72,7 @@ export function firstBatch(context: CommandContext, ns: string, next: Cursor['ne
   return fillBatch(context, cursor, batchSize, (docs, ended) => {
     const open = !ended && !single;
     if (open) context.cursors.keep(cursor);
+    else cursor.close();
     return { cursor: { firstBatch: docs, id: open ? cursor.id : 0n, ns }, ok: 1 };
   });
 }
@@ -96,7 +97,9 @@ function fillBatch(context: CommandContext, cursor: Cursor, batchSize: number, f
       }
       docs.push(new RawBson(doc));
       bytes += doc.length;
-      if (docs.length % 64 === 0) checkDeadline(context);
+      if (docs.length % 64 !== 0) continue;
+      checkDeadline(context);
+      if (performance.now() > until) return undefined;
     }
   });
 }
@@ -165,7 +168,7 @@ export function countMatches(context: CommandContext, collection: Collection | u
         checkDeadline(context);
         return undefined;
       }
-      n++;
+      if (++n % 64 === 0 && performance.now() > until) return undefined;
     }
   });
 }

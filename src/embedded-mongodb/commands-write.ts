@@ -11,7 +11,7 @@ import { compileExpression } from './expression.js';
 import { createRunner, projectBytes, type Found, type FindRunner } from './find-runner.js';
 import { compileFilter, truthy, type Matcher } from './match.js';
 import { wholeNumber } from './match-leaf.js';
-import { compilePipeline } from './pipeline.js';
+import { compileChange } from './pipeline.js';
 import { choosePlan } from './plan.js';
 import { compileProjection } from './project.js';
 import { copyBytes, deleteRecord, insertRecord, readRecord, replaceRecord } from './records.js';
@@ -133,8 +133,7 @@ export function updatePipeline(stages: Doc[], variables: Doc): (doc: Doc) => Doc
     const name = Object.keys(stage)[0] ?? '';
     if (!UPDATE_STAGES.has(name)) throw new CommandError(72, `${name} is not allowed to be used within an update`);
   }
-  const run = compilePipeline(stages, { variables, read: () => [] });
-  return (doc) => run([doc])[0] ?? {};
+  return compileChange(stages, variables);
 }
 
 export function update(context: CommandContext): Doc | Promise<Doc> {

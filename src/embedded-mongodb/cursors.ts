@@ -9,13 +9,15 @@ export interface Cursor {
   next: (until: number) => Buffer | null | undefined;
   /** A document that did not fit into the last batch. */
   held: Buffer | null;
+  /** Lets go of what it holds. */
+  close: () => void;
   noTimeout: boolean;
   lastUsed: number;
   inUse: boolean;
 }
 
 export interface CursorTable {
-  open(ns: string, next: Cursor['next'], noTimeout: boolean): Cursor;
+  open(ns: string, next: Cursor['next'], noTimeout: boolean, close?: () => void): Cursor;
   keep(cursor: Cursor): void;
   /** @throws CommandError 43 */
   take(id: bigint, ns: string): Cursor;
@@ -30,9 +32,13 @@ const MAX_CURSORS = 20_000;
 
 export function createCursors(): CursorTable {
   const cursors = new Map<bigint, Cursor>();
+  const remove = (cursor: Cursor): void => {
+    cursors.delete(cursor.id);
+    cursor.close();
+  };
   const newId = (): bigint => randomBytes(8).readBigUInt64BE() >> 1n || 1n;
   return {
-    open: (ns, next, noTimeout) => ({ id: newId(), ns, next, held: null, noTimeout, lastUsed: Date.now(), inUse: true }),
+    open: (ns, next, noTimeout, close = () => undefined) => ({ id: newId(), ns, next, held: null, close, noTimeout, lastUsed: Date.now(), inUse: true }),
     keep: (cursor) => {
       if (cursors.size >= MAX_CURSORS) throw new CommandError(146, `too many open cursors: ${cursors.size}`);
       cursor.inUse = false;
@@ -50,11 +56,18 @@ export function createCursors(): CursorTable {
     release: (cursor, ended) => {
       cursor.inUse = false;
       cursor.lastUsed = Date.now();
-      if (ended) cursors.delete(cursor.id);
+      if (ended || !cursors.has(cursor.id)) remove(cursor);
     },
-    kill: (id) => cursors.delete(id),
+    kill: (id) => {
+      const cursor = cursors.get(id);
+      if (!cursor) return false;
+      // One that is being read from is closed when its batch is done.
+      if (cursor.inUse) cursors.delete(id);
+      else remove(cursor);
+      return true;
+    },
     sweep: (now) => {
-      for (const cursor of cursors.values()) if (!cursor.noTimeout && !cursor.inUse && now - cursor.lastUsed > IDLE_MS) cursors.delete(cursor.id);
+      for (const cursor of cursors.values()) if (!cursor.noTimeout && !cursor.inUse && now - cursor.lastUsed > IDLE_MS) remove(cursor);
     },
     size: () => cursors.size,
   };

@@ -7,10 +7,10 @@ import { compare, equals, isObject, plainNumber } from './bson-order.js';
 import { CommandError } from './command-error.js';
 import { exact, toDecimal128 } from './decimal.js';
 import { convert } from './expression-convert.js';
-import { encodeKeyPart } from './index-key.js';
 import { bsonTypeName, wholeNumber } from './match-leaf.js';
 import { truthy } from './match.js';
 import { ACCUMULATORS } from './accumulators.js';
+import { valueKey } from './value-key.js';
 
 type Run = (args: unknown[], name: string) => unknown;
 export interface ValueOperator {
@@ -207,11 +207,6 @@ const mergeObjects: Run = (args) => {
   }
   return doc;
 };
-
-export function valueKey(value: unknown): string {
-  const key = encodeKeyPart(value, false);
-  return key.latin1Slice(0, key.length);
-}
 
 function distinct(list: readonly unknown[]): Map<string, unknown> {
   return new Map(list.map((item) => [valueKey(item), item]));

@@ -9,6 +9,7 @@ import type { Projection } from './project.js';
 import { openSource, type RecordSource } from './record-source.js';
 import { copyBytes, readRecord } from './records.js';
 import { compareSortKeys, sortKey, type SortPart } from './sort.js';
+import { createSorter } from './sorter.js';
 import type { Store } from './store.js';
 
 export interface Query {
@@ -33,7 +34,7 @@ export interface FindRunner {
   next(until: number): Found | null | undefined;
 }
 
-const CHECK_EVERY = 64;
+const CHECK_EVERY = 16;
 
 interface Sorted {
   record: number;
@@ -47,10 +48,10 @@ export function createRunner(store: Store, collection: Collection, query: Query)
   const everything = Object.keys(query.filter).length === 0;
   let skipped = 0;
   let given = 0;
-  let ordered: Sorted[] | null = null;
-  let at = 0;
+  let ordered: Iterator<Sorted> | null = null;
   const sorting = query.sort.length > 0 && !query.plan.sorted;
-  const collected: Sorted[] = [];
+  const keep = query.limit > 0 ? query.skip + query.limit : Infinity;
+  const sorter = sorting ? createSorter<Sorted>((a, b) => compareSortKeys(a.key, b.key, query.sort) || a.record - b.record, keep) : null;
 
   const readDoc = (bytes: Buffer): Doc => (fields ? decodeFields(bytes, fields) : decode(bytes));
 
@@ -62,29 +63,32 @@ export function createRunner(store: Store, collection: Collection, query: Query)
     return false;
   };
 
+  /** Takes the keys of everything that matches; false when the slice is used up. */
   const collect = (until: number): boolean => {
-    const keep = query.limit > 0 ? query.skip + query.limit : Infinity;
-    for (let i = 1; ; i++) {
-      if (!source.advance()) break;
+    for (let i = 1; source.advance(); i++) {
       const doc = readDoc(source.bytes);
-      if (everything || query.match(doc)) collected.push({ record: source.record, key: sortKey(doc, query.sort) });
-      if (collected.length > keep * 2 + 1000) truncate(collected, keep, query.sort);
+      if (everything || query.match(doc)) sorter!.add({ record: source.record, key: sortKey(doc, query.sort) });
       if (i % CHECK_EVERY === 0 && performance.now() > until) return false;
     }
-    truncate(collected, keep, query.sort);
-    ordered = collected;
-    at = query.skip;
     return true;
   };
 
   const nextSorted = (until: number): Found | null | undefined => {
-    if (!ordered && !collect(until)) return undefined;
-    while (at < ordered!.length) {
-      const { record } = ordered![at++]!;
-      const bytes = readRecord(store, collection, record);
-      if (bytes && (everything || query.match(readDoc(bytes)))) return { record, bytes: copyBytes(bytes) };
+    if (!ordered) {
+      if (!collect(until)) return undefined;
+      ordered = sorter!.sorted();
     }
-    return null;
+    for (let i = 1; ; i++) {
+      const { value, done } = ordered.next();
+      if (done) return null;
+      if (skipped < query.skip) {
+        skipped++;
+        if (i % CHECK_EVERY === 0 && performance.now() > until) return undefined;
+        continue;
+      }
+      const bytes = readRecord(store, collection, value.record);
+      if (bytes && (everything || query.match(readDoc(bytes)))) return { record: value.record, bytes: copyBytes(bytes) };
+    }
   };
 
   return {
@@ -117,11 +121,6 @@ function neededFields(query: Query): Set<string> | null {
   if (!fields) return null;
   for (const part of query.sort) fields.add(part.parts[0]!);
   return fields;
-}
-
-function truncate(list: Sorted[], keep: number, sort: readonly SortPart[]): void {
-  list.sort((a, b) => compareSortKeys(a.key, b.key, sort) || a.record - b.record);
-  if (list.length > keep) list.length = keep;
 }
 
 export function projectBytes(bytes: Buffer, project: Projection | null, filter: Doc): Buffer {

@@ -4,7 +4,8 @@ import { encode } from './bson-encode.js';
 import { isObject } from './bson-order.js';
 import { checkName, type Catalog, type Collection } from './catalog.js';
 import { CommandError } from './command-error.js';
-import type { CommandContext } from './command-context.js';
+import { checkDeadline, type CommandContext } from './command-context.js';
+import { openAccount } from './memory-account.js';
 import { updatePipeline, runSteps, type Steps } from './commands-write.js';
 import { createRunner, type Found } from './find-runner.js';
 import { compileFilter } from './match.js';
@@ -28,26 +29,57 @@ function readTarget(context: CommandContext, operand: unknown, key: string): Tar
   throw new CommandError(16990, `invalid target of ${key === 'coll' ? '$out' : '$merge'}: a collection name is needed`);
 }
 
-/** Writes the documents and answers with an empty cursor. */
-export function writeOutput(context: CommandContext, stage: Doc, docs: readonly Doc[], ns: string): Doc | Promise<Doc> {
-  const reply: Doc = { cursor: { firstBatch: [], id: 0n, ns }, ok: 1 };
-  if ('$out' in stage) return runSteps(context, outSteps(context, readTarget(context, stage['$out'], 'coll'), docs, reply));
+/** The next document of a pipeline; null at the end, undefined when the turn is over. */
+type Next = (until: number) => Doc | null | undefined;
+
+/** Checks the stage before anything is read; what it gives writes the documents and answers with `reply`. */
+export function prepareOutput(context: CommandContext, stage: Doc, source: string | null): (next: Next, reply: Doc) => Doc | Promise<Doc> {
+  if ('$out' in stage) {
+    const target = readTarget(context, stage['$out'], 'coll');
+    return (next, reply) => runSteps(context, outSteps(context, target, next, reply));
+  }
   const spec: Doc = isObject(stage['$merge']) ? stage['$merge'] : { into: stage['$merge'] };
-  return runSteps(context, mergeSteps(context, readTarget(context, spec['into'], 'coll'), spec, docs, reply));
+  checkMerge(spec);
+  const target = readTarget(context, spec['into'], 'coll');
+  const ownSource = target.db === context.db && target.name === source;
+  return (next, reply) => runSteps(context, mergeSteps(context, target, spec, next, ownSource, reply));
+}
+
+const MERGE_FIELDS = new Set(['into', 'on', 'let', 'whenMatched', 'whenNotMatched']);
+
+function checkMerge(spec: Doc): void {
+  for (const name in spec) if (!MERGE_FIELDS.has(name)) throw new CommandError(40415, `BSON field '$merge.${name}' is an unknown field.`);
+  const { whenMatched = 'merge', whenNotMatched = 'insert' } = spec;
+  if (!Array.isArray(whenMatched) && !['replace', 'keepExisting', 'merge', 'fail'].includes(whenMatched as string)) throw new CommandError(2, `Enumeration value '${String(whenMatched)}' for field '$merge.whenMatched' is not a valid value.`);
+  if (!['insert', 'discard', 'fail'].includes(whenNotMatched as string)) throw new CommandError(2, `Enumeration value '${String(whenNotMatched)}' for field '$merge.whenNotMatched' is not a valid value.`);
+}
+
+const SLICE_MS = 8;
+
+/** Takes what is ready, with pauses. */
+function* pull(context: CommandContext, next: Next): Generator<undefined, Doc | null> {
+  for (;;) {
+    const doc = next(performance.now() + SLICE_MS);
+    if (doc !== undefined) return doc;
+    checkDeadline(context);
+    yield undefined;
+  }
 }
 
 /** Fills a new collection and puts it in the old one's place when it is complete. */
-function* outSteps(context: CommandContext, target: Target, docs: readonly Doc[], reply: Doc): Steps {
+function* outSteps(context: CommandContext, target: Target, next: Next, reply: Doc): Steps {
   const { catalog, store } = context;
   checkName(target.db, target.name);
   const temporary = catalog.create(target.db, `tmp.out.${catalog.newId()}`, {});
   try {
     const old = catalog.find(`${target.db}.${target.name}`);
     for (const index of old?.indexes ?? []) if (index.name !== '_id_') catalog.addIndex(temporary, index.spec, true);
-    for (let i = 0; i < docs.length; i++) {
-      const doc = withId(docs[i]!);
+    for (let n = 1; ; n++) {
+      const found = yield* pull(context, next);
+      if (!found) break;
+      const doc = withId(found);
       insertRecord(store, temporary, doc, encode(doc));
-      if (i % 64 === 63) yield undefined;
+      if (n % 64 === 0) yield undefined;
     }
   } catch (error) {
     catalog.drop(temporary);
@@ -59,16 +91,34 @@ function* outSteps(context: CommandContext, target: Target, docs: readonly Doc[]
   return reply;
 }
 
-function* mergeSteps(context: CommandContext, target: Target, spec: Doc, docs: readonly Doc[], reply: Doc): Steps {
+function* mergeSteps(context: CommandContext, target: Target, spec: Doc, next: Next, ownSource: boolean, reply: Doc): Steps {
   const on = spec['on'] === undefined ? ['_id'] : Array.isArray(spec['on']) ? (spec['on'] as string[]) : [spec['on'] as string];
   checkName(target.db, target.name);
   const collection = context.catalog.getOrCreate(target.db, target.name);
   requireUnique(collection, on);
-  for (let i = 0; i < docs.length; i++) {
-    mergeOne(context, context.catalog, collection, on, spec, withId(docs[i]!));
-    if (i % 64 === 63) yield undefined;
+  const source = ownSource ? yield* allAtOnce(context, next) : next;
+  for (let n = 1; ; n++) {
+    const doc = yield* pull(context, source);
+    if (!doc) return reply;
+    mergeOne(context, context.catalog, collection, on, spec, withId(doc));
+    if (n % 64 === 0) yield undefined;
   }
-  return reply;
+}
+
+/** Reads everything before the first write, so that a pipeline does not meet what it wrote itself. */
+function* allAtOnce(context: CommandContext, next: Next): Generator<undefined, Next> {
+  const account = openAccount();
+  const docs: Doc[] = [];
+  try {
+    for (let doc = yield* pull(context, next); doc; doc = yield* pull(context, next)) {
+      account.hold(doc);
+      docs.push(doc);
+    }
+  } finally {
+    account.close();
+  }
+  let at = 0;
+  return () => docs[at++] ?? null;
 }
 
 function requireUnique(collection: Collection, on: readonly string[]): void {
