@@ -110,7 +110,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     ...(deps.limits === undefined ? {} : { limits: deps.limits }),
   });
   const eventStore = createEventStore(db);
-  const events = createEventService({ events: eventStore, endpoints: endpointStore, deliveries: deliveryStore, worker, clock, notifier, ...(deps.maxBacklog === undefined ? {} : { maxBacklog: deps.maxBacklog }) });
+  const events = createEventService({ events: eventStore, endpoints: targets, deliveries: deliveryStore, worker, clock, notifier, ...(deps.maxBacklog === undefined ? {} : { maxBacklog: deps.maxBacklog }) });
   const endpoints = createEndpointService({
     ...(deps.endpointLimitOf === undefined ? {} : { limitOf: deps.endpointLimitOf }),
     endpoints: endpointStore, deliveries: deliveryStore, line, events, targets, worker, seal, clock, notifier,

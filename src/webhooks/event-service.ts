@@ -15,7 +15,7 @@ import { buildPayload, dependsOnEarlier, wasAcceptedBefore } from './payload.js'
 
 export interface EventServiceDeps {
   events: EventStore;
-  endpoints: EndpointStore;
+  endpoints: Pick<EndpointStore, 'listByProfiles'>;
   deliveries: DeliveryStore;
   worker: Pick<DeliveryWorker, 'leaseForNew' | 'take' | 'nudge' | 'sendNow'>;
   clock: Clock;

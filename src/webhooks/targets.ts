@@ -14,6 +14,8 @@ export interface LoadedTarget {
 export interface Targets {
   /** @returns null when the endpoint was removed */
   get(endpointId: string): Promise<LoadedTarget | null>;
+  /** The endpoints of these profiles, read now; what is about to be sent to them need not read them again. */
+  listByProfiles(profileIds: string[]): Promise<Endpoint[]>;
   /** It changed in this process: read it anew. Other processes learn of it within `KEEP_MS`. */
   forget(endpointId: string): void;
 }
@@ -23,6 +25,7 @@ const KEEP_MS = 1_000;
 export function createTargets({ endpoints, seal, clock }: { endpoints: EndpointStore; seal: Seal; clock: Clock }): Targets {
   const kept = new Map<string, { until: number; loaded: Promise<LoadedTarget | null> }>();
   let wanted = new Set<string>();
+  let changes = 0;
   let reading: Promise<Map<string, Endpoint>> | null = null;
 
   /** Look-ups of the same turn travel together. */
@@ -37,8 +40,19 @@ export function createTargets({ endpoints, seal, clock }: { endpoints: EndpointS
     return reading.then((found) => found.get(endpointId));
   }
 
+  function open(endpoint: Endpoint): LoadedTarget {
+    return { endpoint, target: openTarget(endpoint, seal, clock.now()) };
+  }
+
   function forgetOld(now: number): void {
     for (const [id, { until }] of kept) if (until <= now) kept.delete(id);
+  }
+
+  function keep(endpointId: string, loaded: Promise<LoadedTarget | null>, now: number): Promise<LoadedTarget | null> {
+    if (kept.size > 1_000) forgetOld(now);
+    kept.set(endpointId, { until: now + KEEP_MS, loaded });
+    void loaded.catch(() => kept.delete(endpointId));
+    return loaded;
   }
 
   return {
@@ -46,13 +60,19 @@ export function createTargets({ endpoints, seal, clock }: { endpoints: EndpointS
       const now = clock.now().getTime();
       const there = kept.get(endpointId);
       if (there !== undefined && there.until > now) return there.loaded;
-      if (kept.size > 1_000) forgetOld(now);
-      const loaded = read(endpointId).then((endpoint) => (endpoint === undefined ? null : { endpoint, target: openTarget(endpoint, seal, clock.now()) }));
-      kept.set(endpointId, { until: now + KEEP_MS, loaded });
-      loaded.catch(() => kept.delete(endpointId));
-      return loaded;
+      return keep(endpointId, read(endpointId).then((endpoint) => (endpoint === undefined ? null : open(endpoint))), now);
+    },
+    async listByProfiles(profileIds) {
+      const before = changes;
+      const found = await endpoints.listByProfiles(profileIds);
+      const now = clock.now().getTime();
+      const unknown = found.filter(({ id }) => (kept.get(id)?.until ?? 0) <= now);
+      // One that was changed while it was read may be the old one.
+      if (changes === before) for (const endpoint of unknown) void keep(endpoint.id, Promise.resolve().then(() => open(endpoint)), now);
+      return found;
     },
     forget(endpointId) {
+      changes += 1;
       kept.delete(endpointId);
     },
   };
