@@ -12,7 +12,11 @@ export interface Recorder {
 }
 
 const COLLECT_MS = 4;
+/** When outcomes come one upon the other, larger batches cost the database and this process less. */
+const BUSY_COLLECT_MS = 15;
 const MAX_BATCH = 500;
+/** Storing an outcome twice changes nothing, so it is tried again: giving up means that the receiver gets the webhook once more. */
+const RETRY_AFTER_MS = [100, 400, 1_600];
 /** What the list of endpoints shows may be this much behind: with many endpoints, noting each delivery at once would cost as much as storing it. */
 const NOTE_EVERY_MS = 1_000;
 
@@ -21,25 +25,36 @@ export function createRecorder(deps: { deliveries: DeliveryStore; endpoints: End
   const notes = new Map<string, AttemptNote>();
   let writing: Promise<void> | null = null;
   let noting: NodeJS.Timeout | null = null;
+  let stopping = false;
 
   /** One write at a time: under load, what comes meanwhile makes the next batch. */
   function startWriting(collectMs: number): void {
     if (writing !== null || waiting.length === 0) return;
-    writing = pause(collectMs)
+    writing = pause(waiting.length >= MAX_BATCH || stopping ? 0 : collectMs)
       .then(() => write(waiting.splice(0, MAX_BATCH)))
       .finally(() => {
         writing = null;
-        startWriting(0);
+        startWriting(BUSY_COLLECT_MS);
       });
+  }
+
+  async function store(outcomes: Outcome[]): Promise<void> {
+    for (const retryAfterMs of RETRY_AFTER_MS) {
+      try {
+        return await deps.deliveries.record(outcomes);
+      } catch (error) {
+        deps.log.warn({ err: error, deliveries: outcomes.length }, 'outcomes of deliveries could not be stored; trying again');
+      }
+      await pause(retryAfterMs);
+    }
+    await deps.deliveries.record(outcomes).catch((error: unknown) => {
+      deps.log.error({ err: error, deliveries: outcomes.length }, 'outcomes of deliveries could not be stored; they will be sent again');
+    });
   }
 
   async function write(batch: typeof waiting): Promise<void> {
     const outcomes = batch.map(({ outcome }) => outcome);
-    try {
-      await deps.deliveries.record(outcomes);
-    } catch (error) {
-      deps.log.error({ err: error, deliveries: outcomes.length }, 'outcomes of deliveries could not be stored; they will be sent again');
-    }
+    await store(outcomes);
     for (const { outcome, parkedUntil } of batch) notes.set(outcome.delivery.endpointId, noteOf(outcome, parkedUntil));
     noting ??= setTimeout(() => void writeNotes(), NOTE_EVERY_MS);
     for (const { done } of batch) done();
@@ -61,6 +76,7 @@ export function createRecorder(deps: { deliveries: DeliveryStore; endpoints: End
       });
     },
     async stop() {
+      stopping = true;
       while (writing !== null) await writing;
       if (noting !== null) clearTimeout(noting);
       await writeNotes();
