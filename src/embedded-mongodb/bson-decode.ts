@@ -54,6 +54,37 @@ export function decodeFields(buf: Buffer, names: ReadonlySet<string>): Doc {
   return doc;
 }
 
+/** A value of a stored document that nobody looked into: its bytes go back as they are. */
+export class RawValue {
+  readonly type: number;
+  readonly bytes: Buffer;
+  constructor(type: number, bytes: Buffer) {
+    this.type = type;
+    this.bytes = bytes;
+  }
+}
+
+/** Decodes the named top-level fields of a stored (trusted) document; the others are raw slices of `buf`, which has to stay as it is. */
+export function decodeAround(buf: Buffer, names: ReadonlySet<string>): Doc {
+  src = buf;
+  pos = 4;
+  rawName = null;
+  const end = buf.readInt32LE(0) - 1;
+  const doc: Doc = {};
+  while (pos < end) {
+    const type = src[pos++]!;
+    const name = readName(end);
+    if (names.has(name)) {
+      setField(doc, name, readValue(type, end, 0));
+      continue;
+    }
+    const start = pos;
+    skipValue(type);
+    setField(doc, name, new RawValue(type, buf.subarray(start, pos)));
+  }
+  return doc;
+}
+
 /** The byte range of the top-level field `name`: [type byte's offset, name's end, end], or null. */
 export function findField(buf: Buffer, name: string): { type: number; start: number; valueStart: number; end: number } | null {
   src = buf;
@@ -95,18 +126,39 @@ function readInt32(): number {
 
 function readName(end: number): string {
   const start = pos;
-  let ascii = true;
+  let hash = 0;
+  let all = 0;
   let byte: number;
   let p = pos;
   for (;;) {
     if (p >= end) throw invalid('a field name has no end');
     byte = src[p]!;
     if (byte === 0) break;
-    if (byte > 127) ascii = false;
+    all |= byte;
+    hash = (hash * 31 + byte) | 0;
     p++;
   }
   pos = p + 1;
-  return ascii ? shortLatin(start, p) : src.utf8Slice(start, p);
+  return all < 128 ? knownName(start, p, hash) : src.utf8Slice(start, p);
+}
+
+/** Documents of a collection have the same names over and over: making each anew would cost more than all the rest of reading. */
+const names: string[] = Array.from({ length: 2048 }, () => '');
+const LONGEST_KEPT = 48;
+
+function knownName(start: number, end: number, hash: number): string {
+  const slot = (hash ^ (hash >>> 11)) & 2047;
+  const known = names[slot]!;
+  if (known.length === end - start && isAt(known, start)) return known;
+  const name = shortLatin(start, end);
+  if (name.length > LONGEST_KEPT) return name;
+  // As an object's key: the one copy that the engine keeps of it.
+  return (names[slot] = Object.keys({ [name]: 0 })[0]!);
+}
+
+function isAt(name: string, start: number): boolean {
+  for (let i = 0; i < name.length; i++) if (name.charCodeAt(i) !== src[start + i]) return false;
+  return true;
 }
 
 function shortLatin(start: number, end: number): string {

@@ -1,6 +1,6 @@
 /** Writes documents in the form `bson-decode` reads them, so that a number goes back to disk with the type it came with. */
 import { Binary, BSONRegExp, BSONSymbol, Code, DBRef, Decimal128, Double, Int32, Long, MaxKey, MinKey, ObjectId, Timestamp } from 'bson';
-import type { Doc } from './bson-decode.js';
+import { RawValue, type Doc } from './bson-decode.js';
 import { CommandError } from './command-error.js';
 
 /** A document that is already BSON: copied as it is. */
@@ -162,6 +162,10 @@ function writeObject(name: string, value: object, depth: number): void {
   if (proto === Object.prototype || proto === null) {
     writeName(0x03, name);
     return writeDocument(value as Doc, depth + 1);
+  }
+  if (value instanceof RawValue) {
+    writeName(value.type, name);
+    return writeBytes(value.bytes);
   }
   if (value instanceof ObjectId) {
     writeName(0x07, name);

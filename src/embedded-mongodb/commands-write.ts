@@ -1,6 +1,6 @@
 /** The commands that change documents: insert, update, delete, findAndModify. */
 import { BSONRegExp, Timestamp } from 'bson';
-import { decode, type Doc } from './bson-decode.js';
+import { decode, decodeAround, decodeFields, type Doc } from './bson-decode.js';
 import { encode, RawBson } from './bson-encode.js';
 import { isObject } from './bson-order.js';
 import { checkName, type Collection } from './catalog.js';
@@ -9,12 +9,12 @@ import { CommandError, failedToParse, typeMismatch } from './command-error.js';
 import { checkDeadline, collectionName, docArgument, evaluateVariables, findCollection, matchContext, refuseCollation, type CommandContext } from './command-context.js';
 import { compileExpression } from './expression.js';
 import { createRunner, projectBytes, type Found, type FindRunner } from './find-runner.js';
-import { compileFilter, truthy, type Matcher } from './match.js';
+import { compileFilter, fieldsOf, truthy, type Matcher } from './match.js';
 import { wholeNumber } from './match-leaf.js';
 import { compileChange } from './pipeline.js';
 import { choosePlan } from './plan.js';
 import { compileProjection } from './project.js';
-import { copyBytes, deleteRecord, insertRecord, readRecord, replaceRecord } from './records.js';
+import { copyBytes, deleteRecord, entriesBefore, fieldsToKnow, insertRecord, readRecord, replaceRecord } from './records.js';
 import { parseSort, type SortPart } from './sort.js';
 import { compileUpdate, replaceTimestamps, seedFromFilter, withId, type CompiledUpdate } from './update.js';
 
@@ -169,8 +169,9 @@ function* runUpdate(context: CommandContext, name: string, statement: UpdateStat
   const collection = context.catalog.find(`${context.db}.${name}`);
   if (collection) {
     const targets = yield* findTargets(context, collection, statement, statement.multi ? 0 : 1);
+    const fields = fieldsOf(statement.filter);
     for (let i = 0; i < targets.length; i++) {
-      const found = current(context, collection, targets[i]!, statement.match);
+      const found = current(context, collection, targets[i]!, statement.match, fields);
       if (!found) continue;
       if (applyUpdate(context, collection, found, statement)) totals.nModified++;
       totals.n++;
@@ -207,20 +208,25 @@ function* collectTargets(context: CommandContext, runner: FindRunner, single: bo
 }
 
 /** The target as it is now: it may have changed while the command let others have their turn. */
-function current(context: CommandContext, collection: Collection, target: number | Found, match: Matcher): Found | null {
+function current(context: CommandContext, collection: Collection, target: number | Found, match: Matcher, fields: ReadonlySet<string> | null): Found | null {
   if (typeof target !== 'number') return target;
   const bytes = readRecord(context.store, collection, target);
   if (!bytes) return null;
   const copy = copyBytes(bytes);
-  return match(decode(copy)) ? { record: target, bytes: copy } : null;
+  return match(fields ? decodeFields(copy, fields) : decode(copy)) ? { record: target, bytes: copy } : null;
 }
 
 /** Changes one document; false when that made no difference. */
 function applyUpdate(context: CommandContext, collection: Collection, found: Found, statement: UpdateStatement): Buffer | null {
-  const doc = statement.compiled.apply(decode(found.bytes), statement.filter, false);
+  const { touched, isLocal } = statement.compiled;
+  const known = isLocal && touched ? fieldsToKnow(collection, touched) : null;
+  const old = known ? decodeAround(found.bytes, known) : decode(found.bytes);
+  // Before the change, which is made in place.
+  const before = entriesBefore(collection, old, touched);
+  const doc = statement.compiled.apply(old, statement.filter, false);
   const bytes = encode(doc);
   if (bytes.equals(found.bytes)) return null;
-  replaceRecord(context.store, collection, found.record, found.bytes, doc, bytes, statement.compiled.touched);
+  replaceRecord(context.store, collection, found.record, before, found.bytes.length, doc, bytes);
   return bytes;
 }
 
@@ -265,7 +271,7 @@ function* runDelete(context: CommandContext, name: string, statement: Doc): Gene
   const targets = yield* collectTargets(context, runner, limit === 1);
   let n = 0;
   for (let i = 0; i < targets.length; i++) {
-    const found = current(context, collection, targets[i]!, match);
+    const found = current(context, collection, targets[i]!, match, null);
     if (!found) continue;
     deleteRecord(context.store, collection, found.record, found.bytes);
     n++;

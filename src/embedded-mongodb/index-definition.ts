@@ -1,9 +1,10 @@
 /** What an index is: its fields and options, and the keys that a document has in it. */
 import type { Doc } from './bson-decode.js';
+import { isObject } from './bson-order.js';
 import { CommandError } from './command-error.js';
-import { encodeKeyPart, limitKey, MAX_KEY_BYTES } from './index-key.js';
+import { encodeKey, limitKey, MAX_KEY_BYTES } from './index-key.js';
 import { compileFilter, fieldsOf, type Matcher } from './match.js';
-import { keyValues } from './path-walk.js';
+import { keyValues, readField } from './path-walk.js';
 
 export interface IndexPart {
   path: string;
@@ -16,6 +17,8 @@ export interface Index {
   name: string;
   key: Doc;
   parts: IndexPart[];
+  /** Of each part. */
+  descending: boolean[];
   unique: boolean;
   sparse: boolean;
   partial: Doc | null;
@@ -47,6 +50,7 @@ export function toIndex(stored: Doc): Index {
     name: spec['name'] as string,
     key,
     parts,
+    descending: parts.map((part) => part.descending),
     unique: spec['unique'] === true || spec['name'] === '_id_',
     sparse: spec['sparse'] === true,
     partial,
@@ -73,6 +77,8 @@ const NO_KEYS: Buffer[] = [];
  */
 export function keysOf(index: Index, doc: Doc): Buffer[] {
   if (index.partialMatch && !index.partialMatch(doc)) return NO_KEYS;
+  const plain = plainKey(index, doc);
+  if (plain) return plain;
   const columns: unknown[][] = [];
   let arrays = 0;
   let present = false;
@@ -86,9 +92,24 @@ export function keysOf(index: Index, doc: Doc): Buffer[] {
   }
   if (index.sparse && !present) return NO_KEYS;
   const single = columns.every((values) => values.length === 1);
-  if (single) return [finish(index, Buffer.concat(columns.map((values, i) => encodeKeyPart(values[0], index.parts[i]!.descending))))];
+  if (single) return [finish(index, encodeKey(columns.map((values) => values[0]), index.descending))];
   if (!index.multikey) index.multikey = true;
   return unique(cross(index, doc, columns).map((key) => finish(index, key)));
+}
+
+/** The same where no array is on the way, as almost always; null where one is. */
+function plainKey(index: Index, doc: Doc): Buffer[] | null {
+  const values: unknown[] = [];
+  let present = false;
+  for (const { parts } of index.parts) {
+    let value: unknown = doc;
+    for (const part of parts) value = isObject(value) ? readField(value, part) : Array.isArray(value) ? value : undefined;
+    if (Array.isArray(value)) return null;
+    if (value !== undefined) present = true;
+    values.push(value);
+  }
+  if (index.sparse && !present) return NO_KEYS;
+  return [finish(index, encodeKey(values, index.descending))];
 }
 
 function finish(index: Index, key: Buffer): Buffer {
@@ -112,7 +133,7 @@ function parallel(index: Index): CommandError {
 
 function cross(index: Index, doc: Doc, columns: unknown[][]): Buffer[] {
   const rows = correlatedRows(index, doc) ?? cartesian(columns);
-  return rows.map((row) => Buffer.concat(row.map((value, i) => encodeKeyPart(value, index.parts[i]!.descending))));
+  return rows.map((row) => encodeKey(row, index.descending));
 }
 
 function cartesian(columns: unknown[][]): unknown[][] {

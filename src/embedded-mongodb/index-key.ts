@@ -30,6 +30,20 @@ export function encodeKeyPart(value: unknown, descending: boolean): Buffer {
   return bytes;
 }
 
+/** Several fields' values behind one another, as one key. */
+export function encodeKey(values: readonly unknown[], descending: readonly boolean[]): Buffer {
+  at = 0;
+  for (let i = 0; i < values.length; i++) {
+    const start = at;
+    writeValue(values[i]);
+    if (descending[i]) for (let p = start; p < at; p++) out[p] = ~out[p]!;
+  }
+  const bytes = Buffer.allocUnsafe(at);
+  out.copy(bytes, 0, 0, at);
+  if (out.length > 1 << 20) out = Buffer.allocUnsafeSlow(4096);
+  return bytes;
+}
+
 export function invert(bytes: Buffer): void {
   for (let i = 0; i < bytes.length; i++) bytes[i] = ~bytes[i]!;
 }

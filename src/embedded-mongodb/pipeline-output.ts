@@ -10,7 +10,7 @@ import { updatePipeline, runSteps, type Steps } from './commands-write.js';
 import { createRunner, type Found } from './find-runner.js';
 import { compileFilter } from './match.js';
 import { choosePlan } from './plan.js';
-import { insertRecord, replaceRecord } from './records.js';
+import { entriesBefore, insertRecord, replaceRecord } from './records.js';
 import { readExpressionPath } from './path-walk.js';
 import { withId } from './update.js';
 
@@ -139,9 +139,11 @@ function mergeOne(context: CommandContext, catalog: Catalog, collection: Collect
   if (whenMatched === 'keepExisting') return;
   if (whenMatched === 'fail') throw new CommandError(11000, '$merge found a matching document', { keyPattern: { _id: 1 }, keyValue: { _id: doc['_id'] } });
   const old = decode(found.bytes);
+  const target = catalog.find(collection.ns) ?? collection;
+  const before = entriesBefore(target, old, null);
   const next = nextVersion(whenMatched, spec, old, doc);
   const bytes = encode(next);
-  if (!bytes.equals(found.bytes)) replaceRecord(context.store, catalog.find(collection.ns) ?? collection, found.record, found.bytes, next, bytes, null);
+  if (!bytes.equals(found.bytes)) replaceRecord(context.store, target, found.record, before, found.bytes.length, next, bytes);
 }
 
 function nextVersion(whenMatched: unknown, spec: Doc, old: Doc, doc: Doc): Doc {

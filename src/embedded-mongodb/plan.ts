@@ -1,4 +1,5 @@
 /** Chooses how a query reads its records: one index, a union of indexes for `$or`, or the whole collection. */
+import { ObjectId } from 'bson';
 import type { Doc } from './bson-decode.js';
 import { equals, compare } from './bson-order.js';
 import { conditionsOf, partRanges, type ByteRange, type PathConditions } from './bounds.js';
@@ -36,6 +37,8 @@ const MAX_RANGES = 2000;
 export function choosePlan(collection: Collection, filter: Doc, sort: readonly SortPart[], hint?: unknown): Plan {
   const natural = naturalOrder(sort, hint);
   if (natural !== 0) return { kind: 'collection', backward: natural < 0, sorted: sort.length <= 1 };
+  const byId = hint === undefined || hint === null ? planById(collection, filter, sort) : null;
+  if (byId) return byId;
   const conditions = conditionsOf(filter);
   const hinted = hint === undefined || hint === null ? null : hintedIndex(collection, hint);
   const usable = hinted ? [hinted] : collection.indexes.filter((index) => index.ready && !index.hidden);
@@ -51,6 +54,16 @@ export function choosePlan(collection: Collection, filter: Doc, sort: readonly S
     if (union && (!best || best.score < 6 || !best.scan.sorted)) return union;
   }
   return best ? best.scan : { kind: 'collection', backward: false, sorted: sort.length === 0 };
+}
+
+/** One document by its `_id`: nothing can be better, so nothing else is weighed. */
+function planById(collection: Collection, filter: Doc, sort: readonly SortPart[]): IndexScan | null {
+  const id = filter['_id'];
+  const index = collection.indexes[0];
+  if (!(typeof id === 'string' || id instanceof ObjectId) || index?.name !== '_id_') return null;
+  const { scan } = scanOf(index, filter, conditionsOf({ _id: id }), sort);
+  scan.exact &&= Object.keys(filter).length === 1;
+  return scan;
 }
 
 function naturalOrder(sort: readonly SortPart[], hint: unknown): number {

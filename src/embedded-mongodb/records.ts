@@ -9,7 +9,7 @@ import { idPrefix, recordKey, type Store } from './store.js';
 
 export const MAX_DOCUMENT_BYTES = 16 * 1024 * 1024;
 
-interface Entries {
+export interface Entries {
   index: Index;
   keys: Buffer[];
 }
@@ -89,19 +89,30 @@ export function duplicateKey(collection: Collection, index: Index, doc: Doc): Co
   return new CommandError(11000, `E11000 duplicate key error collection: ${collection.ns} index: ${index.name} dup key: { ${text} }`, { keyPattern: index.key, keyValue });
 }
 
+/** What a document's indexes held before it is changed; `touched` are the top-level fields that may change (null: any), indexes on others are left out. */
+export function entriesBefore(collection: Collection, doc: Doc, touched: ReadonlySet<string> | null): Entries[] {
+  return affectedIndexes(collection, touched).map((index) => ({ index, keys: keysOf(index, doc) }));
+}
+
+/** The top-level fields that a change of `touched` has to know: those, and what their indexes are made of; null when it may be any. */
+export function fieldsToKnow(collection: Collection, touched: ReadonlySet<string>): ReadonlySet<string> | null {
+  const known = new Set(touched).add('_id');
+  for (const index of affectedIndexes(collection, touched)) {
+    if (!index.fields) return null;
+    for (const name of index.fields) known.add(name);
+  }
+  return known;
+}
+
 /**
- * Replaces a stored document. `touched` are the top-level fields that may differ (null: any); indexes on others are left alone.
+ * Replaces a stored document of `lengthBefore` bytes, whose indexes held `before` where they may change.
  * @throws CommandError 11000, 17419 or 171; then nothing was written.
  */
-export function replaceRecord(store: Store, collection: Collection, record: number, before: Buffer, after: Doc, bytes: Buffer, touched: ReadonlySet<string> | null): void {
+export function replaceRecord(store: Store, collection: Collection, record: number, before: readonly Entries[], lengthBefore: number, after: Doc, bytes: Buffer): void {
   refuseDropped(collection);
   if (bytes.length > MAX_DOCUMENT_BYTES) throw new CommandError(17419, `Resulting document after update is larger than ${MAX_DOCUMENT_BYTES}`);
   const moves: { index: Index; gone: Buffer[]; added: Buffer[] }[] = [];
-  let old: Doc | null = null;
-  for (const index of collection.indexes) {
-    if (!affects(index, touched)) continue;
-    old ??= decode(before);
-    const keysBefore = keysOf(index, old);
+  for (const { index, keys: keysBefore } of before) {
     const keysAfter = keysOf(index, after);
     const added = without(keysAfter, keysBefore);
     if (index.unique) for (const key of added) refuseTaken(store, collection, index, key, after, record);
@@ -112,8 +123,12 @@ export function replaceRecord(store: Store, collection: Collection, record: numb
     for (const key of added) addEntry(store, index, key, record);
   }
   store.docs.putSync(recordKey(collection.id, record), bytes);
-  collection.bytes += bytes.length - before.length;
+  collection.bytes += bytes.length - lengthBefore;
   collection.changed = true;
+}
+
+function affectedIndexes(collection: Collection, touched: ReadonlySet<string> | null): Index[] {
+  return collection.indexes.filter((index) => affects(index, touched));
 }
 
 function affects(index: Index, touched: ReadonlySet<string> | null): boolean {

@@ -12,6 +12,8 @@ export interface CompiledUpdate {
   kind: 'operators' | 'replacement' | 'pipeline';
   /** Top-level fields that may change, or null when any may. */
   touched: ReadonlySet<string> | null;
+  /** It looks at no other fields than `_id` and those that it touches. */
+  isLocal: boolean;
   apply(doc: Doc, filter: Doc, inserting: boolean): Doc;
 }
 
@@ -20,6 +22,7 @@ export type PipelineCompiler = (stages: Doc[], variables: Doc) => (doc: Doc) => 
 
 interface Step {
   path: string;
+  parts: readonly string[];
   run(doc: Doc, scope: PathScope, inserting: boolean): void;
 }
 
@@ -43,7 +46,7 @@ export function compileUpdate(update: unknown, options: UpdateOptions = {}): Com
     if (options.arrayFilters !== undefined && (options.arrayFilters as unknown[]).length > 0) throw failedToParse('arrayFilters may not be specified for pipeline-style updates');
     if (!options.compilePipeline) throw badValue('a pipeline is not allowed here');
     const run = options.compilePipeline(update as Doc[], options.context?.variables ?? {});
-    return { kind: 'pipeline', touched: null, apply: (doc) => keepId(doc['_id'], run(doc)) };
+    return { kind: 'pipeline', touched: null, isLocal: false, apply: (doc) => keepId(doc['_id'], run(doc)) };
   }
   if (!isObject(update)) throw failedToParse('Update argument must be either an object or an array');
   const first = Object.keys(update)[0];
@@ -56,7 +59,7 @@ function compileReplacement(update: Doc, options: UpdateOptions): CompiledUpdate
     if (name.startsWith('$')) throw new CommandError(52, `The dollar ($) prefixed field '${name}' in '${name}' is not allowed in the context of an update's replacement document. Consider using an aggregation pipeline with $replaceWith.`);
   }
   if (Array.isArray(options.arrayFilters) && options.arrayFilters.length > 0) throw failedToParse('arrayFilters may not be specified for replacement-style updates');
-  return { kind: 'replacement', touched: null, apply: (doc) => keepId(doc['_id'], replaceTimestamps({ ...update })) };
+  return { kind: 'replacement', touched: null, isLocal: false, apply: (doc) => keepId(doc['_id'], replaceTimestamps({ ...update })) };
 }
 
 /** An empty timestamp in a top-level field means "now". */
@@ -89,9 +92,10 @@ function compileOperators(update: Doc, options: UpdateOptions): CompiledUpdate {
   }
   refuseConflicts(steps);
   checkArrayFilters(steps, filters);
-  steps.sort((a, b) => comparePaths(a.path, b.path));
-  const touched = new Set(steps.map((step) => step.path.split('.', 1)[0]!));
-  return { kind: 'operators', touched, apply: (doc, filter, inserting) => applySteps(steps, filters, doc, filter, inserting, touched.has('_id')) };
+  steps.sort(compareSteps);
+  const touched = new Set(steps.map((step) => step.parts[0]!));
+  const isLocal = !steps.some((step) => step.path.includes('$'));
+  return { kind: 'operators', touched, isLocal, apply: (doc, filter, inserting) => applySteps(steps, filters, doc, filter, inserting, touched.has('_id')) };
 }
 
 function applySteps(steps: Step[], arrayFilters: PathScope['arrayFilters'], doc: Doc, filter: Doc, inserting: boolean, touchesId: boolean): Doc {
@@ -109,19 +113,19 @@ function compileStep(operator: string, path: string, operand: unknown): Step[] {
   if (parts[0]!.startsWith('$')) throw parts[0] === '$' || parts[0]!.startsWith('$[') ? badValue(`Cannot have array filter identifier (i.e. '$[<id>]') element in the first position in path '${path}'`) : new CommandError(52, `The dollar ($) prefixed field '${parts[0]}' in '${path}' is not valid for storage.`);
   if (operator === '$rename') return compileRename(path, parts, operand);
   if (operator === '$unset') {
-    return [{ path, run: (doc, scope) => forEachPlace(doc, parts, scope, (concrete) => {
+    return [{ path, parts, run: (doc, scope) => forEachPlace(doc, parts, scope, (concrete) => {
       const place = findPlace(doc, concrete);
       if (place && valueAt(place) !== undefined) erase(place);
     }) }];
   }
   if (operator === '$set' || operator === '$setOnInsert') {
     const onlyInsert = operator === '$setOnInsert';
-    return [{ path, run: (doc, scope, inserting) => {
+    return [{ path, parts, run: (doc, scope, inserting) => {
       if (!onlyInsert || inserting) forEachPlace(doc, parts, scope, (concrete) => write(makePlace(doc, concrete), operand));
     } }];
   }
   const change = CHANGES[operator]!(operand);
-  return [{ path, run: (doc, scope) => forEachPlace(doc, parts, scope, (concrete) => applyChange(doc, concrete, change, ONLY_PRESENT.has(operator))) }];
+  return [{ path, parts, run: (doc, scope) => forEachPlace(doc, parts, scope, (concrete) => applyChange(doc, concrete, change, ONLY_PRESENT.has(operator))) }];
 }
 
 function forEachPlace(doc: Doc, parts: readonly string[], scope: PathScope, run: (concrete: string[]) => void): void {
@@ -142,8 +146,8 @@ function compileRename(path: string, parts: string[], operand: unknown): Step[] 
   if (path === operand) throw badValue(`The source and target field for $rename must differ: ${path}: "${operand}"`);
   if ([...parts, ...target].some((part) => part.startsWith('$'))) throw badValue(`The source and target field for $rename may not be dynamic: ${path}`);
   return [
-    { path, run: () => undefined },
-    { path: operand, run: (doc) => {
+    { path, parts, run: () => undefined },
+    { path: operand, parts: target, run: (doc) => {
       const from = findPlace(doc, parts);
       if (Array.isArray(from?.container)) throw badValue(`The source field cannot be an array element, '${path}' in doc with _id: ${String(doc['_id'])} has an array field`);
       const value = from ? valueAt(from) : undefined;
@@ -158,11 +162,9 @@ function compileRename(path: string, parts: string[], operand: unknown): Step[] 
 }
 
 function refuseConflicts(steps: readonly Step[]): void {
-  const paths = steps.map((step) => step.path).sort();
   const seen = new Set<string>();
-  for (const path of paths) {
+  for (const { path, parts } of steps.some((step) => step.parts.length > 1) ? steps.toSorted((a, b) => (a.path < b.path ? -1 : 1)) : steps) {
     if (seen.has(path)) throw conflict(path, path);
-    const parts = path.split('.');
     for (let i = 1; i < parts.length; i++) {
       const prefix = parts.slice(0, i).join('.');
       if (seen.has(prefix)) throw conflict(path, prefix);
@@ -176,15 +178,18 @@ function conflict(path: string, at: string): CommandError {
 }
 
 /** New fields are added in this order: numbers by value, names by their text. */
-function comparePaths(a: string, b: string): number {
-  const [left, right] = [a.split('.'), b.split('.')];
+function compareSteps({ parts: left }: Step, { parts: right }: Step): number {
   for (let i = 0; i < Math.min(left.length, right.length); i++) {
     const [x, y] = [left[i]!, right[i]!];
     if (x === y) continue;
-    const numeric = /^\d+$/.test(x) && /^\d+$/.test(y);
-    return numeric ? Number(x) - Number(y) : x < y ? -1 : 1;
+    return isNumeric(x) && isNumeric(y) ? Number(x) - Number(y) : x < y ? -1 : 1;
   }
   return left.length - right.length;
+}
+
+function isNumeric(part: string): boolean {
+  const first = part.charCodeAt(0);
+  return first >= 48 && first <= 57 && /^\d+$/.test(part);
 }
 
 function parseArrayFilters(value: unknown, context: MatchContext): Map<string, (item: unknown) => boolean> {
@@ -218,7 +223,7 @@ function identifierOf(filter: Doc): string | null {
 
 function checkArrayFilters(steps: readonly Step[], filters: ReadonlyMap<string, unknown>): void {
   const used = new Set<string>();
-  for (const step of steps) for (const found of step.path.matchAll(/\$\[([^\]]+)\]/g)) used.add(found[1]!);
+  for (const step of steps) if (step.path.includes('$[')) for (const found of step.path.matchAll(/\$\[([^\]]+)\]/g)) used.add(found[1]!);
   for (const name of filters.keys()) {
     if (!used.has(name)) throw failedToParse(`The array filter for identifier '${name}' was not used in the update`);
   }

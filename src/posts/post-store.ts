@@ -136,13 +136,13 @@ export function createPostStore(db: Db): PostStore {
   /** Three round trips for a whole batch: find, mark, and see which marks are ours. */
   async function claim(filter: Filter<PostDoc>, sort: Record<string, 1>, lease: Lease, limit: number, rules?: ClaimRules): Promise<Post[]> {
     const isExcluding = rules !== undefined && rules.exclude.length > 0;
-    const seen = await posts.find(isExcluding ? { ...filter, profileId: { $nin: rules.exclude } } : filter, { sort, limit }).toArray();
+    const seen = await posts.find(isExcluding ? { ...filter, profileId: { $nin: rules.exclude } } : filter, { sort, limit, batchSize: limit }).toArray();
     const taken = rules === undefined || seen.length === 0 ? null : await rules.take([...new Set(seen.map((doc) => doc.profileId))]);
     const found = taken === null ? seen : seen.filter((doc) => taken.has(doc.profileId));
     if (found.length === 0) return [];
     const ids = found.map((doc) => doc._id);
     await posts.updateMany({ ...filter, _id: { $in: ids } }, { $set: { lease }, $unset: { dueAt: '' }, $inc: { version: 1 } });
-    const marked = await posts.find({ _id: { $in: ids }, 'lease.token': lease.token }, { projection: { version: 1 } }).toArray();
+    const marked = await posts.find({ _id: { $in: ids }, 'lease.token': lease.token }, { projection: { version: 1 }, batchSize: limit }).toArray();
     const versions = new Map(marked.map((doc) => [doc._id, doc.version]));
     const unchanged = found.filter((doc) => versions.get(doc._id) === doc.version + 1);
     const claimed = unchanged.map((doc) => toPost({ ...doc, version: doc.version + 1, lease, dueAt: undefined }));
@@ -198,14 +198,14 @@ export function createPostStore(db: Db): PostStore {
 
     async saveMany(changes) {
       if (changes.length === 0) return [];
-      const writers = changes.map(() => newToken(9));
-      const operations: AnyBulkWriteOperation<PostDoc>[] = changes.map((change, i) => ({ updateOne: casOf(change, writers[i]!) }));
+      const writer = newToken(9);
+      const operations: AnyBulkWriteOperation<PostDoc>[] = changes.map((change) => ({ updateOne: casOf(change, writer) }));
       const result = await posts.bulkWrite(operations, { ordered: false });
       if (result.matchedCount === changes.length) return changes.map(() => true);
       const ids = changes.map((change) => change.before.id);
       const docs = await posts.find({ _id: { $in: ids } }, { projection: { writer: 1 } }).toArray();
       const byId = new Map(docs.map((doc) => [doc._id, doc.writer]));
-      return changes.map((change, i) => byId.get(change.before.id) === writers[i]);
+      return changes.map((change) => byId.get(change.before.id) === writer);
     },
 
     claimDue: (horizon, lease, limit, rules) => claim({ dueAt: { $lte: horizon } }, { dueAt: 1 }, lease, limit, rules),
@@ -278,14 +278,16 @@ export function createPostStore(db: Db): PostStore {
   };
 }
 
+/** Only what differs is written: a move makes new versions of what it changes and shares the rest, so sameness is identity. */
 function casOf({ before, after, events }: Change, writer: string): { filter: Filter<PostDoc>; update: UpdateFilter<PostDoc> } {
   const { id: _id, lease, dueAt: _dueAt, version: _version, history, ...fields } = after;
   const due = lease === null ? earliestDue(after.publications) : null;
-  const set: Partial<PostDoc> = { ...fields, writer };
+  const set: Partial<PostDoc> = { ...changedFields(before, fields), writer };
   const unset: Record<string, ''> = {};
-  if (due === null) unset['dueAt'] = '';
-  else set.dueAt = due;
-  if (lease === null) unset['lease'] = '';
+  // A leased post has no `dueAt`, and nobody else could have given it one without taking the lease.
+  if (due !== null) set.dueAt = due;
+  else if (before.lease === null) unset['dueAt'] = '';
+  if (lease === null && before.lease !== null) unset['lease'] = '';
   const oldest = events[0];
   if (oldest !== undefined) set.outboxAt = oldest.at;
   const added = history.slice(before.history.length);
@@ -302,6 +304,11 @@ function casOf({ before, after, events }: Change, writer: string): { filter: Fil
       ...(Object.keys(push).length > 0 ? { $push: push } : {}),
     },
   };
+}
+
+function changedFields(before: Post, after: Omit<Post, 'id' | 'dueAt' | 'lease' | 'version' | 'history'>): Partial<PostDoc> {
+  const known: Record<string, unknown> = { ...before };
+  return Object.fromEntries(Object.entries(after).filter(([name, value]) => value !== known[name]));
 }
 
 function sortKey({ order }: PostListFilter): 'createdAt' | 'scheduledAt' {

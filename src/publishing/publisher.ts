@@ -29,8 +29,6 @@ export interface PublisherDeps extends Omit<WorkDeps, 'turns' | 'rates' | 'isOur
   owner: string;
   /** Asks for a wake-up at that time. */
   wakeAt(at: Date): Promise<void>;
-  /** Platform calls under way at once; 500 when left out. */
-  callsAtOnce?: number;
   /** A move was stored; its events wait in the outbox. */
   onSaved(post: Post, events: PostEvent[]): void;
 }
@@ -51,11 +49,13 @@ export interface Publisher {
 /** Platform calls under way at once. */
 const SLOTS = 500;
 /** Posts leased at once: most wait for their moment or their channel's turn, which costs only memory. */
-const MAX_HELD = 5_000;
-const BATCH = 200;
+const MAX_HELD = 12_000;
+const BATCH = 500;
 const WRITES = { max: 500, concurrent: 3 };
-/** Claimed this much ahead, so that a post starts on its millisecond. */
-const CLAIM_AHEAD_MS = 1_000;
+/** Claimed this much ahead, so that a herd is in hand when its moment comes and a post starts on its millisecond. */
+const CLAIM_AHEAD_MS = 3_000;
+/** Wake-ups come this much ahead: late enough that what they are for is within the claim, whatever the clock's hand trembles. */
+const WAKE_EARLIER_MS = 2_000;
 /** Outlasts the longest platform call (time-outs are at most 60 s) and is renewed three times within. */
 const LEASE_MS = 90_000;
 /** Counts are stored, own profiles looked after, and those without work let go, this often. */
@@ -70,7 +70,7 @@ function isInDoubt({ state, dueAt }: Step): boolean {
 
 export function createPublisher(deps: PublisherDeps): Publisher {
   const save = createBatcher<Change, boolean>((changes) => deps.posts.saveMany(changes), WRITES);
-  const turns = createTurns(deps.callsAtOnce ?? SLOTS);
+  const turns = createTurns(SLOTS);
   const profiles = createProfileTurns({ store: deps.turnStore, owner: deps.owner, now: deps.now });
   const rates = createRates({ store: deps.turnStore, now: deps.now });
   const workDeps: WorkDeps = { ...deps, turns, rates, isOurs: (profileId) => profiles.isOurs(profileId) };
@@ -157,7 +157,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   async function wake(at: Date): Promise<void> {
     const inMs = at.getTime() - deps.now().getTime();
     if (inMs <= CLAIM_AHEAD_MS) nudge();
-    else if (inMs <= WAKE_AHEAD_MS) await deps.wakeAt(at);
+    else if (inMs <= WAKE_AHEAD_MS) await deps.wakeAt(new Date(at.getTime() - WAKE_EARLIER_MS));
     // Later ones get their wake-up from the sweep when they come near: a million posts for next month cost no job.
   }
 
@@ -241,7 +241,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       await claimDue();
       const until = new Date(deps.now().getTime() + WAKE_AHEAD_MS);
       const seconds = new Set((await deps.posts.dueTimes(until, 1_000)).map((at) => Math.ceil(at.getTime() / 1000)));
-      for (const second of seconds) await deps.wakeAt(new Date(second * 1000));
+      for (const second of seconds) await deps.wakeAt(new Date(second * 1000 - WAKE_EARLIER_MS));
     },
 
     async posted(posts) {

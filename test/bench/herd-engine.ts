@@ -22,18 +22,21 @@ export async function engineHerd(db: Db, { posts: count, accounts, callMs, serve
   for (let i = 0; i < count; i += 500) await Promise.all(Array.from({ length: Math.min(500, count - i) }, (_, k) => posts.insert(newPost(i + k, (i + k) % accounts, due), [])));
   const measure = measureHerd(count, due, serverPid);
   let done = 0;
+  const place = places(AT_ONCE);
   const platform = {
     id: 'bench', name: 'Bench', publishTimeoutMs: 10_000, limits: {},
     publish: async () => {
+      await place.enter();
       measure.started();
       await callNetwork(callMs);
+      place.leave();
       return { state: 'published', remoteId: 'r', url: null };
     },
   } as unknown as Platform;
   const log = createLogger('warn');
   const jobs = createAgendaJobs({ db, clock: systemClock, log });
   const publisher = createPublisher({
-    posts, turnStore: createTurnStore(db), owner: 'bench', policy: defaultRetryPolicy, now: () => new Date(), random: Math.random, log, callsAtOnce: AT_ONCE,
+    posts, turnStore: createTurnStore(db), owner: 'bench', policy: defaultRetryPolicy, now: () => new Date(), random: Math.random, log,
     session: async () => ({ platform, credentials: {}, io: {} as never }), markSignedOut: async () => 'signed-out', wakeAt: (at) => jobs.wakeAt('publish', '', at),
     onSaved: (post) => { if (post.status === 'success') done += 1; },
   });
@@ -42,6 +45,23 @@ export async function engineHerd(db: Db, { posts: count, accounts, callMs, serve
   await jobs.start();
   await waitUntil('the herd to be published', () => done === count, { timeoutMs: 240_000 });
   return measure.finish();
+}
+
+/** The network takes so many calls at once; the others wait before it. */
+function places(count: number): { enter(): Promise<void>; leave(): void } {
+  const waiting: (() => void)[] = [];
+  let free = count;
+  return {
+    async enter() {
+      if (free > 0) free -= 1;
+      else await new Promise<void>((resolve) => waiting.push(resolve));
+    },
+    leave() {
+      const next = waiting.shift();
+      if (next === undefined) free += 1;
+      else next();
+    },
+  };
 }
 
 export function newPost(i: number, account: number, due: Date): Post {
