@@ -42,6 +42,7 @@ export async function createApiKey(session: HttpSession, name = 'Walk-through'):
 export interface ApiClient {
   get(path: string): Promise<ApiAnswer>;
   post(path: string, body: unknown): Promise<ApiAnswer>;
+  put(path: string, body: unknown): Promise<ApiAnswer>;
   delete(path: string, body: unknown): Promise<ApiAnswer>;
 }
 
@@ -62,6 +63,7 @@ export function apiClient(base: string, key: string): ApiClient {
   return {
     get: (path) => call('GET', path),
     post: (path, body) => call('POST', path, body),
+    put: (path, body) => call('PUT', path, body),
     delete: (path, body) => call('DELETE', path, body),
   };
 }

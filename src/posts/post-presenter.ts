@@ -1,7 +1,7 @@
 /** Posts as the API shows them: Ayrshare's shapes, unused keys left out, times in UTC without milliseconds. */
 import { ErrorCode } from '../lib/app-error.js';
 import { findPlatform } from '../platforms/registry.js';
-import { textFor, type Post, type Publication } from './post.js';
+import { hasFollowUpsToDo, textFor, type FollowUp, type Part, type Post, type Publication } from './post.js';
 import { formatInstant } from './post-time.js';
 
 type Row = Record<string, unknown>;
@@ -24,7 +24,7 @@ export function statusWord(post: Post): string {
   if (post.status === 'scheduled') return 'pending';
   if (post.status === 'deleted' || post.status === 'paused' || post.status === 'awaiting approval') return post.status;
   const outcomes = post.publications.map(outcomeOf);
-  if (outcomes.includes('waiting')) return 'processing';
+  if (outcomes.includes('waiting') || post.publications.some(hasFollowUpsToDo)) return 'processing';
   return outcomes.includes('error') ? 'error' : 'success';
 }
 
@@ -35,8 +35,24 @@ export function postIdRows(post: Post): Row[] {
     const video = isVideo(post) ? { isVideo: true } : {};
     if (outcome === 'accepted') return [{ status: 'success', ...given('idShare', publication.handle), id: 'pending', ...video, platform: publication.platform }];
     if (outcome !== 'success') return [];
-    return [{ status: 'success', id: idOf(publication), ...given('postUrl', publication.url), ...video, platform: publication.platform }];
+    return [{ status: 'success', id: idOf(publication), ...given('postUrl', publication.url), ...video, ...followUpFields(publication), platform: publication.platform }];
   });
+}
+
+/** What follows a public post, in keys of Signpost's own: `thread`, `firstComment`, and `warnings` for what did not go out. */
+function followUpFields({ followUps }: Publication): Row {
+  if (followUps === undefined) return {};
+  const thread = followUps.flatMap((step, i) => (step.kind === 'reply' ? [{ item: i + 2, ...followUpRow(step) }] : []));
+  const comment = followUps.find((step) => step.kind === 'comment');
+  const warnings = followUps.flatMap((step, i) => (step.failure === null || step.state === 'published' ? [] : [{
+    code: step.failure.code, message: `${step.kind === 'comment' ? 'First comment' : `Thread item ${i + 2}`}: ${step.failure.message}`,
+  }]));
+  return { ...(thread.length === 0 ? {} : { thread }), ...(comment === undefined ? {} : { firstComment: followUpRow(comment) }), ...(warnings.length === 0 ? {} : { warnings }) };
+}
+
+function followUpRow({ state, remoteId, url }: FollowUp): Row {
+  const status = state === 'published' ? 'success' : state === 'failed' || state === 'missed' || state === 'unconfirmed' ? 'error' : 'waiting';
+  return { status, ...given('id', remoteId), ...given('postUrl', url) };
 }
 
 function idOf({ platform, remoteId }: Publication): string | number {
@@ -72,6 +88,7 @@ export function historyRow(post: Post, profileTitle: string): Row {
   return {
     created: formatInstant(post.createdAt),
     errors: errorRows(post),
+    ...(post.firstComment ? { firstComment: partRow('comment', post.firstComment) } : {}),
     id: post.id,
     ...(isVideo(post) ? { isVideo: true } : {}),
     ...(post.media.length > 0 ? { mediaUrls: post.media.map((item) => item.url) } : {}),
@@ -85,8 +102,13 @@ export function historyRow(post: Post, profileTitle: string): Row {
     scheduleDate: formatInstant(post.scheduledAt),
     shortenLinks: false,
     status: statusWord(post),
+    ...(post.thread === undefined || post.thread.length === 0 ? {} : { thread: post.thread.map((part) => partRow('post', part)) }),
     type: post.type,
   };
+}
+
+function partRow(key: 'post' | 'comment', { text, media }: Part): Row {
+  return { [key]: text, ...(media.length > 0 ? { mediaUrls: media.map(({ url }) => url) } : {}) };
 }
 
 /** Body of the answer when nothing was found; Ayrshare sends it with HTTP 400. */

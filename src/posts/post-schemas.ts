@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ErrorCode } from '../lib/app-error.js';
 import { platforms } from '../platforms/registry.js';
-import { addProblem, LIMITS, readMediaUrls, readScheduleDate, readText, withCodes, type PostChanges, type PostInput } from './post-input.js';
+import { addProblem, LIMITS, readMediaUrls, readScheduleDate, readText, withCodes, type PartInput, type PostChanges, type PostInput } from './post-input.js';
 
 const CODES: Record<string, number> = {
   post: ErrorCode.postParameter,
@@ -21,6 +21,8 @@ const MEDIA_WRONG = 'Media URLs invalid. The media must be a list of https addre
 /** One text for all, or one per platform with `default` for the rest. */
 const perPlatform = z.record(z.string().max(60), z.string(POST_MISSING));
 const mediaList = z.union([z.array(z.string()), z.string(), z.record(z.string().max(60), z.array(z.string()))], MEDIA_WRONG);
+const threadItem = z.union([z.string(), z.object({ post: z.string(), mediaUrls: z.array(z.string(), MEDIA_WRONG).optional() })], 'A thread item must be a text, or an object with post and mediaUrls.');
+const COMMENT_WRONG = 'firstComment must be an object with the text as comment, such as {"comment":"More at the link."}.';
 const flag = (name: string) => z.boolean(`${name} must be true or false.`);
 
 const createBody = z.looseObject(
@@ -38,6 +40,9 @@ const createBody = z.looseObject(
     idempotencyKey: z.string('The idempotencyKey must be text.').min(1, 'The idempotencyKey is empty. Leave it out or send a value of its own for each post.')
       .max(LIMITS.idempotencyKey, `The idempotencyKey may have at most ${LIMITS.idempotencyKey} characters.`).optional(),
     validateScheduled: flag('validateScheduled').optional(),
+    thread: z.array(threadItem, 'thread must be a list of texts, or of objects with post and mediaUrls.')
+      .max(LIMITS.threadItems - 1, `A thread may have at most ${LIMITS.threadItems} items, the post itself included.`).nullish(),
+    firstComment: z.object({ comment: z.string(COMMENT_WRONG), mediaUrls: z.array(z.string(), MEDIA_WRONG).optional() }, COMMENT_WRONG).nullish(),
     whenLate: z.enum(['send', 'skip', 'ask'], 'whenLate must be send, skip or ask.').optional(),
   },
   'The body must be a JSON object with at least post and platforms.',
@@ -52,7 +57,6 @@ const NOT_SUPPORTED: Record<string, string> = {
   autoSchedule: 'automatic schedules',
   autoHashtag: 'automatic hashtags',
   unsplash: 'Unsplash images',
-  firstComment: 'first comments',
   disableComments: 'switching comments off',
   shortenLinks: 'link shortening',
   requiresApproval: 'approval',
@@ -108,6 +112,17 @@ function readBodyMedia(body: Pick<Body, 'mediaUrls' | 'mediaUrl' | 'media_urls'>
   return readMediaUrls(list ?? [], field, ctx);
 }
 
+function readThread(items: NonNullable<Body['thread']>, ctx: z.RefinementCtx): PartInput[] {
+  return items.map((item, i) => {
+    const { post, mediaUrls = [] } = typeof item === 'string' ? { post: item } : item;
+    return { text: readText(post, `thread[${i}].post`, ctx) ?? '', mediaUrls: readMediaUrls(mediaUrls, `thread[${i}].mediaUrls`, ctx) };
+  });
+}
+
+function readComment({ comment, mediaUrls = [] }: NonNullable<Body['firstComment']>, ctx: z.RefinementCtx): PartInput {
+  return { text: readText(comment, 'firstComment.comment', ctx) ?? '', mediaUrls: readMediaUrls(mediaUrls, 'firstComment.mediaUrls', ctx) };
+}
+
 /** Keys that a JSON object must not bring into the database or an object of ours. */
 const UNSAFE_KEY = /^\$|\.|\p{Cc}|^(?:__proto__|constructor|prototype)$/u;
 
@@ -151,6 +166,8 @@ export const createPostSchema: z.ZodType<PostInput> = withCodes(
       platforms,
       mediaUrls: readBodyMedia(body, platforms, ctx) ?? [],
       isVideo: body.isVideo ?? false,
+      ...(body.thread === undefined || body.thread === null ? {} : { thread: readThread(body.thread, ctx) }),
+      ...(body.firstComment === undefined || body.firstComment === null ? {} : { firstComment: readComment(body.firstComment, ctx) }),
       options: readOptions(body, ctx),
       commonOptions: commonOptionsOf(body),
       scheduledAt: body.scheduleDate === undefined ? null : readScheduleDate(body.scheduleDate, 'scheduleDate', ctx),
@@ -187,13 +204,15 @@ export const updatePostSchema: z.ZodType<{ id: string; changes: PostChanges }> =
     const mediaUrls = readBodyMedia(body, platforms ?? ['default'], ctx);
     if (mediaUrls !== undefined) changes.mediaUrls = mediaUrls;
     if (body.isVideo !== undefined) changes.isVideo = body.isVideo;
+    if (body.thread !== undefined) changes.thread = readThread(body.thread ?? [], ctx);
+    if (body.firstComment !== undefined) changes.firstComment = body.firstComment === null ? null : readComment(body.firstComment, ctx);
     if (body.notes !== undefined) changes.notes = body.notes;
     if (body.whenLate !== undefined) changes.whenLate = body.whenLate;
     const options = readOptions(body, ctx);
     if (Object.keys(options).length > 0) changes.options = options;
     if (body.scheduleDate !== undefined) changes.scheduledAt = readScheduleDate(body.scheduleDate, 'scheduleDate', ctx);
     if (Object.keys(changes).length === 0 && ctx.issues.length === 0) {
-      addProblem(ctx, [], ErrorCode.badRequest, 'Nothing to change: send scheduleDate, notes, post, mediaUrls or platforms with the id.');
+      addProblem(ctx, [], ErrorCode.badRequest, 'Nothing to change: send scheduleDate, notes, post, mediaUrls, thread, firstComment or platforms with the id.');
     }
     return { id: body.id, changes };
   }),

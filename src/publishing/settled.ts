@@ -1,7 +1,7 @@
 /** Waits until a post that goes out at once has an answer for whoever asked for it. */
 import type { Notifier } from '../lib/notifier.js';
 import { findPlatform } from '../platforms/registry.js';
-import type { Post } from '../posts/post.js';
+import { hasFollowUpsToDo, type Post, type Step } from '../posts/post.js';
 
 export interface SettledDeps {
   find(id: string): Promise<Post | null>;
@@ -44,6 +44,11 @@ function isAnswered(post: Post): boolean {
   return post.publications.every((p) => {
     // Where acceptance is only a preparation, who asked wants to know of the publication.
     if (p.state === 'processing') return findPlatform(p.platform)?.processing?.announces !== 'published';
-    return p.state !== 'sending' && (p.state !== 'pending' || (p.tries > 0 && p.dueAt !== null && p.dueAt.getTime() > soon));
+    if (hasFollowUpsToDo(p)) return p.followUps?.some((step) => step.state === 'held' || isWaitingLong(step, soon)) === true;
+    return p.state !== 'sending' && (p.state !== 'pending' || isWaitingLong(p, soon));
   });
+}
+
+function isWaitingLong({ state, tries, failure, dueAt }: Step, soon: number): boolean {
+  return state === 'pending' && (tries > 0 || failure !== null) && dueAt !== null && dueAt.getTime() > soon;
 }

@@ -1,6 +1,6 @@
 /** Takes published posts down at their networks, one publication at a time; what can't be taken down is said, never guessed. */
 import type { Logger } from '../lib/logger.js';
-import { PlatformFailure } from '../platforms/platform.js';
+import { PlatformFailure, type Platform } from '../platforms/platform.js';
 import type { Post, Publication } from '../posts/post.js';
 import type { Removal } from '../posts/post-service.js';
 import type { ChannelSession } from './task.js';
@@ -30,13 +30,20 @@ async function takeDown(post: Post, publication: Publication, deps: TakeDownDeps
     if (session === null) return stays('Its channel is disconnected. Connect it again, or delete it at the network and send markManualDeleted.');
     const { remove, name } = session.platform;
     if (remove === undefined) return stays(`${name} does not let programs delete posts. Delete it there, then send markManualDeleted.`);
-    await inTime(remove.remove(remoteId, session.credentials, session.io), name);
+    // From the last item to the root, so that what a failure leaves behind is still a thread.
+    for (const id of [...ownPostsAfter(publication, session.platform), remoteId]) await inTime(remove.remove(id, session.credentials, session.io), name);
     return { publicationId, platform, removed: true };
   } catch (error) {
     if (error instanceof PlatformFailure) return stays(error.message);
     deps.log.error({ err: error, postId: post.id }, 'a post could not be taken down');
     return stays('Something unexpected happened while the network was asked. Try again in a moment.');
   }
+}
+
+/** A thread's items, and comments where those are posts: networks keep them when the post above is gone. Other comments go with it. */
+function ownPostsAfter({ followUps = [] }: Publication, { comment }: Platform): string[] {
+  const own = followUps.filter((step) => step.kind === 'reply' || comment?.limits === undefined);
+  return own.flatMap(({ state, remoteId: id }) => (state === 'published' && id !== null ? [id] : [])).reverse();
 }
 
 async function inTime(call: Promise<void>, name: string): Promise<void> {

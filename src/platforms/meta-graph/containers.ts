@@ -19,6 +19,8 @@ export interface ContainerApi {
   /** Paths below the user: `media` or `threads`, `media_publish` or `threads_publish`. */
   createPath: string;
   publishPath: string;
+  /** Path below the user where what is published is listed; left out: `createPath`. */
+  listPath?: string;
   /** Field that tells a container's state: `status_code` or `status`. */
   statusField: 'status_code' | 'status';
   /** Field of the text in the list of what is published: `caption` or `text`. */
@@ -71,7 +73,7 @@ export function findByText(api: ContainerApi, text: string, since: Date, io: Pla
 
 async function findByDigest(api: ContainerApi, digest: string, since: Date, io: PlatformIo): Promise<PublishResult | null> {
   const { data } = await ask(io, {
-    ...base(api), method: 'GET', url: `${api.root}/${api.userId}/${api.createPath}`, query: { fields: `id,${api.textField},timestamp,permalink`, limit: '50' },
+    ...base(api), method: 'GET', url: `${api.root}/${api.userId}/${api.listPath ?? api.createPath}`, query: { fields: `id,${api.textField},timestamp,permalink`, limit: '50' },
   }, listed, graphFailure(api.network, 'read'));
   const from = since.getTime() - 5000;
   const found = data.find((post) => digestOf(post[api.textField] ?? '') === digest && Date.parse(post.timestamp) >= from);

@@ -9,6 +9,8 @@ export interface ContainerRules {
   root: string;
   createPath: string;
   publishPath: string;
+  /** Where replies are listed, and then nowhere else. */
+  repliesPath?: string;
   statusField: 'status_code' | 'status';
   textField: 'caption' | 'text';
   maxText: number;
@@ -42,7 +44,10 @@ export function containerRoutes(rules: ContainerRules): SimulatedRoute[] {
       method: 'post', path: `${root}/:user/${rules.publishPath}`, act: 'publish', handle: (call) => publish(rules, call),
       textOf: ({ world, body }) => fieldsOf(world.find('upload', network, textField(body, 'creation_id')))?.text ?? '',
     },
-    { method: 'get', path: `${root}/:user/${rules.createPath}`, act: 'look-up', handle: (call) => list(rules, call) },
+    { method: 'get', path: `${root}/:user/${rules.createPath}`, act: 'look-up', handle: (call) => list(rules, call, (post) => rules.repliesPath === undefined || post.parentId === null) },
+    ...(rules.repliesPath === undefined ? [] : [{
+      method: 'get' as const, path: `${root}/:user/${rules.repliesPath}`, act: 'look-up' as const, handle: (call: SimulatedCall) => list(rules, call, (post) => post.parentId !== null),
+    }]),
     {
       method: 'get', path: `${root}/:id`, act: 'poll',
       textOf: ({ world, params }) => fieldsOf(world.find('upload', network, params['id'] ?? ''))?.text ?? '',
@@ -96,8 +101,8 @@ function look(rules: ContainerRules, call: SimulatedCall): SimulatedAnswer {
   return ok(present(rules, call, post));
 }
 
-function list(rules: ContainerRules, call: SimulatedCall): SimulatedAnswer {
-  const posts = call.world.postsOf(rules.network, call.account.id).filter((post) => post.deletedAt === null).slice(0, Math.min(Number(call.query['limit'] ?? 25), 100));
+function list(rules: ContainerRules, call: SimulatedCall, isListed: (post: SimulatedPost) => boolean): SimulatedAnswer {
+  const posts = call.world.postsOf(rules.network, call.account.id).filter((post) => post.deletedAt === null && isListed(post)).slice(0, Math.min(Number(call.query['limit'] ?? 25), 100));
   return ok({ data: posts.map((post) => present(rules, call, post)) });
 }
 

@@ -2,7 +2,7 @@
 import { lettersOf } from '../simulator/fake-ids.js';
 import { acceptPost } from '../simulator/new-post.js';
 import { ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork } from '../simulator/network.js';
-import type { SimulatedAccount } from '../simulator/world.js';
+import type { SimulatedAccount, SimulatedPost } from '../simulator/world.js';
 
 const ID = 'slack';
 
@@ -41,7 +41,8 @@ export const simulatedSlack: SimulatedNetwork = {
   routes: [
     { method: 'post', path: '/auth.test', act: 'read', handle: () => ok({ ok: true, team: 'Simulated workspace', team_id: 'T0SIMULATED', user_id: 'U0SIMULATED' }) },
     { method: 'post', path: '/chat.postMessage', act: 'publish', textOf: ({ body }) => unescaped(textField(body, 'text')), handle: postMessage },
-    { method: 'get', path: '/conversations.history', act: 'look-up', handle: history },
+    { method: 'get', path: '/conversations.history', act: 'look-up', handle: (call) => messages(call, (post) => post.parentId === null) },
+    { method: 'get', path: '/conversations.replies', act: 'look-up', handle: (call) => messages(call, (post) => post.parentId === call.query['ts'] || post.extra['ts'] === call.query['ts']) },
     { method: 'post', path: '/chat.delete', act: 'remove', handle: remove },
   ],
 };
@@ -59,10 +60,10 @@ function postMessage(call: SimulatedCall): SimulatedAnswer {
   return ok({ ok: true, channel: account.id, ts, message: { text, ts: post.extra['ts'], type: 'message', bot_id: 'B0SIMULATED' } });
 }
 
-function history({ world, account, query }: SimulatedCall): SimulatedAnswer {
+function messages({ world, account, query }: SimulatedCall, isListed: (post: SimulatedPost) => boolean): SimulatedAnswer {
   if (query['channel'] !== account.id) return refusal('channel_not_found');
   const oldest = Number(query['oldest'] ?? 0) * 1000;
-  const posts = world.postsOf(ID, account.id).filter((post) => post.deletedAt === null && post.acceptedAt >= oldest).slice(0, 100);
+  const posts = world.postsOf(ID, account.id).filter((post) => post.deletedAt === null && post.acceptedAt >= oldest && isListed(post)).slice(0, 100);
   return ok({ ok: true, has_more: false, messages: posts.map((post) => ({ type: 'message', ts: post.extra['ts'], text: escaped(post.text).replace(/(https?:\/\/\S+)/g, '<$1>'), bot_id: 'B0SIMULATED' })) });
 }
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { rateLimited, rejected, signedOut } from '../failures.js';
 import { callNetwork, readAnswer, type NetworkAnswer, type NetworkCall } from '../network-call.js';
 import { requestTokens } from '../oauth-tokens.js';
-import type { Platform, PlatformContent, PlatformFailure, PlatformIo, PublishResult } from '../platform.js';
+import type { Credentials, Platform, PlatformContent, PlatformFailure, PlatformIo, PublishResult } from '../platform.js';
 
 const NAME = 'Slack';
 const TIMEOUT_MS = 30_000;
@@ -50,6 +50,10 @@ export const slack = {
       const message = await slackCall(io, { method: 'POST', name: 'chat.postMessage', token: mine.accessToken, effect: 'create', body: { channel: mine.channelId, thread_ts: rootId, ...bodyOf(content) } }, sent);
       return published(message.ts, mine.channelId, io);
     },
+    // A channel's history leaves replies out: https://api.slack.com/methods/conversations.replies
+    find(content, { rootId }, since, credentials, io) {
+      return findMessage(content, 'conversations.replies', { ts: rootId, oldest: oldest(since) }, credentials, io);
+    },
   },
 
   oauth: {
@@ -72,15 +76,7 @@ export const slack = {
   },
 
   lookUp: {
-    async find(content, since, credentials, io) {
-      const mine = credentialsSchema.parse(credentials);
-      const { messages } = await slackCall(io, {
-        method: 'GET', name: 'conversations.history', token: mine.accessToken, effect: 'read', query: { channel: mine.channelId, oldest: String((since.getTime() - 5000) / 1000), limit: '100' },
-      }, history);
-      const wanted = escaped(content.text).trim();
-      const found = messages.find((message) => withoutLinkMarks(message.text).trim() === wanted);
-      return found === undefined ? null : published(found.ts, mine.channelId, io);
-    },
+    find: (content, since, credentials, io) => findMessage(content, 'conversations.history', { oldest: oldest(since) }, credentials, io),
   },
 
   remove: {
@@ -90,6 +86,18 @@ export const slack = {
     },
   },
 } satisfies Platform;
+
+function oldest(since: Date): string {
+  return String((since.getTime() - 5000) / 1000);
+}
+
+async function findMessage(content: PlatformContent, name: string, query: Record<string, string>, credentials: Credentials, io: PlatformIo): Promise<PublishResult | null> {
+  const mine = credentialsSchema.parse(credentials);
+  const { messages } = await slackCall(io, { method: 'GET', name, token: mine.accessToken, effect: 'read', query: { channel: mine.channelId, ...query, limit: '100' } }, history);
+  const wanted = escaped(content.text).trim();
+  const found = messages.find((message) => withoutLinkMarks(message.text).trim() === wanted);
+  return found === undefined ? null : published(found.ts, mine.channelId, io);
+}
 
 interface SlackCall extends Pick<NetworkCall, 'method' | 'effect' | 'body' | 'query'> {
   name: string;

@@ -30,7 +30,7 @@ export const simulatedThreads: SimulatedNetwork = {
     ...graphTokenRoutes(() => simulatedThreads, { exchangeLong: '/access_token', refresh: '/refresh_access_token' }),
     { method: 'get', path: `${ROOT}/me`, act: 'read', handle: ({ account }) => ok({ id: account.id, username: account.handle, name: account.displayName }) },
     ...containerRoutes({
-      network: ID, root: ROOT, createPath: 'threads', publishPath: 'threads_publish', statusField: 'status', textField: 'text',
+      network: ID, root: ROOT, createPath: 'threads', publishPath: 'threads_publish', repliesPath: 'replies', statusField: 'status', textField: 'text',
       maxText: 500, lengthOf: (text) => textLength('threads', text), check: checkFields,
       permalink: ({ webUrl, account }, post) => `${webUrl}/@${account.handle}/post/${post.id}`,
     }),

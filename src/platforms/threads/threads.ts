@@ -49,17 +49,21 @@ export const threads = {
   publish: (content, credentials, io) => prepare(content, {}, credentials, io),
 
   processing: {
-    poll: (handle, credentials, io) => publishWhenReady(apiFor(credentials, io), handle, io),
+    poll: (handle, credentials, io) => publishWhenReady(handle.endsWith(REPLY) ? repliesApi(credentials, io) : apiFor(credentials, io), handle, io),
     giveUpAfterMs: 24 * 3600_000,
     announces: 'published',
   },
 
   thread: {
-    reply: (content, { parentId }, credentials, io) => prepare(content, { reply_to_id: parentId }, credentials, io),
+    async reply(content, { parentId }, credentials, io) {
+      const prepared = await prepare(content, { reply_to_id: parentId }, credentials, io);
+      return prepared.state === 'processing' ? { ...prepared, handle: `${prepared.handle}${REPLY}` } : prepared;
+    },
+    find: (content, _after, since, credentials, io) => findByText(repliesApi(credentials, io), content.text, since, io),
   },
 
   oauth: longTokenOAuth({
-    network: NAME, prefix: 'th', scope: 'threads_basic,threads_content_publish,threads_delete', credentials: credentialsSchema,
+    network: NAME, prefix: 'th', scope: 'threads_basic,threads_content_publish,threads_manage_replies,threads_read_replies,threads_delete', credentials: credentialsSchema,
     async whoIs(accessToken, io) {
       const user = await readMe(io, accessToken);
       return { userId: user.id, username: user.username };
@@ -79,6 +83,13 @@ export const threads = {
     },
   },
 } satisfies Platform;
+
+/** Ends the handle of a reply, which is listed apart: https://developers.facebook.com/docs/threads/reply-management */
+const REPLY = ':reply';
+
+function repliesApi(credentials: Credentials, io: PlatformIo): ContainerApi {
+  return { ...apiFor(credentials, io), listPath: 'replies' };
+}
 
 async function prepare(content: PlatformContent, more: Record<string, string>, credentials: Credentials, io: PlatformIo): Promise<PublishResult> {
   const api = apiFor(credentials, io);
