@@ -11,8 +11,11 @@ export const OUT_OF_LINE = { lineOf: '', position: '', inFlightFor: '' } as cons
 /** More resends than this push the oldest attempts out of the log. */
 const ATTEMPTS_KEPT = 40;
 
+/** Facts that most deliveries don't have when they are made. */
+type Later = 'attempts' | 'note' | 'lastStatus' | 'lastError' | 'endedAt' | 'resumeTo' | 'recoveryId';
+
 /** `dueFor`, `dueAt` and `lease` exist only while they mean something, so that the sparse indexes cost by what is due and not by what is stored. */
-export interface DeliveryDoc extends Omit<Delivery, 'id' | 'dueAt' | 'lease' | 'position'> {
+export interface DeliveryDoc extends Omit<Delivery, 'id' | 'dueAt' | 'lease' | 'position' | Later>, Partial<Pick<Delivery, Later>> {
   _id: string;
   /** The endpoint again, while the delivery waits. */
   dueFor?: string;
@@ -225,7 +228,7 @@ export function createDeliveryStore(db: Db): DeliveryStore {
       const hour = { $floor: { $divide: [{ $subtract: ['$createdAt', since] }, HOUR_MS] } };
       const groups = await deliveries.aggregate<{ _id: { endpointId: string; hour: number }; total: number; failed: number }>([
         { $match: { accountId, createdAt: { $gte: since } } },
-        { $group: { _id: { endpointId: '$endpointId', hour }, total: { $sum: 1 }, failed: { $sum: { $cond: [{ $ne: ['$lastError', null] }, 1, 0] } } } },
+        { $group: { _id: { endpointId: '$endpointId', hour }, total: { $sum: 1 }, failed: { $sum: { $cond: [{ $gt: ['$lastError', null] }, 1, 0] } } } },
       ]).toArray();
       return groups.map(({ _id, total, failed }) => ({ endpointId: _id.endpointId, hour: Number(_id.hour), total, failed }));
     },
@@ -244,9 +247,12 @@ export function createDeliveryStore(db: Db): DeliveryStore {
   };
 }
 
+/** Only what changes: whoever holds the lease knows the rest, and every field named costs the database. */
 function outcomeUpdate({ delivery, attempt, next, tries }: Outcome): AnyBulkWriteOperation<DeliveryDoc> {
   const dueAt = 'dueAt' in next ? next.dueAt : null;
   const waits = next.state === 'waiting' && dueAt !== null;
+  const trigger = delivery.maxTries === 1 ? delivery.trigger : 'automatic';
+  const isFirst = delivery.attemptCount === 0;
   return {
     updateOne: {
       filter: { _id: delivery.id, 'lease.token': delivery.lease?.token ?? '' },
@@ -254,17 +260,17 @@ function outcomeUpdate({ delivery, attempt, next, tries }: Outcome): AnyBulkWrit
         $set: {
           state: next.state,
           tries,
-          claims: 0,
-          resumeTo: null,
-          trigger: delivery.maxTries === 1 ? delivery.trigger : 'automatic',
+          attemptCount: delivery.attemptCount + 1,
           lastStatus: attempt.status,
           lastError: attempt.error?.message ?? null,
-          endedAt: waits ? null : attempt.startedAt,
-          ...(waits ? { dueFor: delivery.endpointId, dueAt } : {}),
+          ...(waits ? { dueFor: delivery.endpointId, dueAt, claims: 0 } : {}),
+          ...(waits && delivery.endedAt === null ? {} : { endedAt: waits ? null : attempt.startedAt }),
+          ...(delivery.resumeTo === null ? {} : { resumeTo: null }),
+          ...(delivery.trigger === trigger ? {} : { trigger }),
+          ...(isFirst ? { attempts: [attempt] } : {}),
         },
-        $unset: waits ? { lease: '', inFlightFor: '' } : { lease: '', ...OUT_OF_LINE },
-        $inc: { attemptCount: 1 },
-        $push: { attempts: { $each: [attempt], $slice: -ATTEMPTS_KEPT } },
+        $unset: { lease: '', ...(delivery.position === null ? {} : waits ? { inFlightFor: '' } : OUT_OF_LINE) },
+        ...(isFirst ? {} : { $push: { attempts: { $each: [attempt], $slice: -ATTEMPTS_KEPT } } }),
       },
     },
   };
@@ -287,17 +293,33 @@ function toFilter(filter: DeliveryFilter): Filter<DeliveryDoc> {
   return { $and: and };
 }
 
-function toDoc({ id, dueAt, lease, position, ...rest }: Delivery): DeliveryDoc {
+function toDoc({ id, dueAt, lease, position, attempts: _attempts, note, lastStatus: _lastStatus, lastError: _lastError, endedAt, resumeTo: _resumeTo, recoveryId: _recoveryId, ...rest }: Delivery): DeliveryDoc {
   return {
     _id: id,
     ...rest,
     ...(dueAt === null ? {} : { dueFor: rest.endpointId, dueAt }),
     ...(lease === null ? {} : { lease }),
     ...(position === null || dueAt === null ? {} : { lineOf: rest.endpointId, position }),
+    ...(note === null ? {} : { note }),
+    ...(endedAt === null ? {} : { endedAt }),
     claims: lease === null ? 0 : 1,
   };
 }
 
-export function toDelivery({ _id, dueFor: _dueFor, claims: _claims, lineOf: _lineOf, inFlightFor: _inFlightFor, dueAt, lease, position, ...rest }: DeliveryDoc): Delivery {
-  return { id: _id, ...rest, sequence: rest.sequence ?? 0, position: position ?? null, dueAt: dueAt ?? null, lease: lease ?? null, attempts: rest.attempts ?? [], recoveryId: rest.recoveryId ?? null };
+export function toDelivery({ _id, dueFor: _dueFor, claims: _claims, lineOf: _lineOf, inFlightFor: _inFlightFor, ...doc }: DeliveryDoc): Delivery {
+  return {
+    id: _id,
+    ...doc,
+    sequence: doc.sequence ?? 0,
+    position: doc.position ?? null,
+    dueAt: doc.dueAt ?? null,
+    lease: doc.lease ?? null,
+    attempts: doc.attempts ?? [],
+    note: doc.note ?? null,
+    lastStatus: doc.lastStatus ?? null,
+    lastError: doc.lastError ?? null,
+    endedAt: doc.endedAt ?? null,
+    resumeTo: doc.resumeTo ?? null,
+    recoveryId: doc.recoveryId ?? null,
+  };
 }
