@@ -13,6 +13,7 @@ import { createDowngrade } from './billing/downgrade.js';
 import { createFolding } from './billing/folding.js';
 import { createHoldStore } from './billing/hold-store.js';
 import { hookReceiver } from './billing/hook-receiver.js';
+import { createIntake } from './billing/intake.js';
 import { createPaddleAdapter } from './billing/paddle/paddle-adapter.js';
 import { defaultPlans, findPlan, freePlan, type PlanBook } from './billing/plan.js';
 import { loadPlans } from './billing/plan-file.js';
@@ -104,19 +105,22 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
     usage, store: usageStore, holds: createHoldStore(db), planOf, timeZoneOf, clock, log,
     posts: deps.holding,
   });
+  const providers = new Set(adapters.map(({ provider }) => provider));
   const folding = createFolding({
-    events, store, plans, clock, planClock, api, existingAccounts: deps.existingAccounts, providers: new Set(adapters.map(({ provider }) => provider)),
+    events, store, plans, clock, planClock, api, existingAccounts: deps.existingAccounts, providers,
     onWritten: (accountId) => notifier.notify(`account:${accountId}:billing`),
     onChanged: () => void service.relay().catch((error: unknown) => log.error({ err: error }, 'a change of plan could not be told; the sweep tries again')),
   });
   const service = createBillingService({
-    adapters, events, store, folding, plans, api, clock, planClock, log, publicUrl: deps.publicUrl,
+    store, folding, plans, api, providers, clock, planClock, log, publicUrl: deps.publicUrl,
     emailOf: async (accountId) => (await deps.userOf(accountId))?.email ?? null,
     record: async (changed) => {
       await followPlan(changed);
       await deps.record([eventOf(changed, deps.profileOf(changed.accountId))]);
     },
   });
+
+  const intake = createIntake({ adapters, events, folding, api, clock, log });
 
   /** Posts that wait follow the plan: held when it got smaller, released when it got larger. */
   async function followPlan({ accountId, before, after }: SubscriptionChanged): Promise<void> {
@@ -127,7 +131,10 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
   }
 
   if (deps.isWeb) {
-    jobs.sweep('billing', SWEEP_EVERY_MS, () => service.sweep());
+    jobs.sweep('billing', SWEEP_EVERY_MS, async () => {
+      await intake.sweep();
+      await service.sweep();
+    });
     jobs.sweep('billing usage', HOLDS_EVERY_MS, async () => {
       await usage.sweep();
       await downgrade.sweep();
@@ -142,14 +149,15 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
     requireRoomAgain: (post) => usage.requireRoomForPost(counted(post, false)),
     giveBackRoom: (post) => usage.giveBack({ accountId: post.accountId, postId: post.id, createdAt: post.createdAt, beforeSequence: 1 }),
     apiRouters: plans.plans.some(({ limits }) => limits.apiCallsPerMinute !== null) ? [apiRate({ planOf, clock })] : [],
-    rawRouters: [hookReceiver({ billing: service, log }), ...(simulator === null ? [] : [simulator.router])],
+    rawRouters: [hookReceiver({ intake, log }), ...(simulator === null ? [] : [simulator.router])],
     pages: [
       billingPages({ billing: service, usage, wouldHold: downgrade.wouldHold, countEndpoints: deps.countEndpoints, countHeld: deps.countHeld, notifier, isSimulated }),
-      adminPages({ billing: service, usage, listAccounts: deps.listAccounts }),
+      adminPages({ billing: service, intake, events, usage, listAccounts: deps.listAccounts }),
     ],
     formOrigins: () => (isSimulated ? [] : STRIPE_PAGES),
     async stop() {
       simulator?.stop();
+      await intake.idle();
       await service.idle();
     },
   };

@@ -6,11 +6,15 @@ import { goTo } from '../http/forms.js';
 import { readBody, readQuery } from '../http/input.js';
 import { flash, render } from '../http/render.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
+import type { BillingEventStore } from './billing-event-store.js';
 import type { BillingService } from './billing-service.js';
+import type { Intake } from './intake.js';
 import type { UsageService } from './usage-service.js';
 
 export interface AdminPagesDeps {
   billing: BillingService;
+  intake: Pick<Intake, 'replay'>;
+  events: Pick<BillingEventStore, 'list' | 'find' | 'bodyOf' | 'listRefusals'>;
   usage: UsageService;
   /** Newest first. */
   listAccounts(after: string | null, limit: number): Promise<{ accountId: string; email: string; timeZone: string; createdAt: Date }[]>;
@@ -60,9 +64,9 @@ async function setPlan({ billing }: AdminPagesDeps, req: Request, res: Response)
   goTo(req, res, '/billing/accounts');
 }
 
-async function events({ billing }: AdminPagesDeps, req: Request, res: Response): Promise<void> {
+async function events({ events: stored }: AdminPagesDeps, req: Request, res: Response): Promise<void> {
   const query = readQuery(req, eventQuery);
-  const [found, refusals] = await Promise.all([billing.events.list(query, PAGE + 1), billing.events.refusals(20)]);
+  const [found, refusals] = await Promise.all([stored.list(query, PAGE + 1), stored.listRefusals(20)]);
   const shown = found.slice(0, PAGE);
   const last = shown.at(-1);
   const filter = query.outcome === undefined ? '' : `outcome=${query.outcome}&`;
@@ -72,16 +76,16 @@ async function events({ billing }: AdminPagesDeps, req: Request, res: Response):
   });
 }
 
-async function event({ billing }: AdminPagesDeps, req: Request, res: Response): Promise<void> {
-  const found = await billing.events.find(readQuery(req, eventId).id);
+async function event({ events: stored }: AdminPagesDeps, req: Request, res: Response): Promise<void> {
+  const found = await stored.find(readQuery(req, eventId).id);
   if (found === null) throw new AppError('not-found', ErrorCode.notFound, 'There is no such event.');
-  const body = await billing.events.bodyOf(found.id);
+  const body = await stored.bodyOf(found.id);
   render(res, 'billing/event', { event: found, body: body === null ? null : pretty(body) });
 }
 
-async function replay({ billing }: AdminPagesDeps, req: Request, res: Response): Promise<void> {
+async function replay({ intake }: AdminPagesDeps, req: Request, res: Response): Promise<void> {
   const { id } = readBody(req, eventId);
-  const isOurs = await billing.replay(id);
+  const isOurs = await intake.replay(id);
   flash(req, isOurs ? 'success' : 'info', isOurs ? 'Replayed: everything that is known about its customer was put together again.' : 'There is still nothing in it for Signpost.');
   goTo(req, res, `/billing/event?id=${encodeURIComponent(id)}`);
 }

@@ -1,18 +1,18 @@
 /** The door for billing providers: `POST /hooks/billing/:provider`. No session, no CSRF; mounted before both. */
 import express, { Router, type ErrorRequestHandler, type Request, type Response } from 'express';
 import type { Logger } from '../lib/logger.js';
-import type { BillingService } from './billing-service.js';
+import type { Intake } from './intake.js';
 
 /** Stripe's largest events are some 100 kB. */
 const LIMIT_BYTES = 512 * 1024;
 
-export function hookReceiver({ billing, log }: { billing: Pick<BillingService, 'receive' | 'noteRefusal'>; log: Logger }): Router {
+export function hookReceiver({ intake, log }: { intake: Pick<Intake, 'receive' | 'noteRefusal'>; log: Logger }): Router {
   const router = Router();
   // The raw bytes are what was signed, whatever content type they claim.
   const raw = express.raw({ type: () => true, limit: LIMIT_BYTES, inflate: false });
-  router.post('/hooks/billing/:provider', raw, (req, res) => receive(billing, req, res));
+  router.post('/hooks/billing/:provider', raw, (req, res) => receive(intake, req, res));
   router.all('/hooks/billing/:provider', (_req, res) => void res.status(405).set('Allow', 'POST').json({ status: 'error', code: 405, message: 'Send events with POST.' }));
-  const note = (provider: string, reason: string): void => void billing.noteRefusal(provider, reason).catch((error: unknown) => log.error({ err: error }, 'a refused billing event could not be noted'));
+  const note = (provider: string, reason: string): void => void intake.noteRefusal(provider, reason).catch((error: unknown) => log.error({ err: error }, 'a refused billing event could not be noted'));
   const failed: ErrorRequestHandler = (error: unknown, req, res, next) => {
     if (!req.path.startsWith('/hooks/billing/')) return next(error);
     const { type, status } = error as { type?: string; status?: number };
@@ -28,10 +28,10 @@ export function hookReceiver({ billing, log }: { billing: Pick<BillingService, '
   return router;
 }
 
-async function receive(billing: Pick<BillingService, 'receive'>, req: Request, res: Response): Promise<void> {
+async function receive(intake: Pick<Intake, 'receive'>, req: Request, res: Response): Promise<void> {
   const headers: Record<string, string | undefined> = {};
   for (const [name, value] of Object.entries(req.headers)) headers[name] = Array.isArray(value) ? value.join(',') : value;
   const body: unknown = req.body;
-  const { status, message } = await billing.receive(String(req.params['provider']), Buffer.isBuffer(body) ? body : Buffer.alloc(0), headers);
+  const { status, message } = await intake.receive(String(req.params['provider']), Buffer.isBuffer(body) ? body : Buffer.alloc(0), headers);
   res.status(status).json({ status: status === 200 ? 'received' : 'error', ...(status === 200 ? {} : { code: status }), message });
 }

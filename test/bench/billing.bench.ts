@@ -6,6 +6,7 @@ import { createBillingService } from '../../src/billing/billing-service.js';
 import { billingIndexes, createBillingStore } from '../../src/billing/billing-store.js';
 import { fold } from '../../src/billing/fold.js';
 import { createFolding } from '../../src/billing/folding.js';
+import { createIntake } from '../../src/billing/intake.js';
 import { defaultPlans } from '../../src/billing/plan.js';
 import { createStripeAdapter } from '../../src/billing/stripe/stripe-adapter.js';
 import { ensureIndexes } from '../../src/db/database.js';
@@ -45,16 +46,18 @@ async function run(): Promise<BenchResult> {
     const log = createLogger('silent');
     const folding = createFolding({ events, store, plans: defaultPlans, clock: systemClock, planClock: systemClock, api: null, providers: new Set(['stripe']), existingAccounts: async (ids) => new Set(ids), onWritten: () => undefined, onChanged: () => undefined });
     const service = createBillingService({
-      adapters: [createStripeAdapter({ secrets: [SECRET] })], events, store, folding, plans: defaultPlans, api: null, clock: systemClock, planClock: systemClock, log,
+      store, folding, plans: defaultPlans, api: null, providers: new Set(['stripe']), clock: systemClock, planClock: systemClock, log,
       publicUrl: () => '', emailOf: async () => null, record: async () => undefined,
     });
+    const intake = createIntake({ adapters: [createStripeAdapter({ secrets: [SECRET] })], events, folding, api: null, clock: systemClock, log });
     const arrivals = makeArrivals();
     const startedAt = performance.now();
     await atOnce(arrivals, async ({ raw, header }) => {
-      const { status } = await service.receive('stripe', raw, { 'stripe-signature': header });
+      const { status } = await intake.receive('stripe', raw, { 'stripe-signature': header });
       if (status !== 200) throw new Error(`an event was answered with ${status}`);
     });
     const takenAt = performance.now();
+    await intake.idle();
     await service.idle();
     const endedAt = performance.now();
     await check(db.collection('billing_customers'), events);
