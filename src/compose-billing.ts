@@ -1,4 +1,5 @@
 /** Builds billing and joins its parts; a page of compose.ts. Without billing there is none of it, and nothing is limited. */
+import { createHash } from 'node:crypto';
 import path from 'node:path';
 import type { Router } from 'express';
 import type { Db } from 'mongodb';
@@ -20,7 +21,7 @@ import { loadPlans } from './billing/plan-file.js';
 import { createBillingSimulator, SIMULATED_PAYMENTS, type BillingSimulator } from './billing/simulator/billing-simulator.js';
 import { createStripeAdapter } from './billing/stripe/stripe-adapter.js';
 import { createStripeApi } from './billing/stripe/stripe-api.js';
-import { createUsageService, type UsageService } from './billing/usage-service.js';
+import { createUsageService, type LimitReached, type UsageService } from './billing/usage-service.js';
 import { createUsageStore, usageIndexes } from './billing/usage-store.js';
 import type { BillingAdapter } from './billing/provider.js';
 import type { Config } from './config.js';
@@ -31,7 +32,7 @@ import type { Logger } from './lib/logger.js';
 import type { Notifier } from './lib/notifier.js';
 import type { Post } from './posts/post.js';
 import type { PostHolding } from './posts/post-holding.js';
-import type { SubscriptionEventInput } from './webhooks/event.js';
+import type { QuotaEventInput, SubscriptionEventInput } from './webhooks/event.js';
 
 export interface BillingDeps {
   config: Config;
@@ -56,7 +57,7 @@ export interface BillingDeps {
   countEndpoints(actor: Actor): Promise<number>;
   countHeld(accountId: string): Promise<number>;
   profileOf(accountId: string): string;
-  record(events: SubscriptionEventInput[]): Promise<void>;
+  record(events: (SubscriptionEventInput | QuotaEventInput)[]): Promise<void>;
 }
 
 export interface Billing {
@@ -83,7 +84,10 @@ const STRIPE_PAGES = ['https://checkout.stripe.com', 'https://billing.stripe.com
 /** @returns null when billing is off */
 export async function composeBilling(deps: BillingDeps): Promise<Billing | null> {
   const { config, db, clock, log, notifier, jobs } = deps;
-  if (config.billing === 'off') return null;
+  if (config.billing === 'off') {
+    if (deps.isWeb) releaseAllHeld(deps);
+    return null;
+  }
   const plans = loadPlans(config.plansFile, path.join(config.dataDir, 'plans.json'));
   if (config.billing === 'stripe' && plans === defaultPlans) log.warn('the plans are those that come with Signpost: name your own prices in a plans file (docs/billing.md)');
   const isSimulated = config.billing === 'simulated';
@@ -97,9 +101,11 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
   const store = createBillingStore(db);
   const timeZoneOf = async (accountId: string): Promise<string> => (await deps.userOf(accountId))?.timeZone ?? 'UTC';
   const planOf = (accountId: string) => service.planOf(accountId);
+  const billingUrl = (): string => `${deps.publicUrl()}/billing`;
   const usageStore = createUsageStore(db);
   const usage = createUsageService({
-    store: usageStore, clock, notifier, planOf, timeZoneOf, existingPosts: deps.existingPosts, billingUrl: () => `${deps.publicUrl()}/billing`,
+    store: usageStore, clock, log, notifier, planOf, timeZoneOf, existingPosts: deps.existingPosts, billingUrl,
+    recordReached: (reached) => deps.record([quotaEventOf(reached, deps.profileOf(reached.accountId), billingUrl())]),
   });
   const downgrade = createDowngrade({
     usage, store: usageStore, holds: createHoldStore(db), planOf, timeZoneOf, clock, log,
@@ -131,6 +137,7 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
   }
 
   if (deps.isWeb) {
+    await store.refreshAllIfNew(createHash('sha256').update(JSON.stringify([plans, [...providers]])).digest('hex'), clock.now());
     jobs.sweep('billing', SWEEP_EVERY_MS, async () => {
       await intake.sweep();
       await service.sweep();
@@ -161,6 +168,18 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
       await service.idle();
     },
   };
+}
+
+/** Billing may have been on before: what plans held goes on now that there are none. */
+function releaseAllHeld({ db, jobs, holding, log }: BillingDeps): void {
+  const holds = createHoldStore(db);
+  jobs.sweep('held posts', HOLDS_EVERY_MS, async () => {
+    for (const accountId of await holds.list(200)) {
+      for (const post of await holding.held(accountId)) await holding.release(post);
+      if ((await holding.held(accountId)).length === 0) await holds.remove(accountId);
+      log.info({ accountId }, 'billing is off: posts that a plan held go on');
+    }
+  });
 }
 
 function adaptersOf({ config, simulatorSecret }: BillingDeps): BillingAdapter[] {
@@ -194,7 +213,12 @@ function eventOf({ id, at, sequence, accountId, before, after }: SubscriptionCha
     id, type: 'subscription.changed', at, sequence, accountId, profileId,
     data: {
       plan: after.planKey, planName: after.planName, source: after.source, status: after.status,
-      periodEnd: text(after.periodEnd), cancelAt: text(after.cancelAt), graceUntil: text(after.graceUntil), previousPlan: before?.planKey ?? null,
+      periodEnd: text(after.periodEnd), cancelAt: text(after.cancelAt), graceUntil: text(after.graceUntil), trialEndsAt: text(after.trialEndsAt), previousPlan: before?.planKey ?? null,
     },
   };
+}
+
+function quotaEventOf({ id, at, accountId, plan, limit, month, resetsAt }: LimitReached, profileId: string, changePlanUrl: string): QuotaEventInput {
+  const data = { what: 'postsPerMonth' as const, plan: plan.key, planName: plan.name, limit, month, resetsAt: resetsAt.toISOString(), changePlanUrl };
+  return { id, type: 'quota.reached', at, sequence: 0, accountId, profileId, data };
 }

@@ -172,7 +172,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     listAccounts: (after, limit) => accountStore.listAccounts(after, limit),
     existingPosts: (ids) => postStore.existing(ids),
     countEndpoints: async (actor) => (await webhooks.endpoints.list(actor)).length,
-    countHeld: async (accountId) => (await postStore.list({ profileId: primaryProfileId(accountId), statuses: ['paused'], limit: 500 })).length,
+    countHeld: async (accountId) => (await holding.held(accountId)).length,
     profileOf: primaryProfileId,
     record: (events) => webhooks.record(events),
   });

@@ -19,6 +19,8 @@ export interface PlanSummary {
   periodEnd: Date | null;
   cancelAt: Date | null;
   graceUntil: Date | null;
+  /** Set as soon as a trial is about to end. */
+  trialEndsAt: Date | null;
 }
 
 export interface SubscriptionChanged {
@@ -124,9 +126,12 @@ export function createBillingStore(db: Db) {
       }
     },
 
-    async findCustomer(id: string): Promise<Customer | null> {
-      const doc = await customers.findOne({ _id: id });
-      return doc === null ? null : toCustomer(doc);
+    /** Has every account looked at again when plans or providers are others than at the last start. */
+    async refreshAllIfNew(fingerprint: string, now: Date): Promise<void> {
+      const state = db.collection<{ _id: string; fingerprint: string }>('billing_state');
+      if ((await state.findOne({ _id: 'plans' }))?.fingerprint === fingerprint) return;
+      await accounts.updateMany({}, { $set: { changesAt: now } });
+      await state.updateOne({ _id: 'plans' }, { $set: { fingerprint } }, { upsert: true });
     },
   };
 }

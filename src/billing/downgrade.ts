@@ -65,15 +65,18 @@ export function createDowngrade<P extends WaitingPost>(deps: DowngradeDeps<P>): 
       const plan = await deps.planOf(accountId);
       const limit = plan.limits.postsPerMonth;
       if (limit === null) return;
-      const { kept, rest, month } = await split(accountId, limit);
-      if (rest.length === 0) return;
-      // Remembered first, so that the sweep lets them go again whatever happens to this process.
-      await holds.add(accountId);
       const notice = `Held: your plan ${plan.name} allows ${limit} posts a month, and older ones come first. It goes on by itself when there is room: with another plan, or next month.`;
-      for (const post of await posts.hold(rest, notice)) {
-        await usage.giveBack({ accountId, postId: post.id, createdAt: post.createdAt, beforeSequence: post.sequence });
+      for (let held = -1; held !== 0;) {
+        const { kept, rest, month } = await split(accountId, limit);
+        if (rest.length === 0) return;
+        // Remembered first, so that the sweep lets them go again whatever happens to this process.
+        await holds.add(accountId);
+        const done = await posts.hold(rest, notice);
+        for (const post of done) await usage.giveBack({ accountId, postId: post.id, createdAt: post.createdAt, beforeSequence: post.sequence });
+        for (const { id, sequence } of kept) await store.take({ accountId, month, limit, postId: id, sequence, at: clock.now() });
+        // Waiting posts come in portions: another look shows whether there are more.
+        held = done.length;
       }
-      for (const { id, sequence } of kept) await store.take({ accountId, month, limit, postId: id, sequence, at: clock.now() });
     },
 
     release,

@@ -195,8 +195,11 @@ function withSummary(account: BillingAccount, before: PlanSummary | null, plans:
   const after: PlanSummary = {
     planKey: plan.key, planName: plan.name, source, status: subscription?.snapshot.status ?? 'none',
     periodEnd: subscription?.snapshot.periodEnd ?? null, cancelAt: subscription?.snapshot.cancelAt ?? null, graceUntil,
+    trialEndsAt: subscription?.isTrialEnding === true ? subscription.snapshot.trialEnd : null,
   };
-  const isNews = JSON.stringify(after) !== JSON.stringify(before) && !(before === null && source === 'free' && subscription === null);
+  // Summaries of older versions lack what was added since.
+  const was = before === null ? null : { ...before, trialEndsAt: before.trialEndsAt ?? null };
+  const isNews = JSON.stringify(after) !== JSON.stringify(was) && !(before === null && source === 'free' && subscription === null);
   const sequence = account.sequence + (isNews ? 1 : 0);
   const event = isNews ? { id: newId('evt', now), at: now, sequence, accountId: account.accountId, before, after } : null;
   return { account: { ...account, summary: after, changesAt, sequence }, event };

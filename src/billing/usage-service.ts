@@ -5,6 +5,8 @@
  */
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';
+import { newId } from '../lib/ids.js';
+import type { Logger } from '../lib/logger.js';
 import type { Notifier } from '../lib/notifier.js';
 import { monthOf, nextMonth } from './month.js';
 import type { Plan } from './plan.js';
@@ -13,6 +15,7 @@ import type { UsageStore } from './usage-store.js';
 export interface UsageServiceDeps {
   store: UsageStore;
   clock: Clock;
+  log: Logger;
   notifier: Notifier;
   planOf(accountId: string): Promise<Plan>;
   timeZoneOf(accountId: string): Promise<string>;
@@ -20,6 +23,20 @@ export interface UsageServiceDeps {
   existingPosts(ids: string[]): Promise<Set<string>>;
   /** Address of the page where the plan can be changed. */
   billingUrl(): string;
+  /** Hands it to the webhooks; idempotent by the event's id. */
+  recordReached(reached: LimitReached): Promise<void>;
+}
+
+/** The plan's posts of a month are used up. */
+export interface LimitReached {
+  /** Of the event. */
+  id: string;
+  at: Date;
+  accountId: string;
+  plan: Plan;
+  limit: number;
+  month: string;
+  resetsAt: Date;
 }
 
 export interface PostToCount {
@@ -62,9 +79,27 @@ export function createUsageService(deps: UsageServiceDeps) {
     const now = clock.now();
     if (!post.isNew && (await store.keep(post.accountId, monthsSince(post.createdAt, now), post.postId, post.sequence))) return true;
     const [plan, timeZone] = await Promise.all([deps.planOf(post.accountId), deps.timeZoneOf(post.accountId)]);
-    const counted = await store.take({ accountId: post.accountId, month: monthOf(now, timeZone), limit: plan.limits.postsPerMonth, postId: post.postId, sequence: post.sequence, at: now });
+    const { limits: { postsPerMonth: limit } } = plan;
+    const month = monthOf(now, timeZone);
+    const counted = await store.take({ accountId: post.accountId, month, limit, postId: post.postId, sequence: post.sequence, at: now });
     if (counted) told(post.accountId);
+    if (limit !== null) await noteReached(post.accountId, month, limit);
     return counted;
+  }
+
+  /** Told once for each limit in a month, when the last post of it is taken. */
+  async function noteReached(accountId: string, month: string, limit: number): Promise<void> {
+    const now = clock.now();
+    if (!(await store.noteReached(accountId, month, { id: newId('evt', now), at: now, limit }))) return;
+    void relayReached().catch((error: unknown) => deps.log.error({ err: error, accountId }, 'a reached limit could not be told; the sweep tries again'));
+  }
+
+  async function relayReached(): Promise<void> {
+    for (const { accountId, month, reached: { id, at, limit } } of await store.listUntold(100)) {
+      const [plan, timeZone] = await Promise.all([deps.planOf(accountId), deps.timeZoneOf(accountId)]);
+      await deps.recordReached({ id, at, accountId, plan, limit, month, resetsAt: nextMonth(at, timeZone) });
+      await store.told(accountId, month, id);
+    }
   }
 
   function told(accountId: string): void {
@@ -114,10 +149,16 @@ export function createUsageService(deps: UsageServiceDeps) {
 
     /** Forgets what was counted for posts that were never stored, because the process died in between. */
     async sweep(): Promise<void> {
+      await relayReached();
       const unchecked = await store.listUnchecked(new Date(clock.now().getTime() - UNSTORED_AFTER_MS), 100);
       if (unchecked.length === 0) return;
       const existing = await deps.existingPosts([...new Set(unchecked.flatMap(({ postIds }) => postIds))]);
-      for (const { id, postIds, uncheckedAt } of unchecked) await store.checked(id, uncheckedAt, postIds.filter((postId) => !existing.has(postId)));
+      for (const one of unchecked) {
+        await store.checked(one, one.postIds.filter((postId) => !existing.has(postId)));
+        // A process that died may have taken the last post of a month without noting it.
+        const { limits: { postsPerMonth: limit } } = await deps.planOf(one.accountId);
+        if (limit !== null) await noteReached(one.accountId, one.month, limit);
+      }
     },
   };
 }

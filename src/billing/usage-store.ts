@@ -16,17 +16,30 @@ interface UsageDoc {
   posts: Counted[];
   /** Since when posts were counted here of which nobody has checked that they exist. */
   uncheckedAt?: Date;
+  /** Posts counted up to then are known to exist. */
+  checkedUntil?: Date;
+  /** Limits that were reached in this month: each is told once. */
+  reachedLimits?: number[];
+  /** Exists until it is told that a limit was reached. */
+  untold?: QuotaReached;
+}
+
+export interface QuotaReached {
+  /** Of the event that tells it. */
+  id: string;
+  at: Date;
+  limit: number;
 }
 
 export const usageIndexes: CollectionIndexes[] = [
   {
     collection: 'billing_usage',
-    indexes: [{ key: { accountId: 1, month: 1 }, name: 'by_account_and_month' }, { key: { uncheckedAt: 1 }, name: 'unchecked', sparse: true }],
+    indexes: [{ key: { accountId: 1, month: 1 }, name: 'by_account_and_month' }, { key: { uncheckedAt: 1 }, name: 'unchecked', sparse: true }, { key: { 'untold.at': 1 }, name: 'untold', sparse: true }],
   },
 ];
 
 /** Without a limit there is nothing to guard, and short documents are cheap to write. */
-const BUCKETS = 32;
+const BUCKETS = 256;
 
 export interface Count {
   accountId: string;
@@ -38,6 +51,16 @@ export interface Count {
   at: Date;
 }
 
+export interface Unchecked {
+  id: string;
+  accountId: string;
+  month: string;
+  uncheckedAt: Date;
+  checkedUntil: Date;
+  /** Counted up to `checkedUntil`, and not checked before. */
+  postIds: string[];
+}
+
 export type UsageStore = ReturnType<typeof createUsageStore>;
 
 export function createUsageStore(db: Db) {
@@ -47,7 +70,7 @@ export function createUsageStore(db: Db) {
     return { $push: { posts: { p: postId, s: sequence, at } }, $set: { uncheckedAt: at } };
   }
 
-  async function insertEmpty(id: string, { accountId, month }: Count): Promise<void> {
+  async function insertEmpty(id: string, { accountId, month }: Pick<Count, 'accountId' | 'month'>): Promise<void> {
     await usage.updateOne({ _id: id }, { $setOnInsert: { accountId, month, posts: [] } }, { upsert: true }).catch(ignoreDuplicate);
   }
 
@@ -61,8 +84,12 @@ export function createUsageStore(db: Db) {
 
   /** What was counted while there was no limit; that only shrinks while there is one. */
   async function countedFreely(accountId: string, month: string): Promise<number> {
-    const docs = await usage.find({ accountId, month, _id: { $ne: guardId(accountId, month) } }, { projection: { 'posts.p': 1 } }).toArray();
-    return docs.reduce((sum, doc) => sum + doc.posts.length, 0);
+    return sumOf({ accountId, month, _id: { $ne: guardId(accountId, month) } });
+  }
+
+  async function sumOf(filter: Filter<UsageDoc>): Promise<number> {
+    const [sum] = await usage.aggregate<{ n: number }>([{ $match: filter }, { $group: { _id: null, n: { $sum: { $size: '$posts' } } } }]).toArray();
+    return sum?.n ?? 0;
   }
 
   return {
@@ -100,8 +127,30 @@ export function createUsageStore(db: Db) {
     },
 
     async count(accountId: string, month: string): Promise<number> {
-      const docs = await usage.find({ accountId, month }, { projection: { 'posts.p': 1 } }).toArray();
-      return docs.reduce((sum, doc) => sum + doc.posts.length, 0);
+      return sumOf({ accountId, month });
+    },
+
+    /**
+     * Notes that a limit is reached, once in a month, for the event that tells it.
+     * @returns false when there is room left, or it was noted before
+     */
+    async noteReached(accountId: string, month: string, reached: QuotaReached): Promise<boolean> {
+      const room = reached.limit - (await countedFreely(accountId, month));
+      const id = guardId(accountId, month);
+      if (room <= 0) await insertEmpty(id, { accountId, month });
+      const isFull = room <= 0 ? {} : { [`posts.${room - 1}`]: { $exists: true } };
+      const noted = await usage.updateOne({ _id: id, reachedLimits: { $ne: reached.limit }, ...isFull }, { $push: { reachedLimits: reached.limit }, $set: { untold: reached } });
+      return noted.modifiedCount === 1;
+    },
+
+    /** What was reached and not told yet. */
+    async listUntold(limit: number): Promise<{ accountId: string; month: string; reached: QuotaReached }[]> {
+      const docs = await usage.find({ 'untold.at': { $gt: new Date(0) } }, { projection: { posts: 0 } }).limit(limit).toArray();
+      return docs.flatMap(({ accountId, month, untold }) => (untold === undefined ? [] : [{ accountId, month, reached: untold }]));
+    },
+
+    async told(accountId: string, month: string, eventId: string): Promise<void> {
+      await usage.updateOne({ _id: guardId(accountId, month), 'untold.id': eventId }, { $unset: { untold: '' } });
     },
 
     /** Which of these posts are counted in this month. */
@@ -115,20 +164,25 @@ export function createUsageStore(db: Db) {
     async countMany(pairs: { accountId: string; month: string }[]): Promise<Map<string, number>> {
       const counts = new Map<string, number>();
       if (pairs.length === 0) return counts;
-      const docs = await usage.find({ $or: pairs }, { projection: { accountId: 1, 'posts.p': 1 } }).toArray();
-      for (const doc of docs) counts.set(doc.accountId, (counts.get(doc.accountId) ?? 0) + doc.posts.length);
+      const sums = await usage.aggregate<{ _id: string; n: number }>([{ $match: { $or: pairs } }, { $group: { _id: '$accountId', n: { $sum: { $size: '$posts' } } } }]).toArray();
+      for (const { _id, n } of sums) counts.set(_id, n);
       return counts;
     },
 
     /** Documents that counted posts before `before` which nobody has looked after since. */
-    async listUnchecked(before: Date, limit: number): Promise<{ id: string; postIds: string[]; uncheckedAt: Date }[]> {
+    async listUnchecked(before: Date, limit: number): Promise<Unchecked[]> {
       const docs = await usage.find({ uncheckedAt: { $lte: before } }).sort({ uncheckedAt: 1 }).limit(limit).toArray();
-      return docs.flatMap(({ _id, posts, uncheckedAt }) => (uncheckedAt === undefined ? [] : [{ id: _id, postIds: posts.filter(({ at }) => at <= before).map(({ p }) => p), uncheckedAt }]));
+      return docs.flatMap(({ _id: id, accountId, month, posts, uncheckedAt, checkedUntil }) => {
+        if (uncheckedAt === undefined) return [];
+        const since = checkedUntil ?? new Date(0);
+        return [{ id, accountId, month, uncheckedAt, checkedUntil: before, postIds: posts.filter(({ at }) => at <= before && at > since).map(({ p }) => p) }];
+      });
     },
 
     /** Forgets what was counted for posts that never came to be. */
-    async checked(id: string, uncheckedAt: Date, missing: string[]): Promise<void> {
+    async checked({ id, uncheckedAt, checkedUntil }: Unchecked, missing: string[]): Promise<void> {
       if (missing.length > 0) await usage.updateOne({ _id: id }, { $pull: { posts: { p: { $in: missing } } } } as unknown as UpdateFilter<UsageDoc>);
+      await usage.updateOne({ _id: id }, { $set: { checkedUntil } });
       await usage.updateOne({ _id: id, uncheckedAt }, { $unset: { uncheckedAt: '' } });
     },
   };

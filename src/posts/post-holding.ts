@@ -42,7 +42,7 @@ export function createPostHolding(deps: PostHoldingDeps): PostHolding {
 
   return {
     waiting: (accountId) => store.listByAccount(accountId, 'scheduled', MOST),
-    held: (accountId) => store.listByAccount(accountId, 'paused', MOST),
+    held: async (accountId) => (await store.listByAccount(accountId, 'paused', MOST)).filter(isHeldByPlan),
 
     async hold(posts, notice) {
       const held: Post[] = [];
@@ -63,6 +63,11 @@ export function createPostHolding(deps: PostHoldingDeps): PostHolding {
       return after !== null;
     },
   };
+}
+
+/** Somebody may have paused a post by hand: that is no plan's business. */
+function isHeldByPlan({ publications }: Post): boolean {
+  return publications.some(({ failure }) => failure?.code === ErrorCode.planLimit);
 }
 
 function heldPost(post: Post, notice: string): Post {

@@ -26,6 +26,7 @@ export function chatBody(style: ChatStyle, event: EventInput): string | null {
 function messageOf(event: EventInput): Message | null {
   if (event.type === 'webhook.test') return { title: 'Test from Signpost', lines: ['If you can read this, messages arrive here.'], links: [] };
   if (event.type === 'subscription.changed') return { title: 'Plan changed', lines: [`The plan is ${event.data.planName} now.`], links: [] };
+  if (event.type === 'quota.reached') return { title: 'Posts used up', lines: [`The ${event.data.limit} posts a month of the plan ${event.data.planName} are used up. They begin anew ${event.data.resetsAt}.`], links: [] };
   if (event.type === 'endpoint.disabled') return { title: 'Webhook endpoint turned off', lines: [event.data.url, event.data.reason], links: [] };
   if (isChannelEvent(event)) {
     const did = { 'channel.connected': 'connected', 'channel.signed_out': 'signed out', 'channel.disconnected': 'disconnected' }[event.type];

@@ -48,6 +48,11 @@ const subscription = z.object({
   plan: z.string().describe('Key of the plan that the account has now.'), planName: z.string(), previousPlan: z.string().nullable(),
   source: z.string().describe('subscription, hand (set by an administrator) or free.'), status: z.string().describe('Of the subscription: trialing, active, past-due, unpaid, paused, ended, or none.'),
   periodEnd: z.iso.datetime().nullable(), cancelAt: z.iso.datetime().nullable(), graceUntil: z.iso.datetime().nullable().describe('After a failed payment: until when the plan goes on.'),
+  trialEndsAt: z.iso.datetime().nullable().describe('Set as soon as a trial is about to end.'),
+});
+const quota = z.object({
+  what: z.literal('postsPerMonth').describe('Which limit of the plan.'), plan: z.string(), planName: z.string(), limit: z.number().int(),
+  month: z.string().describe('In the time zone of the account, e.g. 2026-07.'), resetsAt: z.iso.datetime(), changePlanUrl: z.url(),
 });
 const test = z.object({ message: z.string() });
 
@@ -56,6 +61,7 @@ function dataSchema(type: PublicEventType): z.ZodType {
   if (type.startsWith('channel.')) return channel;
   if (type === 'endpoint.disabled') return endpoint;
   if (type === 'subscription.changed') return subscription;
+  if (type === 'quota.reached') return quota;
   return type === 'webhook.test' ? test : post;
 }
 
@@ -91,7 +97,10 @@ function sample(type: PublicEventType): EventInput {
   const base = { id: 'evt_01k0example0000000000000000', at: AT, sequence: 3, accountId: 'acc_1', profileId: 'prf_1' };
   if (type === 'webhook.test') return { ...base, type, data: { message: 'This is a test from Signpost.' } };
   if (type === 'subscription.changed') {
-    return { ...base, type, data: { plan: 'flat', planName: 'Flat', source: 'subscription', status: 'active', periodEnd: '2026-08-08T12:30:00.000Z', cancelAt: null, graceUntil: null, previousPlan: 'free' } };
+    return { ...base, type, data: { plan: 'flat', planName: 'Flat', source: 'subscription', status: 'active', periodEnd: '2026-08-08T12:30:00.000Z', cancelAt: null, graceUntil: null, trialEndsAt: null, previousPlan: 'free' } };
+  }
+  if (type === 'quota.reached') {
+    return { ...base, type, data: { what: 'postsPerMonth', plan: 'free', planName: 'Free', limit: 5, month: '2026-07', resetsAt: '2026-08-01T00:00:00.000Z', changePlanUrl: 'https://signpost.example.com/billing' } };
   }
   if (type === 'endpoint.disabled') return { ...base, type, data: { endpointId: 'end_01k0example0000000000000001', url: 'https://example.com/hook', reason: 'The receiver answered 410 Gone.' } };
   if (type === 'channel.connected' || type === 'channel.signed_out' || type === 'channel.disconnected') {

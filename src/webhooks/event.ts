@@ -18,6 +18,7 @@ export const EVENT_TYPES = {
   'channel.disconnected': 'Somebody disconnected a channel.',
   'endpoint.disabled': 'Signpost turned one of your endpoints off.',
   'subscription.changed': 'The plan of your account, or what was paid for it, changed.',
+  'quota.reached': 'The posts of this month that your plan allows are used up.',
   'webhook.test': 'A test that somebody asked for.',
 } as const;
 
@@ -55,7 +56,14 @@ export interface EndpointEventInput extends EventBase {
 
 export interface SubscriptionEventInput extends EventBase {
   type: 'subscription.changed';
-  data: { plan: string; planName: string; source: string; status: string; periodEnd: string | null; cancelAt: string | null; graceUntil: string | null; previousPlan: string | null };
+  data: {
+    plan: string; planName: string; source: string; status: string; periodEnd: string | null; cancelAt: string | null; graceUntil: string | null; trialEndsAt: string | null; previousPlan: string | null;
+  };
+}
+
+export interface QuotaEventInput extends EventBase {
+  type: 'quota.reached';
+  data: { what: 'postsPerMonth'; plan: string; planName: string; limit: number; month: string; resetsAt: string; changePlanUrl: string };
 }
 
 export interface TestEventInput extends EventBase {
@@ -63,7 +71,7 @@ export interface TestEventInput extends EventBase {
   data: { message: string };
 }
 
-export type EventInput = PostEventInput | ChannelEventInput | EndpointEventInput | SubscriptionEventInput | TestEventInput;
+export type EventInput = PostEventInput | ChannelEventInput | EndpointEventInput | SubscriptionEventInput | QuotaEventInput | TestEventInput;
 
 export interface ChannelFacts {
   channelId: string;

@@ -57,3 +57,11 @@ export function stripeLife({ customer, subscription, accountId, start, shape }: 
     event('customer.subscription.deleted', second, sub('canceled', 'price_flat', second, { ended_at: second })),
   ];
 }
+
+/** The same life at other prices: `names` says what becomes of which. */
+export function withPrice(life: StripeEvent[], names: Record<string, string>): StripeEvent[] {
+  return life.map((event) => {
+    const text = Object.entries(names).reduce((all, [from, to]) => all.replaceAll(`"${from}"`, `"${to}"`), JSON.stringify(event));
+    return JSON.parse(text) as StripeEvent;
+  });
+}

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { defaultPlans, unlimitedPlan, type Plan } from '../../src/billing/plan.js';
 import { monthOf, nextMonth } from '../../src/billing/month.js';
-import { createUsageService, type UsageService } from '../../src/billing/usage-service.js';
+import { createUsageService, type LimitReached, type UsageService } from '../../src/billing/usage-service.js';
 import { createUsageStore, usageIndexes } from '../../src/billing/usage-store.js';
 import { ensureIndexes } from '../../src/db/database.js';
+import { createLogger } from '../../src/lib/logger.js';
 import { createNotifier } from '../../src/lib/notifier.js';
 import { temporaryDatabase } from '../support/temporary-database.js';
 
@@ -31,11 +32,12 @@ describe('usage', () => {
   let now = new Date('2026-10-31T22:00:00Z');
   let stored = new Set<string>();
   let account = 0;
+  const reachedLimits: LimitReached[] = [];
 
   before(async () => {
     await ensureIndexes(db, usageIndexes);
     usage = createUsageService({
-      store: createUsageStore(db), clock: { now: () => now }, notifier: createNotifier(), planOf: async () => plan, timeZoneOf: async () => 'Europe/Berlin',
+      store: createUsageStore(db), clock: { now: () => now }, notifier: createNotifier(), log: createLogger('silent'), recordReached: async (reached) => void reachedLimits.push(reached), planOf: async () => plan, timeZoneOf: async () => 'Europe/Berlin',
       existingPosts: async (ids) => new Set(ids.filter((id) => stored.has(id))), billingUrl: () => 'https://signpost.example/billing',
     });
   });
