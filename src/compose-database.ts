@@ -1,6 +1,7 @@
 /** Chooses the database: the one that was named, or the embedded one, which is started, watched and stopped with the program. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from './lib/logger.js';
 import { startProblem } from './lib/start-problem.js';
 import { findEmbeddedMongodb, startEmbeddedMongodb, type EmbeddedMongodb, type StartOptions } from './embedded-mongodb/start.js';
@@ -13,6 +14,8 @@ export interface DatabaseServer {
 }
 
 const RESTART_DELAYS_MS = [100, 500, 2_000, 5_000];
+/** One that ran this long didn't die of its start: the next one is tried at once. */
+const STEADY_AFTER_MS = 3_000;
 
 /**
  * @param mongodbUri null: start the embedded database in `dataDir`
@@ -23,7 +26,13 @@ export async function startDatabase(mongodbUri: string | null, dataDir: string, 
   const directory = path.join(dataDir, 'mongodb');
   let stopping = false;
   let restarts = 0;
-  let server = await startOnLastPort({ dataDir: directory, onExit: restart });
+  let startedAt = performance.now();
+  let server = await startOnLastPort({ dataDir: directory, onExit: died });
+
+  function died(): void {
+    if (performance.now() - startedAt > STEADY_AFTER_MS) restarts = 0;
+    restart();
+  }
 
   /** A database that died is started again on the same port, so that the driver's connections find it; what was acknowledged is on disk. */
   function restart(): void {
@@ -33,10 +42,10 @@ export async function startDatabase(mongodbUri: string | null, dataDir: string, 
     log.error({ restarts }, 'the embedded database ended unexpectedly, starting it again');
     setTimeout(() => {
       if (stopping) return;
-      startEmbeddedMongodb({ dataDir: directory, port: server.port, onExit: restart }).then((next) => {
+      startEmbeddedMongodb({ dataDir: directory, port: server.port, onExit: died }).then((next) => {
         server = next;
-        if (stopping) return next.stop();
-        setTimeout(() => { restarts = 0; }, 60_000).unref();
+        startedAt = performance.now();
+        return stopping ? next.stop() : undefined;
       }).catch((error: unknown) => {
         log.error({ err: error }, 'the embedded database could not be started again');
         restart();
@@ -56,13 +65,22 @@ export async function startDatabase(mongodbUri: string | null, dataDir: string, 
   };
 }
 
+/** Started together with the program, or while its database is started again, a worker waits this long for it. */
+const FIND_WITHIN_MS = 15_000;
+
 /**
  * For a worker beside the program that runs the embedded database.
  * @throws Error with a plain message when nobody runs it
  */
 export async function findDatabase(mongodbUri: string | null, dataDir: string): Promise<DatabaseServer> {
   if (mongodbUri !== null) return { uri: mongodbUri, embeddedPid: null, stop: async () => undefined };
-  const found = await findEmbeddedMongodb(path.join(dataDir, 'mongodb'));
+  const directory = path.join(dataDir, 'mongodb');
+  const until = performance.now() + (existsSync(directory) ? FIND_WITHIN_MS : 0);
+  let found = await findEmbeddedMongodb(directory);
+  while (found === null && performance.now() < until) {
+    await wait(200);
+    found = await findEmbeddedMongodb(directory);
+  }
   if (found === null) {
     throw startProblem(`No Signpost runs on the data directory ${dataDir}, so there is no database for a worker to share. Start it first (npm start), set DATA_DIR to its folder, or set MONGODB_URI.`);
   }

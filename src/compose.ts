@@ -182,12 +182,11 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     takeDown: createTakeDown({ session: (channelId) => channels.session(channelId), log }),
   });
   const settled = createSettled({ find: (id) => postStore.find(id), notifier });
-  if (isWorker) {
-    jobs.sweep('workers', BEAT_EVERY_MS, async () => {
-      await workers.beat(clock.now());
-      await workers.buryDead(clock.now());
-    });
-  }
+  const lookAround = async (): Promise<void> => {
+    await workers.beat(clock.now());
+    await workers.buryDead(clock.now());
+  };
+  if (isWorker) jobs.sweep('workers', BEAT_EVERY_MS, lookAround);
   if (webProcess !== null) jobs.sweep('addresses', BEAT_EVERY_MS, () => webProcess.refresh());
 
   // Web
@@ -242,6 +241,8 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       if (simulator !== null) {
         await rememberAddresses(db, { machine: machineId(), publicUrl: publicUrl(), localUrl: localUrl(), loopbackOnly, simulator: { callUrl: simulator.url, browserUrl: simulator.publicUrl } });
       }
+      // Listed before anything is leased: who finds this process dead knows what it held.
+      if (isWorker) await lookAround();
       await jobs.start();
       return { url: isWeb ? publicUrl() : server === null ? '' : `http://${reachableHost(config.host)}:${boundPort(server)}`, isFirstRun: (await accounts.signUpState()) === 'first' };
     },

@@ -21,6 +21,8 @@ export interface WorkerRegistry {
 }
 
 const FORGOTTEN_AFTER_MS = 24 * 3_600_000;
+/** What a process sent just before it died may reach a busy database after its leases were ended: they are ended for this long. */
+const BURIED_FOR_MS = 120_000;
 
 /**
  * @param owner the name of this process in its leases
@@ -38,7 +40,8 @@ export function createWorkerRegistry(db: Db, owner: string, collections: readonl
       const neighbours = await workers.find({ machine, _id: { $ne: owner } }).toArray();
       const dead = neighbours.filter((worker) => !isProcessAlive(worker)).map(({ _id }) => _id);
       if (dead.length > 0) await expireLeases(db, collections, dead, now);
-      await workers.deleteMany({ $or: [{ _id: { $in: dead } }, { seenAt: { $lt: new Date(now.getTime() - FORGOTTEN_AFTER_MS) } }] });
+      const buried = { _id: { $in: dead }, seenAt: { $lt: new Date(now.getTime() - BURIED_FOR_MS) } };
+      await workers.deleteMany({ $or: [buried, { seenAt: { $lt: new Date(now.getTime() - FORGOTTEN_AFTER_MS) } }] });
     },
     async leave() {
       await workers.deleteOne({ _id: owner });

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { waitUntil } from './wait-until.js';
 
 export interface Program {
@@ -26,7 +27,10 @@ export interface ProgramOptions {
 
 const MAIN = path.resolve(import.meta.dirname, '../../src/main.js');
 
-/** @throws Error with its output when it ends, or has said nothing within 20 s */
+const END_WITH_PARENT = pathToFileURL(path.resolve(import.meta.dirname, 'end-with-parent.js')).href;
+const STARTS_WITHIN_MS = 60_000;
+
+/** @throws Error with its output when it ends, or has said nothing within a minute */
 export function startProgram(options: ProgramOptions): Promise<Program> {
   return start(options, /Signpost runs at (http:\/\/\S+)/);
 }
@@ -42,7 +46,7 @@ async function start(options: ProgramOptions, greeting: RegExp): Promise<Program
     if (hasEnded(child)) throw new Error(`the program ended instead of starting:\n${output()}`);
     const said = greeting.exec(output());
     return said === null ? null : (said[1] ?? '');
-  }, { timeoutMs: 20_000 }).catch((error: unknown) => {
+  }, { timeoutMs: STARTS_WITHIN_MS }).catch((error: unknown) => {
     child.kill('SIGKILL');
     throw new Error(`${String(error)}\n${output()}`, { cause: error });
   });
@@ -60,6 +64,14 @@ async function start(options: ProgramOptions, greeting: RegExp): Promise<Program
   };
 }
 
+/** Starts the program and kills it after that time, wherever it is by then. */
+export async function killWhileStarting(options: ProgramOptions, afterMs: number): Promise<void> {
+  const { child } = launch(options);
+  const ended = once(child, 'exit');
+  setTimeout(() => child.kill('SIGKILL'), afterMs);
+  await ended;
+}
+
 /** For a start that is expected to fail. */
 export async function runProgram(options: ProgramOptions): Promise<{ code: number | string; output: string }> {
   const { child, output } = launch(options);
@@ -75,9 +87,9 @@ export async function temporaryFolder(): Promise<{ path: string; remove(): Promi
 
 function launch({ dataDir, env = {}, main = MAIN }: ProgramOptions): { child: ChildProcess; output: () => string } {
   const { MONGODB_URI: _, SIMULATOR_PORT: _port, ROLES: _roles, ...inherited } = process.env;
-  const child = spawn(process.execPath, ['--enable-source-maps', main], {
+  const child = spawn(process.execPath, ['--enable-source-maps', '--import', END_WITH_PARENT, main], {
     env: { ...inherited, HOST: '127.0.0.1', PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (text += chunk.toString()));
