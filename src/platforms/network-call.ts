@@ -108,6 +108,8 @@ async function send(io: PlatformIo, call: NetworkCall): Promise<{ status: number
 }
 
 function transportFailure(call: NetworkCall, error: unknown): PlatformFailure {
+  // The publisher's word that no request may begin any more.
+  if (error instanceof PlatformFailure) return error;
   const code = codeOf(error);
   if (!wasSent(error)) {
     return new PlatformFailure('unreachable', `${call.network} can't be reached right now (${code}). Nothing was sent; Signpost tries again by itself.`, {

@@ -9,6 +9,8 @@ export interface HeldPost {
   current(): Post;
   /** True when another took the post: nothing more may be written. */
   lost(): boolean;
+  /** False: the lease may have run out, so nothing may be made public under it any more. */
+  isSafe(): boolean;
   /**
    * Stores one move. @returns false when the post was lost; then the move did not happen.
    * @throws when the database can't be reached after several tries
@@ -29,6 +31,7 @@ export interface HeldPostDeps {
   /** Reads the post again, to tell whether a write whose answer was lost did happen. */
   find(id: string): Promise<Post | null>;
   onSaved(post: Post, events: PostEvent[]): void;
+  isSafe(): boolean;
   now(): Date;
   /** True when the process has stopped waiting for this work. */
   isOver(): boolean;
@@ -84,6 +87,7 @@ export function holdPost(claimed: Post, deps: HeldPostDeps): HeldPost {
     id: claimed.id,
     current: () => current,
     lost: () => lost,
+    isSafe: () => deps.isSafe(),
     apply: enqueue,
     expect(steps) {
       unsettled += steps;

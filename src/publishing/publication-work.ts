@@ -42,18 +42,25 @@ interface Due {
 
 /** A network that doesn't answer keeps the lease, but not the post's other channels: what becomes due of them meanwhile is done meanwhile. */
 async function keepUp(held: HeldPost, running: Map<string, Promise<void>>, start: (due: Due) => void, deps: WorkDeps): Promise<void> {
+  // A step that was begun and left as it was, because the post is to be given back, is not begun again.
+  const begun = new Set<string>();
   while (running.size > 0 && held.isHeld() && !deps.turns.isClosed()) {
     const now = deps.now();
-    const idle = dueSteps(held.current(), null).filter(({ publication }) => !running.has(publication.id));
+    const idle = dueSteps(held.current(), null).filter(({ publication, step }) => !running.has(publication.id) && !begun.has(versionOf(step)));
     const due = idle.filter(({ step }) => needsWork(step, now));
     if (due.length > 0) {
       held.expect(due.length);
+      for (const { step } of due) begun.add(versionOf(step));
       for (const task of due) start(task);
       continue;
     }
     const next = Math.min(...idle.map(({ step }) => step.dueAt?.getTime() ?? Infinity)) - now.getTime();
     await oneOf([...running.values()], next);
   }
+}
+
+function versionOf({ id, state, tries, dueAt, attempts }: Step): string {
+  return `${id} ${state} ${tries} ${dueAt?.getTime()} ${attempts.length}`;
 }
 
 /** Longest that a timer can wait. */
@@ -105,7 +112,7 @@ async function work(task: Task): Promise<void> {
 
 async function sendInTurn(task: Task, endTurn: () => void): Promise<void> {
   const { held, step, deps } = task;
-  if (held.lost() || !(await mayWork(held, deps))) return;
+  if (held.lost() || !held.isSafe() || !(await mayWork(held, deps))) return;
   const session = await openSession(task, (move) => settle(task, move));
   if (session === null) return;
   const after = await roomFor(task, session.platform);

@@ -3,6 +3,7 @@ import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
 import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type Step } from '../posts/post.js';
 import { holdPost, type HeldPost } from './held-post.js';
+import { watchLease, type LeaseWatch } from './lease-watch.js';
 import { workOnPost } from './publication-work.js';
 import { createProfileTurns } from './profile-turns.js';
 import { createRates } from './rates.js';
@@ -74,8 +75,8 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   const profiles = createProfileTurns({ store: deps.turnStore, owner: deps.owner, now: deps.now });
   const rates = createRates({ store: deps.turnStore, now: deps.now });
   const workDeps: WorkDeps = { ...deps, turns, rates, isOurs: (profileId) => profiles.isOurs(profileId) };
-  const working = new Map<string, { work: Promise<void>; token: string }>();
-  const waiting = new Map<string, { post: Post; timer: NodeJS.Timeout }>();
+  const working = new Map<string, { work: Promise<void>; token: string; watch: LeaseWatch }>();
+  const waiting = new Map<string, { post: Post; timer: NodeJS.Timeout; watch: LeaseWatch }>();
   let stopping = false;
   let over = false;
   let claiming: Promise<void> | null = null;
@@ -107,11 +108,19 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   }
 
   async function renewLeases(): Promise<void> {
-    const byToken = new Map<string, string[]>();
-    const held = [...[...working].map(([id, { token }]) => ({ id, token })), ...[...waiting].map(([id, { post }]) => ({ id, token: post.lease!.token }))];
-    for (const { id, token } of held) byToken.set(token, [...(byToken.get(token) ?? []), id]);
+    const byToken = new Map<string, { ids: string[]; watches: LeaseWatch[] }>();
+    const held = [...[...working].map(([id, { token, watch }]) => ({ id, token, watch })), ...[...waiting].map(([id, { post, watch }]) => ({ id, token: post.lease!.token, watch }))];
+    for (const { id, token, watch } of held) {
+      const group = byToken.get(token) ?? { ids: [], watches: [] };
+      group.ids.push(id);
+      group.watches.push(watch);
+      byToken.set(token, group);
+    }
     const until = new Date(deps.now().getTime() + LEASE_MS);
-    await Promise.all([...byToken].map(([token, ids]) => deps.posts.renewLease(ids, token, until)));
+    await Promise.all([...byToken].map(async ([token, { ids, watches }]) => {
+      await deps.posts.renewLease(ids, token, until);
+      for (const watch of watches) watch.renewed(until);
+    }));
   }
 
   function newLease(): Lease {
@@ -123,19 +132,20 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     // An intent without an outcome (its worker died) has no time of its own: it is looked into at once.
     const inDoubt = post.publications.some((p) => isInDoubt(p) || p.followUps?.some(isInDoubt) === true);
     const startsInMs = inDoubt ? 0 : (earliestDue(post.publications)?.getTime() ?? 0) - deps.now().getTime();
+    const watch = watchLease(post.lease!.until, deps.now);
     if (startsInMs <= 0) {
-      begin(post);
+      begin(post, watch);
       return;
     }
     const timer = setTimeout(() => {
       waiting.delete(post.id);
-      begin(post);
+      begin(post, watch);
     }, startsInMs);
-    waiting.set(post.id, { post, timer });
+    waiting.set(post.id, { post, timer, watch });
   }
 
-  function begin(post: Post): void {
-    const held = holdPost(post, { save, find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log });
+  function begin(post: Post, watch: LeaseWatch): void {
+    const held = holdPost(post, { save, isSafe: () => watch.isSafe(), find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log });
     const work = workAndRelease(held).catch((error: unknown) => {
       deps.log.error({ err: error, postId: post.id }, 'a post could not be worked on; the next sweep takes it up again');
       orphans.push({ token: post.lease!.token, postId: post.id });
@@ -144,7 +154,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       const hasRoom = profiles.leave(post.profileId);
       if (hasRoom || working.size === MAX_HELD - BATCH) nudge();
     });
-    working.set(post.id, { work, token: post.lease!.token });
+    working.set(post.id, { work, token: post.lease!.token, watch });
   }
 
   async function workAndRelease(held: HeldPost): Promise<void> {

@@ -3,6 +3,7 @@ import { refusalOf } from '../platforms/check-content.js';
 import { PlatformFailure, type Platform, type PlatformContent, type Processing, type PublishResult } from '../platforms/platform.js';
 import { textFor, type Post, type Publication, type Step } from '../posts/post.js';
 import { isFollowUp, placeOf } from './follow-ups.js';
+import { fenced } from './lease-watch.js';
 import { type ChannelSession, type Task } from './task.js';
 
 export type Answer = PublishResult;
@@ -22,7 +23,8 @@ export function contentOf(post: Post, publication: Publication, step: Step): Pla
 /** Publishes, replies or comments. */
 export function call(task: Task, session: ChannelSession): Promise<Answer | PlatformFailure> {
   const content = contentOf(task.held.current(), task.publication, task.step);
-  return answerOf(() => callFor(task, content, session), session.platform, task);
+  const io = fenced(session.io, () => task.held.isSafe());
+  return answerOf(() => callFor(task, content, { ...session, io }), session.platform, task);
 }
 
 async function callFor({ publication, step }: Task, content: PlatformContent, { platform, credentials, io }: ChannelSession): Promise<PublishResult> {

@@ -5,8 +5,8 @@ import type { DeliveryStore, Outcome } from './delivery-store.js';
 import type { AttemptNote, EndpointStore } from './endpoint-store.js';
 
 export interface Recorder {
-  /** Resolves when the outcome is stored, or could not be: then its lease runs out and the sweep settles it. */
-  record(outcome: Outcome, parkedUntil?: Date | null): Promise<void>;
+  /** @returns false when the outcome could not be stored, however often it was tried: then the sweep settles it */
+  record(outcome: Outcome, parkedUntil?: Date | null): Promise<boolean>;
   /** Writes what is left. */
   stop(): Promise<void>;
 }
@@ -21,7 +21,7 @@ const RETRY_AFTER_MS = [100, 400, 1_600];
 const NOTE_EVERY_MS = 1_000;
 
 export function createRecorder(deps: { deliveries: DeliveryStore; endpoints: EndpointStore; notifier: Notifier; log: Logger }): Recorder {
-  const waiting: { outcome: Outcome; parkedUntil: Date | null; done: () => void }[] = [];
+  const waiting: { outcome: Outcome; parkedUntil: Date | null; done: (stored: boolean) => void }[] = [];
   const notes = new Map<string, AttemptNote>();
   let writing: Promise<void> | null = null;
   let noting: NodeJS.Timeout | null = null;
@@ -38,26 +38,25 @@ export function createRecorder(deps: { deliveries: DeliveryStore; endpoints: End
       });
   }
 
-  async function store(outcomes: Outcome[]): Promise<void> {
-    for (const retryAfterMs of RETRY_AFTER_MS) {
+  async function store(outcomes: Outcome[]): Promise<boolean> {
+    for (const retryAfterMs of [...RETRY_AFTER_MS, null]) {
       try {
-        return await deps.deliveries.record(outcomes);
+        await deps.deliveries.record(outcomes);
+        return true;
       } catch (error) {
-        deps.log.warn({ err: error, deliveries: outcomes.length }, 'outcomes of deliveries could not be stored; trying again');
+        deps.log.warn({ err: error, deliveries: outcomes.length }, retryAfterMs === null ? 'outcomes of deliveries could not be stored; they will be sent again' : 'outcomes of deliveries could not be stored; trying again');
+        if (retryAfterMs !== null) await pause(retryAfterMs);
       }
-      await pause(retryAfterMs);
     }
-    await deps.deliveries.record(outcomes).catch((error: unknown) => {
-      deps.log.error({ err: error, deliveries: outcomes.length }, 'outcomes of deliveries could not be stored; they will be sent again');
-    });
+    return false;
   }
 
   async function write(batch: typeof waiting): Promise<void> {
     const outcomes = batch.map(({ outcome }) => outcome);
-    await store(outcomes);
+    const isStored = await store(outcomes);
     for (const { outcome, parkedUntil } of batch) notes.set(outcome.delivery.endpointId, noteOf(outcome, parkedUntil));
     noting ??= setTimeout(() => void writeNotes(), NOTE_EVERY_MS);
-    for (const { done } of batch) done();
+    for (const { done } of batch) done(isStored);
     for (const topic of new Set(outcomes.flatMap(({ delivery }) => [`account:${delivery.accountId}:deliveries`, `delivery:${delivery.id}`]))) deps.notifier.notify(topic);
   }
 

@@ -92,6 +92,8 @@ export interface DeliveryStore {
   record(outcomes: Outcome[]): Promise<void>;
   /** Leases that ran out: their process died or hung. */
   listExpired(now: Date, limit: number): Promise<(Delivery & { claims: number })[]>;
+  /** What is leased under this name, until `until` at the latest. */
+  listLeased(owner: string, now: Date, until: Date, limit: number): Promise<(Delivery & { claims: number })[]>;
   dueEndpoints(now: Date, limit: number): Promise<string[]>;
   nextDueAt(endpointId: string): Promise<Date | null>;
   /** Ends everything that waits for this endpoint. @returns how many */
@@ -171,6 +173,10 @@ export function createDeliveryStore(db: Db): DeliveryStore {
     },
     async listExpired(now, limit) {
       const docs = await deliveries.find({ 'lease.until': { $lte: now } }, { projection: { attempts: 0 } }).limit(limit).toArray();
+      return docs.map((doc) => ({ ...toDelivery(doc), claims: doc.claims }));
+    },
+    async listLeased(owner, now, until, limit) {
+      const docs = await deliveries.find({ 'lease.until': { $gt: now, $lte: until }, 'lease.owner': owner }, { projection: { attempts: 0 } }).limit(limit).toArray();
       return docs.map((doc) => ({ ...toDelivery(doc), claims: doc.claims }));
     },
     async dueEndpoints(now, limit) {

@@ -23,6 +23,8 @@ export const WORKER_LIMITS: WorkerLimits = { total: 200, repeats: 150, perEndpoi
 /** A delivery that was claimed this often without a stored attempt takes its sender down with it. */
 const MAX_CLAIMS = 5;
 const ENDPOINTS_PER_CLAIM = 50;
+/** A claim that takes longer than this lost its answer, or is about to: at worst a webhook goes out twice, with the same id. */
+const STRAY_AFTER_MS = 8_000;
 
 export interface WorkerDeps extends ClaimsDeps {
   deliveries: DeliveryStore;
@@ -71,6 +73,10 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   const lanes = createLanes(limits, () => deps.clock.now().getTime());
   const running = new Set<Promise<void>>();
   const nextWake = new Map<string, number>();
+  /** What is claimed here, queued or on its way. */
+  const held = new Set<string>();
+  /** Sent, and the outcome could not be stored. */
+  const unrecorded = new Set<string>();
   /** Endpoints that wait for their rate limit's next share. */
   const paced = new Map<string, NodeJS.Timeout>();
   let stopping = false;
@@ -103,6 +109,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     try {
       await attemptOne(delivery, lane, answered);
     } finally {
+      held.delete(delivery.id);
       lanes.ended(delivery);
       answered();
       // Only now may the next of its line be claimed.
@@ -135,8 +142,19 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     track(askToWake(endpointId, new Date(of.breaker.openUntil)));
   }
 
+  function hold(delivery: Delivery, first = false): void {
+    held.add(delivery.id);
+    lanes.add(delivery, first);
+  }
+
+  function letGo(of: Lane, fits: (delivery: Delivery) => boolean): Delivery[] {
+    const taken = lanes.takeBack(of, fits);
+    for (const { id } of taken) held.delete(id);
+    return taken;
+  }
+
   function enqueue(deliveries: Delivery[]): void {
-    for (const delivery of deliveries) lanes.add(delivery);
+    for (const delivery of deliveries) hold(delivery);
     // It may have been parked while they were claimed.
     for (const endpointId of new Set(deliveries.map((delivery) => delivery.endpointId))) giveBackParked(lanes.get(endpointId));
   }
@@ -144,7 +162,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   /** What is claimed for a parked endpoint goes back; the endpoint is looked at again when it is no longer parked. */
   function giveBackParked(of: Lane): void {
     if (stopping || !lanes.isParked(of)) return;
-    const back = lanes.takeBack(of, (delivery) => !isUrgent(delivery));
+    const back = letGo(of, (delivery) => !isUrgent(delivery));
     if (back.length === 0) return;
     of.hot = true;
     track(deps.deliveries.release(back, deps.clock.now()));
@@ -155,7 +173,8 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     const tries = delivery.tries + (delivery.trigger === 'manual' ? 0 : 1);
     const next = nextStep(delivery, tries, result, deps.clock.now(), deps.random());
     const nextAttemptAt = 'dueAt' in next && next.state === 'waiting' ? next.dueAt : null;
-    await deps.recorder.record({ delivery, attempt: { ...result, number: delivery.attemptCount + 1, trigger: delivery.trigger, nextAttemptAt }, next, tries }, parkedUntil(of));
+    const isStored = await deps.recorder.record({ delivery, attempt: { ...result, number: delivery.attemptCount + 1, trigger: delivery.trigger, nextAttemptAt }, next, tries }, parkedUntil(of));
+    if (!isStored) unrecorded.add(delivery.id);
     if (result.status === 410) await deps.onGone(delivery.endpointId);
     if (nextAttemptAt !== null) await askToWake(delivery.endpointId, nextAttemptAt);
   }
@@ -229,10 +248,23 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   }
 
   async function settleExpired(): Promise<void> {
-    for (const delivery of await deps.deliveries.listExpired(deps.clock.now(), 500)) {
-      const until = delivery.lease?.until ?? deps.clock.now();
-      await interrupt(delivery, delivery.claims, new Date(until.getTime() - limits.leaseMs), {});
-    }
+    for (const delivery of await deps.deliveries.listExpired(deps.clock.now(), 500)) await interruptLeased(delivery);
+  }
+
+  async function interruptLeased(delivery: Delivery & { claims: number }): Promise<void> {
+    unrecorded.delete(delivery.id);
+    const until = delivery.lease?.until ?? deps.clock.now();
+    await interrupt(delivery, delivery.claims, new Date(until.getTime() - limits.leaseMs), {});
+  }
+
+  /** Leased under our name and not held: the database went away in the middle of a claim or of storing an outcome. They needn't wait for their lease to run out. */
+  async function settleStrays(): Promise<void> {
+    if (deps.owner === undefined) return;
+    const now = deps.clock.now();
+    const leasedLongAgo = new Date(now.getTime() + limits.leaseMs - STRAY_AFTER_MS);
+    const strays = (await deps.deliveries.listLeased(deps.owner, now, leasedLongAgo, 500)).filter(({ id }) => !held.has(id));
+    await deps.deliveries.release(strays.filter(({ id }) => !unrecorded.has(id)), now);
+    for (const delivery of strays.filter(({ id }) => unrecorded.has(id))) await interruptLeased(delivery);
   }
 
   function nudge(endpointIds: string[]): void {
@@ -249,7 +281,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
       if (stopping) return;
       const delivery = await deps.deliveries.claimOne(deliveryId, newLease());
       if (delivery === null) return;
-      lanes.add(delivery, true);
+      hold(delivery, true);
       pump();
     },
     take(deliveries) {
@@ -271,6 +303,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     async sweep() {
       if (stopping) return;
       await settleExpired();
+      await settleStrays();
       const due = await deps.deliveries.dueEndpoints(deps.clock.now(), 1_000);
       for (const endpointId of due) if ((await deps.targets.get(endpointId))?.endpoint.ordered === true) await deps.line.lineUp(endpointId);
       nudge(due);
@@ -279,7 +312,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
       stopping = true;
       for (const timer of paced.values()) clearTimeout(timer);
       await refilling;
-      const queued = lanes.all().flatMap((of) => lanes.takeBack(of, () => true));
+      const queued = lanes.all().flatMap((of) => letGo(of, () => true));
       // Without a database they stay leased, and are sent when their lease has run out.
       await deps.deliveries.release(queued, deps.clock.now()).catch((error: unknown) => deps.log.warn({ err: error }, 'queued deliveries could not be given back'));
       if (running.size === 0) return;

@@ -58,6 +58,21 @@ describe('after a crash', () => {
     assert.deepEqual(new Set(receiver.received.map(({ headers }) => headers['webhook-id'])), new Set([event.id]));
   });
 
+  it('a delivery that was claimed here, but the answer was lost, does not wait for its lease to run out', async () => {
+    const { rig, receiver, endpointId } = await set();
+    receiver.answerWith((_request, index) => ({ status: index === 0 ? 500 : 200 }));
+    await rig.webhooks.record([postEvent(rig.actor)]);
+    await rig.until('the first failure', ({ state, attemptCount }) => state === 'waiting' && attemptCount === 1);
+    rig.advance(6_000);
+    await rig.deliveries.claim([{ endpointId, limit: 5 }], rig.now(), { ...lease(rig), token: 'a lost answer', owner: 'rig-0' });
+    await rig.sweep();
+    assert.equal(receiver.received.length, 1, 'it may still be on its way');
+    rig.advance(10_000);
+    await rig.sweep();
+    const delivered = await rig.until('the delivery', ({ state }) => state === 'delivered');
+    assert.deepEqual(delivered.attempts.map(({ error }) => error?.class ?? 'ok'), ['status', 'ok']);
+  });
+
   it('whoever lost the lease writes nothing any more', async () => {
     const { rig, receiver, endpointId } = await set();
     receiver.answerWith((_request, index) => ({ status: index === 0 ? 500 : 200 }));

@@ -62,7 +62,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   function compose(): Webhooks {
     const handlers = new Map<string, (key: string) => Promise<void>>();
     const made = composeWebhooks({
-      db, seal, notifier, clock: { now }, log: createLogger('silent'), userAgent: 'Signpost/test', publicUrl: () => options.publicUrl ?? 'http://127.0.0.1:9', localUrl: options.localUrl ?? (() => 'http://127.0.0.1:9'),
+      db, seal, notifier, clock: { now }, log: createLogger('silent'), userAgent: 'Signpost/test', owner: `rig-${running.length}`, publicUrl: () => options.publicUrl ?? 'http://127.0.0.1:9', localUrl: options.localUrl ?? (() => 'http://127.0.0.1:9'),
       loopbackOnly: options.loopbackOnly ?? true, refId: async () => 'ref', random: () => 0, timeoutMs: options.timeoutMs ?? 5_000, ...(options.maxBacklog === undefined ? {} : { maxBacklog: options.maxBacklog }), limits: { ...LIMITS, ...options.limits },
       jobs: {
         handle: (name, handler) => void handlers.set(name, handler),
