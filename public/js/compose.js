@@ -100,6 +100,44 @@ function forgetProblem(field) {
   for (const id of ids.filter((id) => id.endsWith('-problem'))) document.getElementById(id)?.remove();
 }
 
+/** Labels, ids and the places of problems follow the order in which the items stand. */
+function numberItems() {
+  form.querySelectorAll('[data-thread-item]').forEach((item, index) => {
+    const [text, media] = item.querySelectorAll('textarea');
+    const [textProblems, mediaProblems] = item.querySelectorAll('[data-problems-for]');
+    item.querySelector('[data-item="label"]').textContent = `Item ${index + 2}`;
+    item.querySelector('[data-item="media-label"]').textContent = `Media of item ${index + 2}`;
+    item.querySelector('[data-item="remove"]').textContent = ` item ${index + 2}`;
+    item.querySelector('[data-remove-item]').hidden = false;
+    item.querySelector('[data-item="label"]').htmlFor = text.id = `thread-${index}`;
+    item.querySelector('[data-item="media-label"]').htmlFor = media.id = `thread-${index}-media`;
+    for (const [field, list, name] of [[text, textProblems, 'post'], [media, mediaProblems, 'mediaUrls']]) {
+      list.id = `${field.id}-live`;
+      list.dataset.problemsFor = `thread[${index}].${name}`;
+      const said = field.parentElement.querySelector(`.invalid-feedback[data-about="${name}"]`) ?? null;
+      if (said) said.id = `${field.id}-problem`;
+      field.setAttribute('aria-describedby', said ? `${said.id} ${list.id}` : list.id);
+    }
+  });
+}
+
+function addItem(event) {
+  event.preventDefault();
+  const list = document.getElementById('thread-items');
+  list.append(document.getElementById('thread-item-template').content.cloneNode(true));
+  numberItems();
+  list.lastElementChild.querySelector('textarea').focus();
+}
+
+/** The focus goes to what stands where the item was. */
+function removeItem(item) {
+  const next = (item.nextElementSibling ?? item.previousElementSibling)?.querySelector('textarea') ?? document.getElementById('add-item');
+  item.remove();
+  numberItems();
+  next.focus();
+  askSoon();
+}
+
 /** The problems that the server found are read first, and lead back to the form. */
 function focusProblems() {
   document.getElementById('form-problems')?.focus();
@@ -115,8 +153,13 @@ if (form) {
     showOptions();
     askSoon();
   });
+  document.getElementById('add-item').addEventListener('click', addItem);
+  form.addEventListener('click', (event) => {
+    const remove = event.target.closest('[data-remove-item]');
+    if (remove) removeItem(remove.closest('[data-thread-item]'));
+  });
   form.addEventListener('keydown', (event) => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit(document.getElementById('send'));
   });
   window.addEventListener('pageshow', () => {
     showWhen();
@@ -125,5 +168,6 @@ if (form) {
   });
   showWhen();
   showOptions();
+  numberItems();
   focusProblems();
 }

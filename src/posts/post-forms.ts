@@ -1,7 +1,7 @@
 /** What the compose and edit forms send: the same post as the API's, with a local time in the account's zone. */
 import { z } from 'zod';
 import { ErrorCode } from '../lib/app-error.js';
-import { addProblem, LIMITS, readMediaUrls, readText, withCodes, type PostInput } from './post-input.js';
+import { addProblem, LIMITS, readMediaUrls, readText, withCodes, type PartInput, type PostInput } from './post-input.js';
 import { readOptionFields } from './post-option-fields.js';
 import type { Verdict } from './post-service.js';
 import { isTimeZone, readLocalTime, type LocalTime } from './post-time.js';
@@ -9,10 +9,16 @@ import { isTimeZone, readLocalTime, type LocalTime } from './post-time.js';
 const text = (message: string) => z.string(message);
 const severalOf = (message: string) => z.union([z.string(), z.array(z.string()).max(LIMITS.platforms)], message).transform((value) => (typeof value === 'string' ? [value] : value));
 
+const itemsOf = z.union([z.string(), z.array(z.string()).max(LIMITS.threadItems - 1)], `A thread may have at most ${LIMITS.threadItems} items, the post itself included.`).transform((value) => [value].flat());
+
 const fields = z.looseObject({
   post: text('The text must be plain text.').default(''),
   platforms: severalOf('Choose channels from the list.').default([]),
   mediaUrls: text('Write one address per line.').max(LIMITS.mediaUrls * LIMITS.mediaUrl, 'These are too many addresses.').default(''),
+  thread: itemsOf.default([]),
+  threadMedia: itemsOf.default([]),
+  firstComment: text('The first comment must be plain text.').default(''),
+  firstCommentMedia: text('Write one address per line.').default(''),
   isVideo: z.literal('on', 'Tick or untick the box.').optional(),
   when: z.enum(['now', 'later'], 'Choose whether to publish now or at a time.').default('now'),
   scheduleDate: text('Choose a date and time.').max(40, 'Choose a date and time.').default(''),
@@ -41,6 +47,8 @@ export function postFormSchema(accountZone: string): z.ZodType<PostForm> {
       platforms: [...new Set(form.platforms)],
       mediaUrls: readMediaUrls(linesOf(form.mediaUrls), 'mediaUrls', ctx),
       isVideo: form.isVideo === 'on',
+      thread: itemsIn(form).filter(isWritten).map((item, i) => readItem(item, `thread[${i}]`, 'post', ctx)),
+      firstComment: isWritten(commentIn(form)) ? readItem(commentIn(form), 'firstComment', 'comment', ctx) : null,
       options: readOptionFields(form, [form.platforms].flat()),
       commonOptions: {},
       scheduledAt: form.when === 'now' ? null : readFormTime(form, accountZone, ctx),
@@ -60,6 +68,10 @@ export const draftSchema = z.looseObject({
   post: z.string().catch(''),
   platforms: severalOf('').catch([]),
   mediaUrls: z.string().catch(''),
+  thread: itemsOf.catch([]),
+  threadMedia: itemsOf.catch([]),
+  firstComment: z.string().catch(''),
+  firstCommentMedia: z.string().catch(''),
   isVideo: z.string().optional().catch(undefined),
   when: z.enum(['now', 'later']).catch('now'),
   scheduleDate: z.string().max(40).catch(''),
@@ -70,6 +82,8 @@ export const draftSchema = z.looseObject({
   platforms: [...new Set(form.platforms)],
   mediaUrls: linesOf(form.mediaUrls),
   isVideo: form.isVideo === 'on',
+  thread: itemsIn(form),
+  firstComment: isWritten(commentIn(form)) ? commentIn(form) : null,
   options: readOptionFields(form, form.platforms),
   when: form.when,
   scheduleDate: form.scheduleDate,
@@ -78,7 +92,7 @@ export const draftSchema = z.looseObject({
 
 export type Draft = z.infer<typeof draftSchema>;
 
-const publicationId = z.string('The form is damaged. Open the page again.').regex(/^pub_[0-9a-z]{1,60}$/, 'The form is damaged. Open the page again.');
+const publicationId = z.string('The form is damaged. Open the page again.').regex(/^pub_[0-9a-z]{1,60}(?:\.\d{1,3})?$/, 'The form is damaged. Open the page again.');
 
 /** "Try again": one publication, or everything that failed. */
 export const retryFormSchema = z.looseObject({ publicationId: publicationId.optional() });
@@ -108,6 +122,24 @@ function readOwnTexts(form: Record<string, unknown>, platforms: string[], ctx: z
 
 function linesOf(list: string): string[] {
   return list.split(/\r\n|\r|\n/).map((line) => line.trim()).filter((line) => line !== '');
+}
+
+/** A thread's items as they stand in the form, empty ones too; media of each in the field beside it. */
+export function itemsIn({ thread, threadMedia }: { thread: string[]; threadMedia: string[] }): PartInput[] {
+  return thread.map((text, i) => ({ text: text.replace(/\r\n?/g, '\n'), mediaUrls: linesOf(threadMedia[i] ?? '') }));
+}
+
+function commentIn({ firstComment, firstCommentMedia }: { firstComment: string; firstCommentMedia: string }): PartInput {
+  return { text: firstComment.replace(/\r\n?/g, '\n'), mediaUrls: linesOf(firstCommentMedia) };
+}
+
+/** What is left empty is left out. */
+export function isWritten({ text, mediaUrls }: PartInput): boolean {
+  return text.trim() !== '' || mediaUrls.length > 0;
+}
+
+function readItem({ text, mediaUrls }: PartInput, field: string, name: string, ctx: z.RefinementCtx): PartInput {
+  return { text: readText(text, `${field}.${name}`, ctx) ?? '', mediaUrls: readMediaUrls(mediaUrls, `${field}.mediaUrls`, ctx) };
 }
 
 function zoneOf(form: Pick<FormFields, 'timeZone'>, accountZone: string, ctx: z.RefinementCtx): string {

@@ -16,6 +16,8 @@ export interface OptionField {
 }
 
 interface JsonSchema {
+  /** What the field is called in forms, where the key doesn't say it. */
+  title?: string;
   type?: string | string[];
   enum?: unknown[];
   const?: unknown;
@@ -37,7 +39,7 @@ export function optionFieldsOf(platform: Platform): OptionField[] {
     const type = typeOf(property);
     if (type === null) return [];
     const choices = (property.enum ?? []).map(String);
-    return [{ name: `option.${platform.id}.${key}`, key, label: labelOf(key), type, isRequired: schema.required?.includes(key) === true, choices, maxLength: property.maxLength ?? null }];
+    return [{ name: `option.${platform.id}.${key}`, key, label: property.title ?? labelOf(key), type, isRequired: schema.required?.includes(key) === true, choices, maxLength: property.maxLength ?? null }];
   });
   const sorted = [...fields.filter((field) => field.isRequired), ...fields.filter((field) => !field.isRequired)];
   known.set(platform.id, sorted);
@@ -59,6 +61,19 @@ function typeOf(property: JsonSchema): OptionField['type'] | null {
 export function labelOf(key: string): string {
   const words = key.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
   return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** Problems of an option object are named after its key, e.g. `youTubeOptions.title`. */
+export function isOptionField(field: string): boolean {
+  return field.includes('.') && !/^(?:thread|firstComment)\b/.test(field);
+}
+
+/** The form's field that a problem is about: `mediaUrls[1]` belongs to `mediaUrls`, `thread[0].mediaUrls[1]` to `thread[0].mediaUrls`. */
+export function formFieldOf(field: string): string {
+  const item = /^thread\[\d+\]\.(?:post|mediaUrls)/.exec(field);
+  if (item !== null) return item[0];
+  if (field.startsWith('firstComment.mediaUrls')) return 'firstCommentMedia';
+  return field.replace(/[[.].*$/, '');
 }
 
 /** The option objects that a form's fields make, by the key that the API would have used. Fields left empty are left out. */

@@ -3,7 +3,7 @@ import { Router, type Request, type Response } from 'express';
 import type { Actor } from '../accounts/actor.js';
 import type { Channel } from '../channels/channel.js';
 import { actorOf } from '../http/actor.js';
-import { form, goTo, type FormProblems } from '../http/forms.js';
+import { form, goTo, typedFields, type FormProblems } from '../http/forms.js';
 import { readBody, readQuery } from '../http/input.js';
 import { flash, render } from '../http/render.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
@@ -71,8 +71,19 @@ function renderCompose({ clock }: PostPagesDeps, res: Response, view: ComposeVie
   render(res, 'posts/compose', { ...view, preview: preview(draftSchema.parse(view.fields), clock.now()) });
 }
 
-async function create({ posts }: PostPagesDeps, req: Request, res: Response): Promise<void> {
+/** Without scripts the button for one more item of the thread sends the form, which comes back with it. */
+function addsItem(req: Request): boolean {
+  return typedFields(req)['addItem'] !== undefined;
+}
+
+function asTyped(req: Request): FormProblems {
+  return { input: typedFields(req), problems: {}, fields: [], message: '' };
+}
+
+async function create(deps: PostPagesDeps, req: Request, res: Response): Promise<void> {
+  const { posts } = deps;
   const actor = actorOf(req);
+  if (addsItem(req)) return composeAgain(deps, req, res, asTyped(req));
   const { input } = readBody(req, postFormSchema(actor.timeZone));
   const post = await posts.create(actor, input);
   flash(req, 'success', post.type === 'now' ? 'Your post is on its way.' : 'Your post is scheduled.');
@@ -114,12 +125,14 @@ function editView(id: string, fields: ComposeView['fields'], channels: Channel[]
   return composeView({ title: 'Edit post', action: `/posts/${id}/edit`, cancelUrl: `/posts/${id}`, fields, channels, accountZone: actor.timeZone, again });
 }
 
-async function save({ posts }: PostPagesDeps, req: Request, res: Response): Promise<void> {
+async function save(deps: PostPagesDeps, req: Request, res: Response): Promise<void> {
+  const { posts } = deps;
   const actor = actorOf(req);
+  if (addsItem(req)) return editAgain(deps, req, res, asTyped(req));
   const { input, version } = readBody(req, postFormSchema(actor.timeZone));
-  const { text, texts, platforms, mediaUrls, isVideo, scheduledAt, timeZone, notes } = input;
+  const { commonOptions: _common, idempotencyKey: _key, checkRules: _check, platforms, ...rest } = input;
   const options = mergeOptionFields((await posts.get(actor, idOf(req))).options, input.options, platforms);
-  const post = await posts.edit(actor, idOf(req), { text, texts, platforms, mediaUrls, isVideo, options, scheduledAt, timeZone, notes }, version);
+  const post = await posts.edit(actor, idOf(req), { ...rest, platforms, options }, version);
   flash(req, 'success', 'Your changes are saved.');
   goTo(req, res, `/posts/${post.id}`);
 }

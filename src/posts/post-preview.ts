@@ -2,10 +2,10 @@
 import { countText } from '../platforms/check-content.js';
 import { findPlatform } from '../platforms/registry.js';
 import { mediaUrlProblem } from './post-input.js';
-import { timeProblem, type Draft } from './post-forms.js';
-import { mediaOf, ruleProblems } from './post-plan.js';
+import { isWritten, timeProblem, type Draft } from './post-forms.js';
+import { mediaOf, partsAsked, ruleProblems } from './post-plan.js';
 import { textFor } from './post.js';
-import { labelOf, optionKeyOf } from './post-option-fields.js';
+import { formFieldOf, isOptionField, labelOf, optionKeyOf } from './post-option-fields.js';
 import { isTimeZone, readLocalTime } from './post-time.js';
 
 export interface Counter {
@@ -38,7 +38,10 @@ export function preview(draft: Draft, now: Date): Preview {
   return { counters, problems: draftProblems(draft), time: draft.when === 'later' && draft.scheduleDate !== '' ? timeOf(draft, now) : null };
 }
 
+const WRITTEN = { text: 'written', mediaUrls: [] };
+
 function draftProblems(draft: Draft): Preview['problems'] {
+  const isBlank = (field: string): boolean => !isWritten(draft.thread[Number(/^thread\[(\d+)\]/.exec(field)?.[1])] ?? WRITTEN);
   // Nobody needs to be told that a form they just opened is empty.
   if (draft.text.trim() === '' && Object.keys(draft.texts).length === 0 && draft.mediaUrls.length === 0) return [];
   const urls = draft.mediaUrls.flatMap((url, i) => {
@@ -50,20 +53,15 @@ function draftProblems(draft: Draft): Preview['problems'] {
     return platform === undefined ? [] : [{ platform }];
   });
   const options = Object.fromEntries(targets.flatMap(({ platform }) => (draft.options[optionKeyOf(platform)] === undefined ? [] : [[platform.id, draft.options[optionKeyOf(platform)]!]])));
-  const rules = ruleProblems(targets, { text: draft.text, texts: draft.texts, media: mediaOf(draft), options }).map(({ field, message, platform = '' }) => ({ field: fieldOf(field, platform, draft), message: isOption(field) ? `${labelOf(field.slice(field.indexOf('.') + 1))}: ${message}` : message, platform }));
+  const rules = ruleProblems(targets, { text: draft.text, texts: draft.texts, media: mediaOf(draft), options, ...partsAsked(draft) }).filter(({ field }) => !isBlank(field)).map(({ field, message, platform = '' }) => ({ field: fieldOf(field, platform, draft), message: isOptionField(field) ? `${labelOf(field.slice(field.indexOf('.') + 1))}: ${message}` : message, platform }));
   return [...urls, ...rules];
 }
 
 /** Where the form shows it: in the channel's own fields, or in those for all. */
 function fieldOf(field: string, platform: string, draft: Draft): string {
-  if (isOption(field)) return `option.${platform}`;
+  if (isOptionField(field)) return `option.${platform}`;
   if (field === 'post' && draft.texts[platform] !== undefined) return `text.${platform}`;
-  return field.replace(/\[.*$/, '');
-}
-
-/** Problems of an option object are named after its key, e.g. `youTubeOptions.title`. */
-function isOption(field: string): boolean {
-  return field.includes('.');
+  return formFieldOf(field);
 }
 
 function timeOf(draft: Draft, now: Date): PreviewTime {

@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import type { Channel } from '../channels/channel.js';
 import type { FormProblems } from '../http/forms.js';
 import { findPlatform } from '../platforms/registry.js';
-import { isSettled, isUntouched, type Post, type PostStatus, type Publication } from './post.js';
+import { isSettled, isUntouched, type FollowUp, type Post, type PostStatus, type Publication } from './post.js';
 import { cursorOf, PAGE_SIZE, tabOf, TABS, type ListQuery } from './post-list-query.js';
 import { wasMarkedVideo } from './post-edit.js';
-import { fillOptionFields, labelOf, optionFieldsOf, type OptionField } from './post-option-fields.js';
+import { fillOptionFields, formFieldOf, isOptionField, labelOf, optionFieldsOf, type OptionField } from './post-option-fields.js';
 import { formatLocal, isTimeZone, readLocalTime } from './post-time.js';
 
 function optionFieldsFor(platformId: string): OptionField[] {
@@ -61,7 +61,7 @@ function excerptOf({ text, media }: Post): string {
 export interface PostView {
   title: string;
   post: Post;
-  publications: (Publication & { name: string; icon: string })[];
+  publications: (Publication & { name: string; icon: string; canSendRest: boolean })[];
   canChange: boolean;
   /** Something of it is or may be public, and nothing is under way. */
   canDelete: boolean;
@@ -69,11 +69,15 @@ export interface PostView {
   isLive: boolean;
 }
 
+function isBroken({ state }: FollowUp): boolean {
+  return state === 'failed' || state === 'missed';
+}
+
 export function postView(post: Post): PostView {
   return {
     title: 'Post',
     post,
-    publications: post.publications.map((p) => ({ ...p, ...platformName(p.platform) })),
+    publications: post.publications.map((p) => ({ ...p, ...platformName(p.platform), canSendRest: p.state === 'published' && p.followUps?.some(isBroken) === true && isSettled(p) })),
     canChange: post.status !== 'deleted' && isUntouched(post),
     canDelete: post.status !== 'deleted' && post.publications.every(isSettled),
     isLive: post.status !== 'deleted' && !post.publications.every(isSettled),
@@ -86,6 +90,8 @@ export interface ComposeView {
   cancelUrl: string;
   /** What stands in the form's fields. */
   fields: Record<string, string | string[]>;
+  /** Further items of the thread: text, and media addresses one per line. */
+  thread: { text: string; media: string }[];
   channels: { platform: string; name: string; icon: string; label: string; isChosen: boolean; isSignedOut: boolean; options: OptionField[] }[];
   /** Names of chosen platforms whose channel is gone: what is saved goes without them. */
   missing: string[];
@@ -117,17 +123,32 @@ export function blankForm(timeZone: string, channels: Channel[], now: Date): Com
   return { post: '', platforms: usable.length === 1 ? [usable[0]!.platform] : [], mediaUrls: '', when: 'later', ...timeFields(suggestedTime(now), timeZone), notes: '', formKey: '', version: '' };
 }
 
+function linesOf(media: Post['media']): string {
+  return media.map(({ url }) => url).join('\n');
+}
+
 /** The form that would make this post. */
 export function formOf(post: Post, timeZone: string): ComposeView['fields'] {
   return {
     post: post.text,
     platforms: post.publications.map((p) => p.platform),
-    mediaUrls: post.media.map((item) => item.url).join('\n'),
+    mediaUrls: linesOf(post.media),
+    thread: (post.thread ?? []).map(({ text }) => text),
+    threadMedia: (post.thread ?? []).map(({ media }) => linesOf(media)),
+    firstComment: post.firstComment?.text ?? '',
+    firstCommentMedia: linesOf(post.firstComment?.media ?? []),
     ...(wasMarkedVideo(post) ? { isVideo: 'on' } : {}),
     ...fillOptionFields(post.options),
     ...Object.fromEntries(Object.entries(post.texts ?? {}).map(([id, text]) => [`text.${id}`, text])),
     when: 'later', ...timeFields(post.scheduledAt, timeZone), notes: post.notes ?? '', whenLate: post.whenLate ?? 'send', formKey: '', version: String(post.version),
   };
+}
+
+/** @param adds one more, empty, at the end */
+function threadIn(fields: ComposeView['fields'], adds: boolean): ComposeView['thread'] {
+  const [texts, media] = [[fields['thread'] ?? []].flat(), [fields['threadMedia'] ?? []].flat()];
+  const items = texts.map((text, i) => ({ text, media: media[i] ?? '' })).filter((item) => item.text.trim() !== '' || item.media.trim() !== '');
+  return adds ? [...items, { text: '', media: '' }] : items;
 }
 
 interface ComposeOptions extends Pick<ComposeView, 'title' | 'action' | 'cancelUrl' | 'fields' | 'accountZone'> {
@@ -143,6 +164,7 @@ export function composeView({ channels, again, ...rest }: ComposeOptions): Compo
   return {
     ...rest,
     fields: { ...fields, timeZone: zone, platforms: chosen },
+    thread: threadIn(rest.fields, rest.fields['addItem'] !== undefined),
     channels: channels.filter((channel) => channel.state !== 'disconnected').map((channel) => ({
       platform: channel.platform, ...platformName(channel.platform), label: channel.displayName || channel.username,
       isChosen: chosen.includes(channel.platform), isSignedOut: channel.state === 'signed-out',
@@ -150,27 +172,34 @@ export function composeView({ channels, again, ...rest }: ComposeOptions): Compo
     })),
     missing: chosen.filter((id) => findPlatform(id) !== undefined && !channels.some((channel) => channel.platform === id && channel.state !== 'disconnected')).map((id) => platformName(id).name),
     problems: problemsByField(again, fields),
-    summary: (again?.fields ?? []).map(({ field, message, platform }) => (isOptionOf(platform, field) ? `${platformName(platform ?? '').name}, ${labelOf(keyIn(field))}: ${message}` : message)),
+    summary: (again?.fields ?? []).map(({ field, message, platform }) => (isOptionOf(platform, field) ? `${platformName(platform ?? '').name}, ${labelOf(keyIn(field))}: ${message}` : `${itemName(field)}${message}`)),
     message: again?.message ?? null,
     overlap: time.kind === 'overlap' ? { first: time.first.offset, second: time.second.offset } : null,
   };
 }
 
-/** The form's field that a problem is about: `mediaUrls[1]` belongs to `mediaUrls`, a text's to the channel's own text where it has one. */
+/** The form's field that a problem is about; a text's belongs to the channel's own text where it has one. */
 function baseOf(field: string, platform: string | undefined, typed: Record<string, string>): string {
   if (isOptionOf(platform, field)) return `option.${platform ?? ''}.${keyIn(field)}`;
   if (field.startsWith('text.')) return field;
   if (field === 'post' && platform !== undefined && (typed[`text.${platform}`] ?? '').trim() !== '') return `text.${platform}`;
-  return field.replace(/[[.].*$/, '');
+  return formFieldOf(field);
 }
 
 /** A problem of a platform's option object is named after its key, e.g. `youTubeOptions.title`. */
 function isOptionOf(platform: string | undefined, field: string): boolean {
-  return platform !== undefined && field.includes('.');
+  return platform !== undefined && isOptionField(field);
 }
 
 function keyIn(field: string): string {
   return field.slice(field.indexOf('.') + 1);
+}
+
+/** Which part of the post a problem is about, when that is not the post itself. */
+function itemName(field: string): string {
+  const item = /^thread\[(\d+)\]/.exec(field);
+  if (item !== null) return `Thread item ${Number(item[1]) + 2}: `;
+  return field.startsWith('firstComment.') ? 'First comment: ' : '';
 }
 
 /** A field that was sent twice is shown as it was sent first. */
@@ -183,7 +212,7 @@ function problemsByField(again: FormProblems | undefined, typed: Record<string, 
   const problems: Record<string, string[]> = {};
   for (const { field, message, platform } of again?.fields ?? []) {
     const base = baseOf(field, platform, typed);
-    const at = /^mediaUrls\[(\d+)\]/.exec(field);
+    const at = /\bmediaUrls\[(\d+)\]/.exec(field);
     (problems[base] ??= []).push(at === null ? message : `Address ${Number(at[1]) + 1}: ${message}`);
   }
   return problems;

@@ -35,6 +35,57 @@ function countOf(page: Page): number {
   return [...page.text.matchAll(/class="post-row"/g)].length;
 }
 
+describe('a thread in the composer', () => {
+  const items = { thread: ['Second', '', 'Third'], threadMedia: ['', '', 'https://example.com/3.jpg'], firstComment: 'First!', firstCommentMedia: '' };
+
+  test('is stored without what was left empty, comes back to be edited, and is shown with its states', async () => {
+    const page = await compose(session, { ...valid, platforms: ['twitter'], ...items });
+    const id = idOf(page);
+    const { body } = await api.get(`/api/post/${id}`);
+    assert.deepEqual([body['thread'], body['firstComment']], [[{ post: 'Second' }, { post: 'Third', mediaUrls: ['https://example.com/3.jpg'] }], { comment: 'First!' }]);
+    assert.match(page.text, /Thread item 2[\s\S]*Second[\s\S]*Thread item 3[\s\S]*Third[\s\S]*First comment[\s\S]*First!/);
+    const edit = await session.get(`/posts/${id}/edit`);
+    assert.match(edit.text, /id="thread-0"[^>]*>\nSecond<[\s\S]*id="thread-1"[^>]*>\nThird<[\s\S]*id="thread-1-media"[^>]*>\nhttps:\/\/example.com\/3.jpg</);
+    const { fields: hidden } = formIn(edit.text, `/posts/${id}/edit`);
+    await session.post(`/posts/${id}/edit`, { formKey: '', timeZone: hidden['timeZone'] ?? '', version: hidden['version'] ?? '', ...valid, platforms: ['twitter'], thread: ['Third'], threadMedia: [''], whenLate: 'skip' });
+    const { body: changed } = await api.get(`/api/post/${id}`);
+    assert.deepEqual([changed['thread'], changed['firstComment']], [[{ post: 'Third' }], undefined]);
+    assert.match((await session.get(`/posts/${id}/edit`)).text, /<option value="skip" selected>/);
+  });
+
+  test('gets one more item without JavaScript, and keeps what was typed', async () => {
+    const page = await compose(session, { ...valid, ...items, addItem: 'yes' });
+    assert.equal(page.status, 200);
+    assert.doesNotMatch(page.text, /id="form-problems"/);
+    assert.match(page.text, /id="thread-1"[^>]*>\nThird<[\s\S]*id="thread-2"[^>]*>\n<[\s\S]*id="thread-2-media"/);
+    assert.match(page.text, /id="post-text"[^>]*>\nHello</);
+    assert.match(page.text, /id="first-comment"[^>]*>\nFirst!</);
+  });
+
+  test('says beside each item what is wrong with it', async () => {
+    const page = await compose(session, { ...valid, platforms: ['tiktok', 'twitter'], mediaUrls: 'https://example.com/a.mp4', ...items, thread: ['ok', 'x'.repeat(290)], threadMedia: ['http://example.com/a.jpg', ''] });
+    assert.equal(page.status, 422);
+    assert.match(page.text, /id="thread-0-media-problem"[^>]*>[^<]*must start with https/);
+    const again = await compose(session, { ...valid, platforms: ['tiktok', 'twitter'], mediaUrls: 'https://example.com/a.mp4', ...items, thread: ['ok', 'x'.repeat(290)], threadMedia: ['', ''] });
+    assert.match(again.text, /id="thread-1-problem"[^>]*>[^<]*too long for X: 290/);
+    assert.match(again.text, /id="thread-problem"[^>]*>[^<]*TikTok has no threads/);
+    assert.match(again.text, /id="first-comment-problem"[^>]*>[^<]*TikTok takes no comments/);
+    assert.match(again.text, /<li>Thread item 3: [^<]*too long/);
+  });
+
+  test('breaks off in the middle, says where, and is sent on by a button', async () => {
+    const { body } = await api.post('/api/post', { post: 'Root of it', platforms: ['twitter'], thread: ['fine', 'not [[fault: refused]]', 'last'] });
+    const id = String(body['id']);
+    const page = await session.get(`/posts/${id}`);
+    assert.match(page.text, /Partly published/);
+    assert.match(page.text, /Thread item 3[\s\S]*Failed[\s\S]*X refused[\s\S]*Thread item 4[\s\S]*Waiting/);
+    assert.match(page.text, /thread item 2 published/);
+    const publicationId = /name="publicationId" value="([^"]+)">\s*<p class="mb-2">The post is public/.exec(page.text)?.[1] ?? assert.fail('no button');
+    await session.post(`/posts/${id}/retry`, { publicationId });
+    await waitUntil('the rest to be sent', async () => /Published/.test((await session.get('/posts?status=success')).text) && (await api.get(`/api/post/${id}`)).body['status'] === 'success' && !/Send the rest/.test((await session.get(`/posts/${id}`)).text));
+  });
+});
+
 describe('the composer', () => {
   test('says to connect a channel first where there is none', async () => {
     const nobody = await app.newcomer([]);

@@ -76,6 +76,31 @@ describe('the pages of posts in a browser', { skip: noBrowser() }, async () => {
     await page.context().close();
   });
 
+  test('a thread\'s items are added, checked while they are written, and removed', async () => {
+    const { page, complaints } = await open(user!.session, '/posts/new');
+    await page.check('#channel-twitter');
+    await page.fill('#post-text', 'One');
+    await page.click('#follow-ups summary');
+    await page.click('#add-item');
+    assert.equal(await page.evaluate('document.activeElement.id'), 'thread-0');
+    await page.fill('#thread-0', 'to go');
+    await page.click('#add-item');
+    await page.fill('#thread-1', 'z'.repeat(285));
+    await hasText(page, '#thread-1-live', 'too long for X: 285');
+    await page.click('[data-thread-item]:first-child [data-remove-item]');
+    assert.equal(await page.locator('[data-thread-item]').count(), 1);
+    assert.equal(await page.innerText('label[for="thread-0"]'), 'Item 2');
+    await hasText(page, '#thread-0-live', 'too long for X: 285');
+    await page.fill('#thread-0', 'Two');
+    await page.fill('#first-comment', 'And a comment');
+    await page.fill('#schedule-date', '2027-07-08T14:30');
+    await page.press('#schedule-date', 'Enter');
+    await page.waitForURL(/\/posts\/[A-Za-z0-9]{20}$/);
+    assert.match(await page.innerText('main'), /Thread item 2[\s\S]*Two[\s\S]*First comment[\s\S]*And a comment/);
+    assert.deepEqual(complaints, []);
+    await page.context().close();
+  });
+
   test('a time that happens twice is asked about before anything is sent', async () => {
     const { page } = await open(user!.session, '/posts/new');
     assert.equal(await page.locator('#occurrence').isVisible(), false);
@@ -121,7 +146,8 @@ describe('the pages of posts in a browser', { skip: noBrowser() }, async () => {
 
   test('have no barrier that axe finds and fit a narrow screen, light and dark', async () => {
     const { body } = await user!.call('POST', '/api/post', { post: `https://example.com/${'long/'.repeat(40)}`, platforms: ['bluesky'], scheduleDate: inSeconds(86_400), notes: 'n' });
-    const paths = ['/posts/new', '/posts', '/posts?status=error', `/posts/${String(body['id'])}`, `/posts/${String(body['id'])}/edit`];
+    const thread = await user!.call('POST', '/api/post', { post: 'Root', platforms: ['twitter'], thread: ['two', 'three [[fault: refused]]'], firstComment: { comment: 'c' } });
+    const paths = ['/posts/new', `/posts/new?copy=${String(thread.body['id'])}`, `/posts/${String(thread.body['id'])}`, '/posts', '/posts?status=error', `/posts/${String(body['id'])}`, `/posts/${String(body['id'])}/edit`];
     for (const colorScheme of ['light', 'dark'] as const) {
       for (const width of [1280, 320]) {
         const { page } = await open(user!.session, '/posts/new', { viewport: { width, height: 900 }, colorScheme, bypassCSP: true });

@@ -15,9 +15,9 @@ const me = z.object({ id: z.string(), username: z.string(), name: z.string().opt
 
 /** `threadsOptions` as clients send them. */
 const threadsOptions = z.object({
-  thread: z.boolean().optional(),
-  threadNumber: z.boolean().optional(),
-  mediaUrls: z.array(z.string().nullable()).optional(),
+  thread: z.boolean().optional().meta({ title: 'Split the text into a thread at blank lines' }),
+  threadNumber: z.boolean().optional().meta({ title: 'Number the items of a split text' }),
+  mediaUrls: z.array(z.string().nullable()).optional().meta({ title: 'Media of the items of a split text' }),
   allowCountries: z.array(z.string().length(2, 'Use two-letter country codes.')).optional(),
 }).loose();
 

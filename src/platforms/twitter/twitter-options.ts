@@ -5,9 +5,9 @@ const postId = z.union([z.string().regex(/^\d{1,19}$/, 'This must be the number 
 
 export const twitterOptions = z.object({
   altText: z.array(z.string().max(1000, 'An alternative text must have at most 1,000 characters.')).optional(),
-  thread: z.boolean().optional(),
-  threadNumber: z.boolean().optional(),
-  mediaUrls: z.array(z.string().nullable()).optional(),
+  thread: z.boolean().optional().meta({ title: 'Split the text into a thread at blank lines' }),
+  threadNumber: z.boolean().optional().meta({ title: 'Number the items of a split text' }),
+  mediaUrls: z.array(z.string().nullable()).optional().meta({ title: 'Media of the items of a split text' }),
   poll: z.object({
     duration: z.number().int().min(5, 'A poll lasts at least 5 minutes.').max(10_080, 'A poll lasts at most 10,080 minutes, which is a week.'),
     options: z.array(z.string().min(1).max(25, 'A choice must have at most 25 characters.')).min(2, 'A poll needs 2 to 4 choices.').max(4, 'A poll needs 2 to 4 choices.'),
