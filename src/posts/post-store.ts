@@ -338,7 +338,8 @@ function listQuery(filter: PostListFilter): Filter<PostDoc> {
   return query;
 }
 
-function toDoc(post: Post, events: PostEvent[]): PostDoc {
+/** A post as it is inserted. */
+export function toDoc(post: Post, events: PostEvent[]): PostDoc {
   const { id, lease, dueAt: _dueAt, ...fields } = post;
   const due = lease === null ? earliestDue(post.publications) : null;
   const oldest = events[0];

@@ -7,7 +7,7 @@ import { newId, newPostId, newRefId } from '../../src/lib/ids.js';
 import { createLogger } from '../../src/lib/logger.js';
 import type { Platform } from '../../src/platforms/platform.js';
 import type { Post } from '../../src/posts/post.js';
-import { createPostStore, postIndexes } from '../../src/posts/post-store.js';
+import { createPostStore, postIndexes, toDoc, type PostDoc } from '../../src/posts/post-store.js';
 import { createPublisher } from '../../src/publishing/publisher.js';
 import { defaultRetryPolicy } from '../../src/publishing/retry-policy.js';
 import { createTurnStore, turnIndexes } from '../../src/publishing/turn-store.js';
@@ -45,6 +45,19 @@ export async function engineHerd(db: Db, { posts: count, accounts, callMs, serve
   await jobs.start();
   await waitUntil('the herd to be published', () => done === count, { timeoutMs: 240_000 });
   return measure.finish();
+}
+
+const DAY_MS = 86_400_000;
+
+/** Stores posts of the same accounts for the months to come, as fast as the database takes them. */
+export async function fill(db: Db, others: number, accounts: number): Promise<void> {
+  await ensureIndexes(db, [...postIndexes, ...turnIndexes, ...wakeupIndexes]);
+  const posts = db.collection<PostDoc>('posts');
+  const first = Date.now() + 7 * DAY_MS;
+  for (let i = 0; i < others; i += 2_000) {
+    const docs = Array.from({ length: Math.min(2_000, others - i) }, (_, k) => toDoc(newPost(i + k, (i + k) % accounts, new Date(first + ((i + k) % 7_776_000) * 1_000)), []));
+    await posts.insertMany(docs, { ordered: false });
+  }
 }
 
 /** The network takes so many calls at once; the others wait before it. */

@@ -22,6 +22,9 @@ export interface HerdOrder {
   serverPid: number;
 }
 
+/** Where all of them work. */
+export const DATABASE = 'signpost_herd';
+
 /** Calls under way at once, of every contestant. */
 export const AT_ONCE = 100;
 

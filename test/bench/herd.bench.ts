@@ -1,68 +1,94 @@
-/** Many posts due in one second: the engine with a network that answers at once or in 20 ms, beside one Agenda job per post and BullMQ on Redis. */
+/** Many posts due in one second: the engine alone and the whole path over HTTP, beside one Agenda job per post and BullMQ on Redis; and with a million others waiting. */
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { startEmbeddedMongodb } from '../../src/embedded-mongodb/start.js';
-import { temporaryFolder } from '../support/program.js';
-import { atLeast, type Bench, type BenchResult, type Goal } from './bench.js';
+import { startEmbeddedMongodb, type EmbeddedMongodb } from '../../src/embedded-mongodb/start.js';
+import { createLogger } from '../../src/lib/logger.js';
+import { simulatedNetworks } from '../../src/platforms/registry.js';
+import { startSimulator } from '../../src/platforms/simulator/simulator.js';
+import { startProgram, temporaryFolder } from '../support/program.js';
+import { atLeast, atMost, type Bench, type BenchResult, type Goal } from './bench.js';
 import type { ContestantAnswer, ContestantOrder } from './herd-contestant.js';
-import type { HerdFigures } from './herd-measure.js';
-import { startRedis } from './herd-references.js';
+import { cpuSecondsOf, type HerdFigures } from './herd-measure.js';
+import type { PathFigures } from './herd-path.js';
+import { DATABASE, startRedis } from './herd-references.js';
 
 const POSTS = Number(process.env['POSTS'] ?? 10_000);
 const ACCOUNTS = Math.min(1_000, POSTS);
+/** Scheduled for later while a herd comes. */
+const OTHERS = Number(process.env['OTHERS'] ?? 1_000_000);
+const IDLE_SECONDS = 30;
 
 export const bench: Bench = {
   name: 'herd',
-  description: `${POSTS} posts due in one second over ${ACCOUNTS} accounts, beside one Agenda job per post and BullMQ; POSTS=1000 makes it shorter`,
+  description: `${POSTS} posts due in one second over ${ACCOUNTS} accounts, beside one Agenda job per post and BullMQ; POSTS=1000 OTHERS=50000 makes it shorter`,
   run,
 };
 
+/** ONLY=engine0ms,bullmq0ms measures these alone. */
+const CONTESTS = ['engine0ms', 'bullmq0ms', 'agenda0ms', 'engine20ms', 'bullmq20ms', 'agenda20ms', 'path', 'agendaPath', 'million'] as const;
+type Contest = (typeof CONTESTS)[number];
+
+interface Results {
+  herds: Map<string, HerdFigures | PathFigures>;
+  /** Share of a core, of program and database together. */
+  idleCore: number | null;
+}
+
 async function run(): Promise<BenchResult> {
-  const results = new Map<string, HerdFigures>();
-  for (const callMs of [0, 20]) {
-    for (const contestant of ['engine', 'bullmq', 'agenda'] as const) {
-      const name = `${contestant}${callMs}ms`;
-      if (!isWanted(name)) continue;
-      const figures = contestant === 'bullmq' ? await withRedis(callMs) : await withDatabase(contestant, callMs);
-      if (figures === null) {
-        console.log('  BullMQ is left out: there is no redis-server on the PATH (Debian: apt-get install redis-server).');
-        continue;
-      }
-      results.set(name, figures);
-      console.log(`  ${name}: ${Math.round(figures.perSecond)} posts/s, start lag p99 ${Math.round(figures.lagP99Ms)} ms`);
-    }
+  const results: Results = { herds: new Map(), idleCore: null };
+  const only = process.env['ONLY']?.split(',');
+  for (const contest of CONTESTS) {
+    if (only !== undefined && !only.includes(contest)) continue;
+    const figures = await hold(contest, results);
+    if (figures === null) continue;
+    results.herds.set(contest, figures);
+    console.log(`  ${contest}: ${Math.round(figures.perSecond)} posts/s, start lag p99 ${Math.round(figures.lagP99Ms)} ms`);
   }
   console.log('');
-  return { figures: Object.assign({}, ...[...results].map(([name, figures]) => named(name, figures))) as Record<string, number>, goals: goalsOf(results) };
+  const named = [...results.herds].flatMap(([name, figures]) => Object.entries(figures).map(([key, value]) => [`${name}.${key}`, value as number] as const));
+  const idle = results.idleCore === null ? [] : [['idlePercentOfACore', results.idleCore * 100] as const];
+  return { figures: Object.fromEntries([...named, ...idle].filter(([, value]) => !Number.isNaN(value))), goals: goalsOf(results) };
 }
 
-/** ONLY=engine0ms,bullmq0ms measures these alone. */
-function isWanted(name: string): boolean {
-  const only = process.env['ONLY'];
-  return only === undefined || only.split(',').includes(name);
-}
-
-function goalsOf(results: ReadonlyMap<string, HerdFigures>): Record<string, Goal> {
-  const goals: Record<string, Goal> = {};
-  const [engine, engine20, agenda, agenda20, bullmq, bullmq20] = ['engine0ms', 'engine20ms', 'agenda0ms', 'agenda20ms', 'bullmq0ms', 'bullmq20ms'].map((name) => results.get(name));
-  if (engine && agenda) {
-    goals['postsPerSecondBesideAgenda'] = atLeast(5, engine.perSecond / agenda.perSecond);
-    goals['p99LagBesideAgenda'] = atLeast(5, agenda.lagP99Ms / Math.max(1, engine.lagP99Ms));
+function hold(contest: Contest, results: Results): Promise<HerdFigures | null> {
+  switch (contest) {
+    case 'engine0ms': return withDatabase((database) => compete('engine', { database }));
+    case 'engine20ms': return withDatabase((database) => compete('engine', { database, callMs: 20 }));
+    case 'agenda0ms': return withDatabase((database) => compete('agenda', { database }));
+    case 'agenda20ms': return withDatabase((database) => compete('agenda', { database, callMs: 20 }));
+    case 'bullmq0ms': return withRedis(0);
+    case 'bullmq20ms': return withRedis(20);
+    case 'path': return withSimulator('path');
+    case 'agendaPath': return withSimulator('agendaPath');
+    case 'million': return withDatabase((database, folder) => amongOthers(database, folder, results));
   }
-  if (engine20 && agenda20) goals['postsPerSecondBesideAgendaAt20ms'] = atLeast(5, engine20.perSecond / agenda20.perSecond);
-  if (engine20 && bullmq20) goals['postsPerSecondBesideBullmqAt20ms'] = atLeast(1, engine20.perSecond / bullmq20.perSecond);
-  if (engine && bullmq) goals['postsPerSecondBesideBullmqAt0ms'] = atLeast(0.5, engine.perSecond / bullmq.perSecond);
-  return goals;
 }
 
-async function withDatabase(contestant: 'engine' | 'agenda', callMs: number): Promise<HerdFigures> {
+function goalsOf({ herds, idleCore }: Results): Record<string, Goal> {
+  const ratio = (a: Contest, b: Contest, of: (figures: HerdFigures) => number): number | null => (herds.has(a) && herds.has(b) ? of(herds.get(a)!) / Math.max(1e-9, of(herds.get(b)!)) : null);
+  const speed = (figures: HerdFigures): number => figures.perSecond;
+  const p99 = (figures: HerdFigures): number => Math.max(1, figures.lagP99Ms);
+  const cost = (figures: HerdFigures): number => figures.cpuSecondsPer1000 + figures.serverCpuSecondsPer1000;
+  const goals: [string, number | null, (got: number) => Goal][] = [
+    ['speedBesideAgenda', ratio('engine0ms', 'agenda0ms', speed), (got) => atLeast(5, got)],
+    ['p99LagBesideAgenda', ratio('agenda0ms', 'engine0ms', p99), (got) => atLeast(5, got)],
+    ['speedBesideBullmq', ratio('engine0ms', 'bullmq0ms', speed), (got) => atLeast(0.5, got)],
+    ['speedBesideBullmqAt20ms', ratio('engine20ms', 'bullmq20ms', speed), (got) => atLeast(1, got)],
+    ['speedOfThePathBesideAgenda', ratio('path', 'agendaPath', speed), (got) => atLeast(2, got)],
+    ['costPerPostAmongOthers', ratio('million', 'engine0ms', cost), (got) => atMost(1.2, got)],
+    ['idlePercentOfACore', idleCore === null ? null : idleCore * 100, (got) => atMost(2, got)],
+  ];
+  return Object.fromEntries(goals.flatMap(([name, got, judge]) => (got === null || Number.isNaN(got) ? [] : [[name, judge(got)]])));
+}
+
+async function withDatabase(work: (database: EmbeddedMongodb, folder: string) => Promise<HerdFigures | null>): Promise<HerdFigures | null> {
   const folder = await temporaryFolder();
-  const database = await startEmbeddedMongodb({ dataDir: folder.path });
+  const database = await startEmbeddedMongodb({ dataDir: path.join(folder.path, 'mongodb') });
   try {
-    return await compete({ contestant, callMs, posts: POSTS, accounts: ACCOUNTS, uri: database.uri, redisPort: 0, serverPid: database.pid });
+    return await work(database, folder.path);
   } finally {
     await database.stop();
     await folder.remove();
@@ -73,20 +99,62 @@ async function withRedis(callMs: number): Promise<HerdFigures | null> {
   const folder = await temporaryFolder();
   const redis = await startRedis(folder.path, await freePort());
   try {
-    return redis === null ? null : await compete({ contestant: 'bullmq', callMs, posts: POSTS, accounts: ACCOUNTS, uri: '', redisPort: redis.port, serverPid: redis.pid });
+    if (redis === null) {
+      console.log('  BullMQ is left out: there is no redis-server on the PATH (Debian: apt-get install redis-server).');
+      return null;
+    }
+    return await compete('bullmq', { callMs, redisPort: redis.port, serverPid: redis.pid });
   } finally {
     await redis?.stop();
     await folder.remove();
   }
 }
 
-async function compete(order: ContestantOrder): Promise<HerdFigures> {
+/** The simulated networks run in this process, which has nothing else to do meanwhile. */
+function withSimulator(contestant: 'path' | 'agendaPath'): Promise<HerdFigures | null> {
+  return withDatabase(async (database, folder) => {
+    const simulator = await startSimulator({ host: '127.0.0.1', port: 0, journalFile: path.join(folder, 'simulator.jsonl'), networks: simulatedNetworks, log: createLogger('error') });
+    try {
+      return await compete(contestant, { database, simulatorUrl: simulator.url });
+    } finally {
+      await simulator.stop();
+    }
+  });
+}
+
+/** The same herd while many others wait for later; before it comes, the whole program idles on them. */
+async function amongOthers(database: EmbeddedMongodb, folder: string, results: Results): Promise<HerdFigures | null> {
+  const startedAt = Date.now();
+  await compete('fill', { database, posts: OTHERS });
+  console.log(`  ${OTHERS} other posts stored in ${Math.round((Date.now() - startedAt) / 1_000)} s`);
+  const uri = new URL(database.uri);
+  uri.pathname = `/${DATABASE}`;
+  const program = await startProgram({ dataDir: folder, env: { MONGODB_URI: uri.href } });
+  try {
+    // What a start does once is not idling.
+    await pause(10_000);
+    const before = cpuSecondsOf(program.pid) + cpuSecondsOf(database.pid);
+    await pause(IDLE_SECONDS * 1_000);
+    results.idleCore = (cpuSecondsOf(program.pid) + cpuSecondsOf(database.pid) - before) / IDLE_SECONDS;
+    console.log(`  idle among them: ${(results.idleCore * 100).toFixed(2)} % of a core`);
+  } finally {
+    await program.end('SIGTERM');
+  }
+  return compete('engine', { database });
+}
+
+interface Conditions extends Partial<Omit<ContestantOrder, 'contestant'>> {
+  database?: EmbeddedMongodb;
+}
+
+async function compete(contestant: ContestantOrder['contestant'], { database, ...rest }: Conditions): Promise<HerdFigures | null> {
   const child = fork(path.join(import.meta.dirname, 'herd-contestant.js'));
+  const order: ContestantOrder = { contestant, posts: POSTS, accounts: ACCOUNTS, callMs: 0, uri: database?.uri ?? '', serverPid: database?.pid ?? 0, redisPort: 0, simulatorUrl: '', ...rest };
   child.send(order);
   const ended = once(child, 'exit');
   const [answer] = await Promise.race([once(child, 'message') as Promise<[ContestantAnswer]>, ended.then((): [ContestantAnswer] => [{ error: 'it ended without an answer' }])]);
   await ended;
-  if ('error' in answer) throw new Error(`${order.contestant}: ${answer.error}`);
+  if ('error' in answer) throw new Error(`${contestant}: ${answer.error}`);
   return answer.figures;
 }
 
@@ -100,6 +168,6 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-function named(name: string, figures: HerdFigures): Record<string, number> {
-  return Object.fromEntries(Object.entries(figures).filter(([, value]) => !Number.isNaN(value)).map(([key, value]) => [`${name}.${key}`, value as number]));
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
