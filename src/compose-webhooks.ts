@@ -57,6 +57,8 @@ export interface WebhooksDeps {
   refId(actor: Actor): Promise<string>;
   /** Names this process in leases. */
   owner?: string;
+  /** How many processes send, this one included; left out: one. */
+  sharers?(): number;
   /** False: another process sends, this one only asks it to. */
   delivers?: boolean;
   /** How many endpoints the account's plan allows; null: no limit of the plan's. */
@@ -106,6 +108,11 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     deliveries: deliveryStore, line, rates: createEndpointRates(db), recorder, sender, targets, jobs: deps.jobs, clock, log, random: deps.random ?? Math.random,
     abort: async () => void (await Promise.all([http.destroy(), ownHttp.destroy()])),
     ...(deps.owner === undefined ? {} : { owner: deps.owner }),
+    ...(deps.sharers === undefined ? {} : { sharers: deps.sharers }),
+    shareBreaker: async (endpointId, breaker) => {
+      await endpointStore.noteBreaker(endpointId, breaker);
+      targets.forget(endpointId);
+    },
     onGone: (endpointId) => endpoints.disable(endpointId, 'The receiver answered 410 Gone.'),
     ...(deps.limits === undefined ? {} : { limits: deps.limits }),
   });

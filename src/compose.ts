@@ -145,7 +145,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   // Webhooks
   const webhooks = composeWebhooks({
     db, seal, clock, log, jobs, notifier, publicUrl, userAgent: USER_AGENT, loopbackOnly, allowCidrs: config.webhookAllowCidrs, allowHttp: config.webhookAllowHttp,
-    localUrl, owner, delivers: isWorker,
+    localUrl, owner, delivers: isWorker, sharers: () => workers.count(),
     refId: async (actor) => (await profiles.get(actor.profileId)).refId,
     endpointLimitOf: async (accountId) => (await billing?.service.planOf(accountId))?.limits.endpoints ?? null,
   });

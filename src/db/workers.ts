@@ -14,6 +14,8 @@ interface WorkerDoc {
 export interface WorkerRegistry {
   /** Lists this process, and says that it is still there. */
   beat(now: Date): Promise<void>;
+  /** How many workers there were at the last beat, this one included; at least 1. */
+  count(): number;
   /** Frees what dead workers of this machine had leased; those of other machines are found out by their leases running out. */
   buryDead(now: Date): Promise<void>;
   /** This process ends in order. */
@@ -23,6 +25,8 @@ export interface WorkerRegistry {
 const FORGOTTEN_AFTER_MS = 24 * 3_600_000;
 /** What a process sent just before it died may reach a busy database after its leases were ended: they are ended for this long. */
 const BURIED_FOR_MS = 120_000;
+/** Who was not seen for so long does nothing any more. */
+const SILENT_AFTER_MS = 60_000;
 
 /**
  * @param owner the name of this process in its leases
@@ -32,10 +36,13 @@ export function createWorkerRegistry(db: Db, owner: string, collections: readonl
   const workers = db.collection<WorkerDoc>('workers');
   const machine = machineId();
   const self = { machine, pid: process.pid, born: bornAt(process.pid) };
+  let counted = 1;
   return {
     async beat(now) {
       await workers.updateOne({ _id: owner }, { $set: { ...self, seenAt: now } }, { upsert: true });
+      counted = Math.max(1, await workers.countDocuments({ seenAt: { $gt: new Date(now.getTime() - SILENT_AFTER_MS) } }));
     },
+    count: () => counted,
     async buryDead(now) {
       const neighbours = await workers.find({ machine, _id: { $ne: owner } }).toArray();
       const dead = neighbours.filter((worker) => !isProcessAlive(worker)).map(({ _id }) => _id);

@@ -14,12 +14,32 @@ export interface Breaker {
   slots: number;
 }
 
+/** A breaker as all processes know it, kept with its endpoint. */
+export interface StoredBreaker {
+  /** Parked until then; null: not parked, and no probe is due. */
+  openUntil: Date | null;
+  openMs: number;
+  /** When it was opened or closed: the later word counts. */
+  at: Date;
+}
+
 const OPEN_AFTER = 5;
 const FIRST_OPEN_MS = 60_000;
 const LONGEST_OPEN_MS = 30 * 60_000;
 
 export function newBreaker(cap: number): Breaker {
   return { failuresInRow: 0, openUntil: 0, openMs: 0, slots: cap };
+}
+
+/** What another process found out, or this one before it was started again. */
+export function breakerFrom({ openUntil, openMs }: StoredBreaker, cap: number): Breaker {
+  return openUntil === null ? newBreaker(cap) : { failuresInRow: OPEN_AFTER, openUntil: openUntil.getTime(), openMs, slots: 1 };
+}
+
+/** @returns what others should know when an answer made this of the breaker; null when it is nothing new to them */
+export function newsOf(before: Breaker, after: Breaker, at: Date): StoredBreaker | null {
+  if (after.openUntil > before.openUntil) return { openUntil: new Date(after.openUntil), openMs: after.openMs, at };
+  return before.openUntil > 0 && after.openUntil === 0 ? { openUntil: null, openMs: 0, at } : null;
 }
 
 /** How many requests may be in flight now. */

@@ -7,9 +7,9 @@ export interface LaneLimits {
   total: number;
   /** Of those, so many may be repeats; the rest is kept for first attempts. */
   repeats: number;
-  /** Requests in flight to one endpoint. */
+  /** Requests in flight to one endpoint, of all processes that send. */
   perEndpoint: number;
-  /** Requests in flight to one host: many endpoints may share it. */
+  /** Requests in flight to one host, of all processes that send: many endpoints may share it. */
   perHost: number;
   /** Claimed deliveries that wait in memory for one endpoint, if it is fast. */
   queuePerEndpoint: number;
@@ -26,6 +26,8 @@ export interface Lane {
   /** How long its answers take, recent ones counting most. */
   answerMs: number;
   breaker: Breaker;
+  /** When the breaker was opened or closed last (ms of the epoch), here or by another process; 0: never, as far as is known here. */
+  breakerAt: number;
 }
 
 export interface Lanes {
@@ -41,6 +43,8 @@ export interface Lanes {
   wantsMore(lane: Lane): boolean;
   /** No request may go out for what comes by itself. */
   isParked(lane: Lane): boolean;
+  /** More is in flight than may be: what has not been sent should wait. */
+  hasTooMany(lane: Lane): boolean;
   /** Takes the next delivery that may start now, one endpoint after the other; null when none may. */
   next(): { lane: Lane; delivery: Delivery } | null;
   /** The receiver has answered: its endpoint's and its host's slots are free. */
@@ -60,12 +64,16 @@ interface Host {
 /** What is claimed should be sent within this time, as fast as its endpoint has been answering. */
 const AHEAD_MS = 5_000;
 const UNKNOWN_ANSWER_MS = 500;
+/** So long after a breaker was closed, nobody holds an older word of it. */
+const REMEMBERED_MS = 10_000;
 
 /**
  * A lane stands in line while it may have something to start, and steps aside to where its obstacle is removed: a look for the next delivery
  * costs the same with ten endpoints and with ten thousand.
+ *
+ * @param sharers processes that send: each has an equal part of the caps of endpoints and hosts
  */
-export function createLanes(limits: LaneLimits, now: () => number): Lanes {
+export function createLanes(limits: LaneLimits, now: () => number, sharers: () => number = () => 1): Lanes {
   const lanes = new Map<string, Lane>();
   const hosts = new Map<string, Host>();
   const line = new Set<Lane>();
@@ -73,12 +81,20 @@ export function createLanes(limits: LaneLimits, now: () => number): Lanes {
   let inFlight = 0;
   let repeats = 0;
 
+  function partOf(cap: number): number {
+    return Math.max(1, Math.floor(cap / sharers()));
+  }
+
+  function slots(lane: Lane): number {
+    return Math.min(slotsOf(lane.breaker, now()), partOf(limits.perEndpoint));
+  }
+
   /** A slow endpoint's deliveries would only wait in memory while their lease runs out. */
   function holds(lane: Lane): number {
-    const slots = slotsOf(lane.breaker, now());
-    if (slots < limits.perEndpoint) return slots;
-    const ahead = Math.floor((AHEAD_MS / lane.answerMs) * limits.perEndpoint);
-    return Math.max(limits.perEndpoint, Math.min(limits.queuePerEndpoint, ahead));
+    const most = slots(lane);
+    if (most < partOf(limits.perEndpoint)) return most;
+    const ahead = Math.floor((AHEAD_MS / lane.answerMs) * most);
+    return Math.max(most, Math.min(limits.queuePerEndpoint, ahead));
   }
 
   function room(lane: Lane): number {
@@ -95,12 +111,12 @@ export function createLanes(limits: LaneLimits, now: () => number): Lanes {
   function hasSlot(lane: Lane, first: Delivery | undefined): first is Delivery {
     if (first === undefined) return false;
     // What a person asked for goes out to a parked endpoint too: that is how one finds out whether it works again.
-    return lane.inFlight < (isUrgent(first) ? limits.perEndpoint : slotsOf(lane.breaker, now()));
+    return lane.inFlight < (isUrgent(first) ? limits.perEndpoint : slots(lane));
   }
 
   /** A slot of the host that its first lane can't use goes to the next. */
   function offer(host: Host): void {
-    if (host.inFlight >= limits.perHost) return;
+    if (host.inFlight >= partOf(limits.perHost)) return;
     for (const lane of host.waiting) {
       host.waiting.delete(lane);
       if (!hasSlot(lane, lane.queue[0])) continue;
@@ -122,7 +138,7 @@ export function createLanes(limits: LaneLimits, now: () => number): Lanes {
   }
 
   function get(endpointId: string): Lane {
-    const there = lanes.get(endpointId) ?? { endpointId, queue: [], inFlight: 0, hot: false, answerMs: UNKNOWN_ANSWER_MS, breaker: newBreaker(limits.perEndpoint) };
+    const there = lanes.get(endpointId) ?? { endpointId, queue: [], inFlight: 0, hot: false, answerMs: UNKNOWN_ANSWER_MS, breaker: newBreaker(limits.perEndpoint), breakerAt: 0 };
     lanes.set(endpointId, there);
     return there;
   }
@@ -144,7 +160,8 @@ export function createLanes(limits: LaneLimits, now: () => number): Lanes {
     },
     room,
     wantsMore: (lane) => lane.hot && room(lane) > 0 && lane.queue.length <= holds(lane) / 2,
-    isParked: (lane) => slotsOf(lane.breaker, now()) === 0,
+    isParked: (lane) => slots(lane) === 0,
+    hasTooMany: (lane) => lane.inFlight > slots(lane),
     next() {
       if (inFlight >= limits.total) return null;
       for (const lane of line) {
@@ -154,9 +171,9 @@ export function createLanes(limits: LaneLimits, now: () => number): Lanes {
           continue;
         }
         const host = hostAt(hostOf(first));
-        if (host.inFlight < limits.perHost && !(isRepeat(first) && repeats >= limits.repeats)) return { lane, delivery: start(lane, host) };
+        if (host.inFlight < partOf(limits.perHost) && !(isRepeat(first) && repeats >= limits.repeats)) return { lane, delivery: start(lane, host) };
         line.delete(lane);
-        if (host.inFlight >= limits.perHost) host.waiting.add(lane);
+        if (host.inFlight >= partOf(limits.perHost)) host.waiting.add(lane);
         else {
           waitingForRepeats.add(lane);
           offer(host);
@@ -181,7 +198,7 @@ export function createLanes(limits: LaneLimits, now: () => number): Lanes {
       waitingForRepeats.clear();
     },
     forgetIdle(lane) {
-      const isIdle = !lane.hot && lane.inFlight === 0 && lane.queue.length === 0 && lane.breaker.failuresInRow === 0;
+      const isIdle = !lane.hot && lane.inFlight === 0 && lane.queue.length === 0 && lane.breaker.failuresInRow === 0 && now() - lane.breakerAt > REMEMBERED_MS;
       if (!isIdle || lanes.get(lane.endpointId) !== lane) return;
       lanes.delete(lane.endpointId);
       line.delete(lane);

@@ -6,7 +6,7 @@ import type { AttemptNote, EndpointStore } from './endpoint-store.js';
 
 export interface Recorder {
   /** @returns false when the outcome could not be stored, however often it was tried: then the sweep settles it */
-  record(outcome: Outcome, parkedUntil?: Date | null): Promise<boolean>;
+  record(outcome: Outcome): Promise<boolean>;
   /** Writes what is left. */
   stop(): Promise<void>;
 }
@@ -21,7 +21,7 @@ const RETRY_AFTER_MS = [100, 400, 1_600];
 const NOTE_EVERY_MS = 1_000;
 
 export function createRecorder(deps: { deliveries: DeliveryStore; endpoints: EndpointStore; notifier: Notifier; log: Logger }): Recorder {
-  const waiting: { outcome: Outcome; parkedUntil: Date | null; done: (stored: boolean) => void }[] = [];
+  const waiting: { outcome: Outcome; done: (stored: boolean) => void }[] = [];
   const notes = new Map<string, AttemptNote>();
   let writing: Promise<void> | null = null;
   let noting: NodeJS.Timeout | null = null;
@@ -54,7 +54,7 @@ export function createRecorder(deps: { deliveries: DeliveryStore; endpoints: End
   async function write(batch: typeof waiting): Promise<void> {
     const outcomes = batch.map(({ outcome }) => outcome);
     const isStored = await store(outcomes);
-    for (const { outcome, parkedUntil } of batch) notes.set(outcome.delivery.endpointId, noteOf(outcome, parkedUntil));
+    for (const outcome of outcomes) notes.set(outcome.delivery.endpointId, noteOf(outcome));
     noting ??= setTimeout(() => void writeNotes(), NOTE_EVERY_MS);
     for (const { done } of batch) done(isStored);
     for (const topic of new Set(outcomes.flatMap(({ delivery }) => [`account:${delivery.accountId}:deliveries`, `delivery:${delivery.id}`]))) deps.notifier.notify(topic);
@@ -68,9 +68,9 @@ export function createRecorder(deps: { deliveries: DeliveryStore; endpoints: End
   }
 
   return {
-    record(outcome, parkedUntil = null) {
+    record(outcome) {
       return new Promise((done) => {
-        waiting.push({ outcome, parkedUntil, done });
+        waiting.push({ outcome, done });
         startWriting(COLLECT_MS);
       });
     },
@@ -87,10 +87,9 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function noteOf({ delivery, attempt }: Outcome, parkedUntil: Date | null): AttemptNote {
+function noteOf({ delivery, attempt }: Outcome): AttemptNote {
   return {
     endpointId: delivery.endpointId,
-    parkedUntil,
     attempt: { at: attempt.startedAt, deliveryId: delivery.id, ok: attempt.error === null, status: attempt.status, error: attempt.error?.message ?? null },
   };
 }

@@ -3,13 +3,14 @@ import type { Jobs } from '../jobs/jobs.js';
 import type { Clock } from '../lib/clock.js';
 import { newToken } from '../lib/ids.js';
 import type { Logger } from '../lib/logger.js';
-import { afterAttempt, newBreaker } from './breaker.js';
+import { afterAttempt, breakerFrom, newBreaker, newsOf, type StoredBreaker } from './breaker.js';
 import { nextStep, type AttemptResult, type Delivery, type Lease } from './delivery.js';
 import { createLanes, isUrgent, type Lane, type LaneLimits } from './delivery-lanes.js';
 import type { Recorder } from './delivery-recorder.js';
 import type { Sender } from './delivery-sender.js';
 import { createClaims, type ClaimsDeps } from './delivery-claims.js';
 import type { DeliveryStore } from './delivery-store.js';
+import type { Endpoint } from './endpoint.js';
 
 export interface WorkerLimits extends LaneLimits {
   /** Must outlast a request's time-out and the wait in memory. */
@@ -41,6 +42,10 @@ export interface WorkerDeps extends ClaimsDeps {
   limits?: WorkerLimits;
   /** Names this process in leases. */
   owner?: string;
+  /** Tells the other processes that an endpoint was parked, or is no longer. */
+  shareBreaker(endpointId: string, breaker: StoredBreaker): Promise<void>;
+  /** How many processes send, this one included; left out: one. */
+  sharers?(): number;
 }
 
 export interface DeliveryWorker {
@@ -70,7 +75,7 @@ const NO_ANSWER: Omit<AttemptResult, 'startedAt' | 'url' | 'requestHeaders'> = {
 export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
   const limits = deps.limits ?? WORKER_LIMITS;
   const claims = createClaims(deps);
-  const lanes = createLanes(limits, () => deps.clock.now().getTime());
+  const lanes = createLanes(limits, () => deps.clock.now().getTime(), deps.sharers);
   const running = new Set<Promise<void>>();
   const nextWake = new Map<string, number>();
   /** What is claimed here, queued or on its way. */
@@ -127,19 +132,37 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     if (found.endpoint.state !== 'enabled' && !isUrgent(delivery)) {
       return deps.deliveries.cancelLeased(delivery, `The endpoint is ${found.endpoint.state}.`, now);
     }
+    adopt(of, found.endpoint);
+    if (lanes.hasTooMany(of) && !isUrgent(delivery)) {
+      of.hot = true;
+      return deps.deliveries.release([delivery], now);
+    }
     const result = await deps.sender.send(delivery, found.target, delivery.attemptCount + 1);
     noteAnswer(delivery.endpointId, of, result);
     answered();
-    await settle(delivery, of, result);
+    await settle(delivery, result);
   }
 
   function noteAnswer(endpointId: string, of: Lane, result: AttemptResult): void {
     of.answerMs = Math.max(1, of.answerMs * 0.7 + result.durationMs * 0.3);
     const before = of.breaker;
-    of.breaker = afterAttempt(before, result, limits.perEndpoint, deps.clock.now().getTime());
-    if (of.breaker.openUntil <= before.openUntil) return;
+    const now = deps.clock.now();
+    of.breaker = afterAttempt(before, result, limits.perEndpoint, now.getTime());
+    const news = newsOf(before, of.breaker, now);
+    if (news === null) return;
+    of.breakerAt = now.getTime();
+    track(deps.shareBreaker(endpointId, news));
+    if (news.openUntil === null) return;
     giveBackParked(of);
-    track(askToWake(endpointId, new Date(of.breaker.openUntil)));
+    track(askToWake(endpointId, news.openUntil));
+  }
+
+  /** Believes a later word of another process, or of this one before it was started again. */
+  function adopt(of: Lane, { breaker }: Pick<Endpoint, 'breaker'>): void {
+    if (breaker === null || breaker.at.getTime() <= of.breakerAt) return;
+    of.breaker = breakerFrom(breaker, limits.perEndpoint);
+    of.breakerAt = breaker.at.getTime();
+    giveBackParked(of);
   }
 
   function hold(delivery: Delivery, first = false): void {
@@ -168,19 +191,15 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     track(deps.deliveries.release(back, deps.clock.now()));
   }
 
-  async function settle(delivery: Delivery, of: Lane, result: AttemptResult): Promise<void> {
+  async function settle(delivery: Delivery, result: AttemptResult): Promise<void> {
     if (brokenOff && result.status === null) return interrupt(delivery, 0, result.startedAt, result.requestHeaders);
     const tries = delivery.tries + (delivery.trigger === 'manual' ? 0 : 1);
     const next = nextStep(delivery, tries, result, deps.clock.now(), deps.random());
     const nextAttemptAt = 'dueAt' in next && next.state === 'waiting' ? next.dueAt : null;
-    const isStored = await deps.recorder.record({ delivery, attempt: { ...result, number: delivery.attemptCount + 1, trigger: delivery.trigger, nextAttemptAt }, next, tries }, parkedUntil(of));
+    const isStored = await deps.recorder.record({ delivery, attempt: { ...result, number: delivery.attemptCount + 1, trigger: delivery.trigger, nextAttemptAt }, next, tries });
     if (!isStored) unrecorded.add(delivery.id);
     if (result.status === 410) await deps.onGone(delivery.endpointId);
     if (nextAttemptAt !== null) await askToWake(delivery.endpointId, nextAttemptAt);
-  }
-
-  function parkedUntil({ breaker }: Lane): Date | null {
-    return breaker.openUntil > deps.clock.now().getTime() ? new Date(breaker.openUntil) : null;
   }
 
   /** One wake-up per endpoint: only the earliest is asked for; it asks for the next one itself. */
@@ -289,7 +308,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
       pump();
     },
     unpark(endpointId) {
-      lanes.get(endpointId).breaker = newBreaker(limits.perEndpoint);
+      Object.assign(lanes.get(endpointId), { breaker: newBreaker(limits.perEndpoint), breakerAt: deps.clock.now().getTime() });
       nudge([endpointId]);
     },
     nudge,
@@ -305,7 +324,11 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
       await settleExpired();
       await settleStrays();
       const due = await deps.deliveries.dueEndpoints(deps.clock.now(), 1_000);
-      for (const endpointId of due) if ((await deps.targets.get(endpointId))?.endpoint.ordered === true) await deps.line.lineUp(endpointId);
+      await Promise.all(due.map(async (endpointId) => {
+        const endpoint = (await deps.targets.get(endpointId))?.endpoint;
+        if (endpoint !== undefined) adopt(lanes.get(endpointId), endpoint);
+        if (endpoint?.ordered === true) await deps.line.lineUp(endpointId);
+      }));
       nudge(due);
     },
     async stop(graceMs) {

@@ -62,6 +62,8 @@ export type EndpointService = ReturnType<typeof createEndpointService>;
 
 export function createEndpointService(deps: EndpointServiceDeps) {
   const now = () => deps.clock.now();
+  /** Its owner says that it works: all processes may try. */
+  const unparked = () => ({ openUntil: null, openMs: 0, at: now() });
 
   async function requireUrl(url: string): Promise<string> {
     const problem = await urlProblem(url, deps.urls);
@@ -93,7 +95,7 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       id, accountId: actor.accountId, profileId: actor.profileId, name, description, url, style, events, apiAction, timeoutS, maxPerMinute, ordered, timedHeader, recovery: null,
       headers: sealHeaders(headers, [], deps.seal, sealContext(id)), state: 'enabled', stateReason: null,
       secrets: [{ sealed: deps.seal.seal(secret, sealContext(id)), createdAt: at, expiresAt: null }],
-      lastAttempt: null, failingSince: null, parkedUntil: null, createdAt: at, updatedAt: at,
+      lastAttempt: null, failingSince: null, parkedUntil: null, breaker: null, createdAt: at, updatedAt: at,
     };
   }
 
@@ -167,7 +169,7 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       const { name, style, headers, description = endpoint.description, timeoutS = endpoint.timeoutS, maxPerMinute = endpoint.maxPerMinute, ordered = endpoint.ordered, timedHeader = endpoint.timedHeader } = input;
       const sealed = headers === undefined ? endpoint.headers : sealHeaders(requireHeaders(headers), endpoint.headers, deps.seal, sealContext(id));
       requireTimedHeader(timedHeader, sealed);
-      const changed = await change(endpoint, { name, description, style, timeoutS, maxPerMinute, ordered, timedHeader, headers: sealed, ...fixed, events, url, parkedUntil: null });
+      const changed = await change(endpoint, { name, description, style, timeoutS, maxPerMinute, ordered, timedHeader, headers: sealed, ...fixed, events, url, breaker: unparked() });
       if (ordered && !endpoint.ordered) await deps.line.lineUp(id);
       if (!ordered && endpoint.ordered) await deps.line.dissolve(id);
       deps.worker.unpark(id);
@@ -190,7 +192,7 @@ export function createEndpointService(deps: EndpointServiceDeps) {
 
     async resume(actor: Actor, id: string): Promise<void> {
       const endpoint = await own(actor, id);
-      await change(endpoint, { state: 'enabled', stateReason: null, failingSince: null, parkedUntil: null });
+      await change(endpoint, { state: 'enabled', stateReason: null, failingSince: null, breaker: unparked() });
       deps.worker.unpark(id);
     },
 
@@ -245,7 +247,7 @@ export function createEndpointService(deps: EndpointServiceDeps) {
 
       async function replace(endpoint: Endpoint): Promise<Endpoint> {
         await keepSecret(endpoint, secret);
-        const changed = await change(endpoint, { url, state: 'enabled', stateReason: null, failingSince: null, parkedUntil: null });
+        const changed = await change(endpoint, { url, state: 'enabled', stateReason: null, failingSince: null, breaker: unparked() });
         deps.worker.unpark(endpoint.id);
         return changed;
       }

@@ -1,10 +1,11 @@
 /** Endpoints in MongoDB. */
 import type { Collection, Db, UpdateFilter } from 'mongodb';
 import { isDuplicateKey, type CollectionIndexes } from '../db/database.js';
+import type { StoredBreaker } from './breaker.js';
 import { TIMEOUT_S, type Endpoint, type Recovery } from './endpoint.js';
 
 /** `apiAction` is left out where there is none, so that the unique index concerns registered actions only. */
-export type EndpointDoc = Omit<Endpoint, 'id' | 'apiAction'> & { _id: string; apiAction?: string; rate?: { second: number; used: number } };
+export type EndpointDoc = Omit<Endpoint, 'id' | 'apiAction' | 'parkedUntil'> & { _id: string; apiAction?: string; rate?: { second: number; used: number } };
 
 export const endpointIndexes: CollectionIndexes[] = [
   {
@@ -19,12 +20,11 @@ export const endpointIndexes: CollectionIndexes[] = [
   },
 ];
 
-export type EndpointChange = Partial<Pick<Endpoint, 'name' | 'url' | 'style' | 'events' | 'state' | 'stateReason' | 'secrets' | 'headers' | 'timeoutS' | 'description' | 'maxPerMinute' | 'ordered' | 'timedHeader' | 'recovery' | 'updatedAt' | 'failingSince' | 'parkedUntil'>>;
+export type EndpointChange = Partial<Pick<Endpoint, 'name' | 'url' | 'style' | 'events' | 'state' | 'stateReason' | 'secrets' | 'headers' | 'timeoutS' | 'description' | 'maxPerMinute' | 'ordered' | 'timedHeader' | 'recovery' | 'updatedAt' | 'failingSince' | 'breaker'>>;
 
 export interface AttemptNote {
   endpointId: string;
   attempt: NonNullable<Endpoint['lastAttempt']>;
-  parkedUntil: Date | null;
 }
 
 export interface EndpointStore {
@@ -45,6 +45,8 @@ export interface EndpointStore {
   remove(id: string): Promise<boolean>;
   /** Endpoints that are on and whose every attempt failed since before this time. */
   listFailing(since: Date, limit: number): Promise<Endpoint[]>;
+  /** Tells all processes that it was parked, or is no longer; the later word wins. */
+  noteBreaker(id: string, breaker: StoredBreaker): Promise<void>;
   /** Notes the last attempts, in bulk; a later note wins. */
   noteAttempts(notes: AttemptNote[]): Promise<void>;
 }
@@ -52,7 +54,7 @@ export interface EndpointStore {
 export function createEndpointStore(db: Db): EndpointStore {
   const endpoints: Collection<EndpointDoc> = db.collection<EndpointDoc>('webhook_endpoints');
   return {
-    async insert({ id, apiAction, ...rest }) {
+    async insert({ id, apiAction, parkedUntil: _parkedUntil, ...rest }) {
       try {
         await endpoints.insertOne({ _id: id, ...rest, ...(apiAction === null ? {} : { apiAction }) });
         return true;
@@ -98,6 +100,9 @@ export function createEndpointStore(db: Db): EndpointStore {
     async listFailing(since, limit) {
       return (await endpoints.find({ failingSince: { $lte: since }, state: 'enabled' }).sort({ failingSince: 1 }).limit(limit).toArray()).map(toEndpoint);
     },
+    async noteBreaker(id, breaker) {
+      await endpoints.updateOne({ _id: id, $or: [{ breaker: null }, { 'breaker.at': { $lte: breaker.at } }] }, { $set: { breaker } });
+    },
     async noteAttempts(notes) {
       if (notes.length === 0) return;
       await endpoints.bulkWrite(notes.flatMap(attemptUpdates), { ordered: true });
@@ -106,17 +111,17 @@ export function createEndpointStore(db: Db): EndpointStore {
 }
 
 /** `failingSince` is set by the first failure after a success, and cleared by a success. */
-function attemptUpdates({ endpointId, attempt, parkedUntil }: AttemptNote): { updateOne: { filter: Record<string, unknown>; update: UpdateFilter<EndpointDoc> } }[] {
-  if (attempt.ok) return [{ updateOne: { filter: { _id: endpointId }, update: { $set: { lastAttempt: attempt, failingSince: null, parkedUntil: null } } } }];
+function attemptUpdates({ endpointId, attempt }: AttemptNote): { updateOne: { filter: Record<string, unknown>; update: UpdateFilter<EndpointDoc> } }[] {
+  if (attempt.ok) return [{ updateOne: { filter: { _id: endpointId }, update: { $set: { lastAttempt: attempt, failingSince: null } } } }];
   return [
-    { updateOne: { filter: { _id: endpointId }, update: { $set: { lastAttempt: attempt, parkedUntil } } } },
+    { updateOne: { filter: { _id: endpointId }, update: { $set: { lastAttempt: attempt } } } },
     { updateOne: { filter: { _id: endpointId, failingSince: null }, update: { $set: { failingSince: attempt.at } } } },
   ];
 }
 
 /** Endpoints that an older version stored lack what came since. */
-const SINCE = { description: '', headers: [], timeoutS: TIMEOUT_S.default, maxPerMinute: null, ordered: false, timedHeader: null, recovery: null, parkedUntil: null } as const;
+const SINCE = { description: '', headers: [], timeoutS: TIMEOUT_S.default, maxPerMinute: null, ordered: false, timedHeader: null, recovery: null, breaker: null } as const;
 
 function toEndpoint({ _id, apiAction, rate: _rate, ...rest }: EndpointDoc): Endpoint {
-  return { id: _id, ...SINCE, ...rest, apiAction: apiAction ?? null, headers: rest.headers ?? [] };
+  return { id: _id, ...SINCE, ...rest, apiAction: apiAction ?? null, headers: rest.headers ?? [], parkedUntil: rest.breaker?.openUntil ?? null };
 }

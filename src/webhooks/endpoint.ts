@@ -1,4 +1,5 @@
 /** An endpoint: a URL that a user registered for webhooks, with the events it gets and the secrets that sign them. */
+import type { StoredBreaker } from './breaker.js';
 import type { CustomHeader } from './custom-headers.js';
 import type { PayloadStyle } from './payload.js';
 
@@ -52,6 +53,8 @@ export interface Endpoint {
   failingSince: Date | null;
   /** It failed so often in a row that its deliveries wait until then, without losing attempts; null: they don't. */
   parkedUntil: Date | null;
+  /** What that time follows from; null: it never failed so often. */
+  breaker: StoredBreaker | null;
   createdAt: Date;
   updatedAt: Date;
 }

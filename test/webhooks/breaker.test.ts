@@ -75,6 +75,52 @@ describe('the breaker', () => {
   });
 });
 
+describe('processes that share a database', () => {
+  it('park an endpoint together, remember it over a restart, and let it go together', async () => {
+    const receiver = await startReceiver();
+    closers.push(() => receiver.stop());
+    const rig = await startRig();
+    closers.push(() => rig.stop());
+    const input = { name: '', url: receiver.url, style: 'ayrshare' as const, events: ['scheduled'] };
+    const { endpoint } = await rig.webhooks.endpoints.create(rig.actor, input);
+    receiver.answerWith({ status: 503 });
+    await rig.webhooks.record(Array.from({ length: 5 }, () => postEvent(rig.actor)));
+    await waitUntil('it to be parked', async () => (await rig.webhooks.endpoints.get(rig.actor, endpoint.id)).parkedUntil !== null);
+    await waitUntil('the outcomes', async () => (await rig.all()).every(({ attemptCount }) => attemptCount === 1));
+    const before = receiver.received.length;
+
+    const other = await rig.another();
+    await other.record(Array.from({ length: 20 }, () => postEvent(rig.actor)));
+    const untouched = async () => (await rig.all()).filter(({ attemptCount }) => attemptCount === 0);
+    await waitUntil('the other process to give back what it holds', async () => (await untouched()).length === 20 && (await untouched()).every(({ state, tries }) => state === 'waiting' && tries === 0));
+    await rig.sweep();
+    assert.equal(receiver.received.length, before, 'a process that never saw the endpoint fail knows that it is parked');
+
+    receiver.answerWith({ status: 200 });
+    await rig.webhooks.endpoints.resume(rig.actor, endpoint.id);
+    rig.advance(61_000);
+    await waitUntil('all to be delivered', async () => {
+      await rig.sweep();
+      return (await rig.all()).every(({ state }) => state === 'delivered');
+    }, { timeoutMs: 30_000, everyMs: 100 });
+  });
+
+  it('share the caps of endpoints', async () => {
+    const receiver = await startReceiver();
+    closers.push(() => receiver.stop());
+    const rig = await startRig({ sharers: () => 2 });
+    closers.push(() => rig.stop());
+    await rig.webhooks.endpoints.create(rig.actor, { name: '', url: receiver.url, style: 'ayrshare', events: ['scheduled'] });
+    receiver.answerWith('hang');
+    const other = await rig.another();
+    await rig.webhooks.record(Array.from({ length: 10 }, () => postEvent(rig.actor)));
+    await other.record(Array.from({ length: 10 }, () => postEvent(rig.actor)));
+    await waitUntil('both to send what they may', () => receiver.received.length >= 4);
+    await rig.sweep();
+    assert.equal(receiver.received.length, 4, 'two each, of the five of one process alone');
+  });
+});
+
 describe('an endpoint that was repaired', () => {
   it('gets what was parked as soon as its owner changes it', async () => {
     const receiver = await startReceiver();

@@ -42,6 +42,7 @@ export interface RigOptions {
   loopbackOnly?: boolean;
   publicUrl?: string;
   maxBacklog?: number;
+  sharers?: () => number;
   localUrl?: () => string;
 }
 
@@ -64,6 +65,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     const made = composeWebhooks({
       db, seal, notifier, clock: { now }, log: createLogger('silent'), userAgent: 'Signpost/test', owner: `rig-${running.length}`, publicUrl: () => options.publicUrl ?? 'http://127.0.0.1:9', localUrl: options.localUrl ?? (() => 'http://127.0.0.1:9'),
       loopbackOnly: options.loopbackOnly ?? true, refId: async () => 'ref', random: () => 0, timeoutMs: options.timeoutMs ?? 5_000, ...(options.maxBacklog === undefined ? {} : { maxBacklog: options.maxBacklog }), limits: { ...LIMITS, ...options.limits },
+      ...(options.sharers === undefined ? {} : { sharers: options.sharers }),
       jobs: {
         handle: (name, handler) => void handlers.set(name, handler),
         sweep: (_name, _everyMs, handler) => void sweeps.push(handler),
