@@ -1,11 +1,12 @@
 /** An accumulator with its argument, as `$group`, `$bucket` and windows name them. */
 import { ACCUMULATORS, type MakeAccumulator } from './accumulators.js';
 import { isNumber, toNumber } from './arithmetic.js';
-import { doubleValue, type Doc } from './bson-decode.js';
+import type { Doc } from './bson-decode.js';
 import { compare, isObject } from './bson-order.js';
 import { CommandError } from './command-error.js';
 import { compile, compileExpression } from './expression.js';
 import { wholeNumber } from './match-leaf.js';
+import { percentileRanks, percentiles } from './percentile.js';
 import { compareSortKeys, parseSort, sortKey } from './sort.js';
 
 /** One field of a `$group`: what is taken of each document, and what collects it. */
@@ -78,7 +79,8 @@ function orderOf(operator: string, parts: ReturnType<typeof parseSort>): ((a: Ra
 }
 
 function compilePercentile(name: string, operator: string, argument: unknown, variables: Doc): AccumulatorField {
-  const { input, ranks } = percentileArguments(operator, argument, variables);
+  const spec = isObject(argument) ? argument : null;
+  const ranks = percentileRanks(operator, spec, spec?.['p'] === undefined ? undefined : compile(spec['p'])({ root: {}, variables }));
   const make: MakeAccumulator = (account) => {
     const numbers: number[] = [];
     const take = (value: unknown): void => {
@@ -88,23 +90,5 @@ function compilePercentile(name: string, operator: string, argument: unknown, va
     };
     return { add: take, result: () => percentiles(numbers, operator, ranks) };
   };
-  return { name, make, value: compileExpression(input, variables) };
-}
-
-/** What `$median` and `$percentile` ask for. @throws CommandError */
-export function percentileArguments(operator: string, argument: unknown, variables: Doc): { input: unknown; ranks: number[] } {
-  if (!isObject(argument)) throw new CommandError(7436100, `specification must be an object; found ${operator}`);
-  if (argument['method'] !== 'approximate') throw new CommandError(2, "Currently only 'approximate' can be used as percentile 'method'.");
-  if (operator === '$median') return { input: argument['input'], ranks: [0.5] };
-  const list = compile(argument['p'])({ root: {}, variables });
-  if (!Array.isArray(list) || list.length === 0) throw new CommandError(7750300, `The $percentile 'p' field must be an array of numbers from [0.0, 1.0]`);
-  const ranks = list.map((one) => (isNumber(one) ? toNumber(one) : NaN));
-  if (ranks.some((rank) => !(rank >= 0 && rank <= 1))) throw new CommandError(7750303, "The $percentile 'p' field must be an array of numbers from [0.0, 1.0]");
-  return { input: argument['input'], ranks };
-}
-
-export function percentiles(numbers: number[], operator: string, ranks: readonly number[]): unknown {
-  const ordered = Float64Array.from(numbers).sort();
-  const at = (rank: number): unknown => (ordered.length === 0 ? null : doubleValue(ordered[Math.max(0, Math.ceil(rank * ordered.length) - 1)]!));
-  return operator === '$median' ? at(0.5) : ranks.map(at);
+  return { name, make, value: compileExpression(spec!['input'], variables) };
 }

@@ -1,9 +1,10 @@
 /** How long one turn of a command may hold the server: loops within a single expression ask here, since nothing else can stop them. */
 import { CommandError } from './command-error.js';
 
-const TURN_MS = 10_000;
+const TURN_MS = 2000;
 let until = Infinity;
 let steps = 0;
+let over = false;
 
 /** To be called before a command gets its turn; `deadline` is where its `maxTimeMS` ends. */
 export function beginTurn(deadline = Infinity): void {
@@ -13,4 +14,16 @@ export function beginTurn(deadline = Infinity): void {
 /** To be called in every pass of a loop whose length a client decides. @throws CommandError 50 */
 export function countStep(): void {
   if ((++steps & 1023) === 0 && performance.now() > until) throw new CommandError(50, 'operation exceeded time limit');
+}
+
+/** Something took long: whoever goes through many documents should not wait for its next look at the clock. */
+export function endTurn(): void {
+  over = true;
+}
+
+/** Whether `endTurn` was called since the last time. */
+export function turnHasEnded(): boolean {
+  const was = over;
+  over = false;
+  return was;
 }

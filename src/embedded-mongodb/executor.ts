@@ -2,7 +2,7 @@
  * Runs commands one after another and commits them in groups: everything that arrived in one turn of the event loop shares one
  * transaction, and is answered when that is committed. Long work goes on in slices, so that others get their turn.
  */
-import { beginTurn } from './budget.js';
+import { beginTurn, turnHasEnded } from './budget.js';
 import { statfsSync } from 'node:fs';
 import { setImmediate } from 'node:timers';
 import { CommandError } from './command-error.js';
@@ -162,11 +162,12 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
     });
 
   const sliced = <T>(write: boolean, step: () => T | undefined): T | Promise<T> => {
+    turnHasEnded();
     const until = performance.now() + SLICE_MS;
     do {
       const result = step();
       if (result !== undefined) return result;
-    } while (performance.now() < until);
+    } while (performance.now() < until && !turnHasEnded());
     return submit(write, false, () => sliced(write, step));
   };
 

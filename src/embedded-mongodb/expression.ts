@@ -3,10 +3,10 @@ import type { Doc } from './bson-decode.js';
 import { isObject } from './bson-order.js';
 import { CommandError } from './command-error.js';
 import { SCOPED_OPERATORS } from './expression-scoped.js';
-import { mingoOperator } from './expression-mingo.js';
 import { VALUE_OPERATORS } from './expression-values.js';
 import { truthy } from './match.js';
 import { readExpressionPath } from './path-walk.js';
+import type { Run } from './value-operator.js';
 
 /** What an expression is evaluated on: the document and the variables in sight. */
 export interface Frame {
@@ -76,12 +76,27 @@ function compileOperator(name: string, operand: unknown): Evaluate {
   const onValues = VALUE_OPERATORS[name];
   if (onValues) {
     const { min, max, run } = onValues;
+    if (onValues.named && isNamed(operand)) return compileNamed(operand, run, name);
     const list = (Array.isArray(operand) ? operand : [operand]) as unknown[];
     if (list.length < min || list.length > max) throw new CommandError(16020, `Expression ${name} takes ${min === max ? `exactly ${min}` : `at least ${min}`} arguments. ${list.length} were passed in.`);
     const args = list.map(compile);
     return (frame) => run(args.map((arg) => arg(frame)), name);
   }
-  return mingoOperator(name, operand, compile);
+  throw new CommandError(168, `Unrecognized expression '${name}'`);
+}
+
+/** An object that is no expression by itself but holds one per argument. */
+function isNamed(operand: unknown): operand is Doc {
+  return isObject(operand) && !Object.keys(operand).some((key) => key.startsWith('$'));
+}
+
+function compileNamed(operand: Doc, run: Run, name: string): Evaluate {
+  const fields = Object.entries(operand).map(([key, value]) => [key, compile(value)] as const);
+  return (frame) => {
+    const args: Doc = {};
+    for (const [key, evaluate] of fields) args[key] = evaluate(frame) ?? null;
+    return run([args], name);
+  };
 }
 
 /** An expression as a function of the document alone. */

@@ -1,4 +1,5 @@
 /** Runs one query in slices: source, filter, sort, skip, limit, projection; keeps its place between batches. */
+import { turnHasEnded } from './budget.js';
 import { decode, decodeFields, type Doc } from './bson-decode.js';
 import { encode } from './bson-encode.js';
 import type { Collection } from './catalog.js';
@@ -36,6 +37,10 @@ export interface FindRunner {
 
 const CHECK_EVERY = 16;
 
+function isOver(step: number, until: number): boolean {
+  return turnHasEnded() || (step % CHECK_EVERY === 0 && performance.now() > until);
+}
+
 interface Sorted {
   record: number;
   key: unknown[];
@@ -58,7 +63,7 @@ export function createRunner(store: Store, collection: Collection, query: Query)
   const nextMatch = (until: number): boolean | undefined => {
     for (let i = 1; source.advance(); i++) {
       if (everything || query.match(readDoc(source.bytes))) return true;
-      if (i % CHECK_EVERY === 0 && performance.now() > until) return undefined;
+      if (isOver(i, until)) return undefined;
     }
     return false;
   };
@@ -68,7 +73,7 @@ export function createRunner(store: Store, collection: Collection, query: Query)
     for (let i = 1; source.advance(); i++) {
       const doc = readDoc(source.bytes);
       if (everything || query.match(doc)) sorter!.add({ record: source.record, key: sortKey(doc, query.sort) });
-      if (i % CHECK_EVERY === 0 && performance.now() > until) return false;
+      if (isOver(i, until)) return false;
     }
     return true;
   };

@@ -3,6 +3,7 @@ import { Binary, BSONRegExp, BSONSymbol, Decimal128, Double, MaxKey, MinKey } fr
 import { compare, compareStrings, equals, plainNumber, RANK, regexParts, typeRank } from './bson-order.js';
 import { badValue, failedToParse } from './command-error.js';
 import { exact } from './decimal.js';
+import { compileRegex } from './regex.js';
 
 export type Test = (value: unknown) => boolean;
 
@@ -63,36 +64,6 @@ function equality(operand: unknown, literalRegex: boolean): Test {
   return (value) => value !== undefined && value !== null && equals(value, operand);
 }
 
-const REGEX_CACHE = new Map<string, RegExp>();
-
-function toRegExp(pattern: string, options: string): RegExp {
-  const key = `${options}/${pattern}`;
-  const known = REGEX_CACHE.get(key);
-  if (known) return known;
-  for (const flag of options) if (!'imsxu'.includes(flag)) throw badValue(`invalid flag in regex options: ${flag}`);
-  let source = pattern;
-  let flags = options.replace(/[^ims]/g, '');
-  const inline = /^\(\?([imsx]+)\)/.exec(source);
-  if (inline) {
-    source = source.slice(inline[0].length);
-    flags = [...new Set(flags + inline[1]!.replace('x', ''))].join('');
-  }
-  if (options.includes('x') || inline?.[1]?.includes('x')) source = source.replace(/\\.|\[(?:\\.|[^\]])*\]|\s+|#.*$/gm, (part) => (/^[\s#]/.test(part) ? '' : part));
-  let compiled: RegExp;
-  try {
-    compiled = new RegExp(source, `${flags}u`);
-  } catch {
-    try {
-      compiled = new RegExp(source, flags);
-    } catch (error) {
-      throw Object.assign(badValue(`Regular expression is invalid: ${(error as Error).message}`), { code: 51091 });
-    }
-  }
-  if (REGEX_CACHE.size > 500) REGEX_CACHE.clear();
-  REGEX_CACHE.set(key, compiled);
-  return compiled;
-}
-
 /** `$regex` with `$options`, or a regular expression as a value. */
 export function regexTest(operand: unknown, options: unknown): Test {
   let pattern: string;
@@ -105,7 +76,7 @@ export function regexTest(operand: unknown, options: unknown): Test {
     if (flags !== '') throw Object.assign(badValue('options set in both $regex and $options'), { code: 51075 });
     flags = options;
   }
-  const regex = toRegExp(pattern, flags);
+  const regex = compileRegex(pattern, flags);
   return (value) => {
     if (typeof value === 'string') return regex.test(value);
     if (value instanceof BSONSymbol) return regex.test(value.value);

@@ -18,7 +18,7 @@ export interface MatchContext {
 /** @throws CommandError with MongoDB's code when the filter is not valid. */
 export function compileFilter(filter: Doc, context: MatchContext = {}): Matcher {
   const clauses: Matcher[] = [];
-  for (const name in filter) clauses.push(name.startsWith('$') ? topLevel(name, filter[name], context) : fieldClause(name, filter[name], context));
+  for (const name in filter) clauses.push(name.startsWith('$') && !isReferenceField(name) ? topLevel(name, filter[name], context) : fieldClause(name, filter[name], context));
   return allOf(clauses);
 }
 
@@ -76,9 +76,14 @@ function topLevel(name: string, operand: unknown, context: MatchContext): Matche
   }
 }
 
+/** The fields of a DBRef have names like operators. */
+function isReferenceField(name: string): boolean {
+  return name === '$ref' || name === '$id' || name === '$db' || name.startsWith('$id.');
+}
+
 export function isOperatorObject(value: unknown): value is Doc {
   if (!isObject(value)) return false;
-  for (const name in value) return name.startsWith('$') && name !== '$ref' && name !== '$id' && name !== '$db';
+  for (const name in value) return name.startsWith('$') && !isReferenceField(name);
   return false;
 }
 
@@ -224,7 +229,7 @@ export function elemMatchTest(operand: unknown, context: MatchContext): Test {
 /** The top-level fields a filter reads, or null when it may read anything (`$expr`). */
 export function fieldsOf(filter: Doc, into = new Set<string>()): Set<string> | null {
   for (const name in filter) {
-    if (!name.startsWith('$')) into.add(name.split('.', 1)[0]!);
+    if (!name.startsWith('$') || isReferenceField(name)) into.add(name.split('.', 1)[0]!);
     else if (name === '$and' || name === '$or' || name === '$nor') {
       for (const part of filter[name] as Doc[]) if (!fieldsOf(part, into)) return null;
     } else if (name === '$expr') return null;

@@ -2,6 +2,7 @@
 import type { Doc } from './bson-decode.js';
 import { compare, isObject } from './bson-order.js';
 import { add, isNumber, toNumber } from './arithmetic.js';
+import { addUnits, unitOf } from './calendar.js';
 import { CommandError, failedToParse } from './command-error.js';
 import { valueKey } from './value-key.js';
 import { turnIsOver } from './flow.js';
@@ -9,7 +10,6 @@ import { openAccount } from './memory-account.js';
 import { readExpressionPath } from './path-walk.js';
 import { setAt } from './pipeline-fields.js';
 import { objectOperand, type PipelineScope, type StageCompiler } from './pipeline-stage.js';
-import { addMonths } from './window-fields.js';
 
 interface Densify {
   field: string[];
@@ -21,7 +21,6 @@ interface Densify {
 }
 
 const MAX_ADDED = 500_000;
-const UNIT_MS: Record<string, number> = { week: 604_800_000, day: 86_400_000, hour: 3_600_000, minute: 60_000, second: 1000, millisecond: 1 };
 
 function readSpec(operand: unknown): Densify {
   const spec = objectOperand('$densify', operand, 9);
@@ -49,12 +48,9 @@ function stepper(step: unknown, unit: unknown): Densify['step'] {
       return value;
     };
   }
+  const known = unitOf(unit, '$densify');
   const amount = toNumber(step);
-  const ms = UNIT_MS[unit as string];
-  if (ms !== undefined) return (from, n) => new Date((from as Date).getTime() + n * amount * ms);
-  const months = { month: 1, quarter: 3, year: 12 }[unit as string];
-  if (months === undefined) throw failedToParse(`unknown time unit value: ${String(unit)}`);
-  return (from, n) => new Date(addMonths((from as Date).getTime(), n * amount * months));
+  return (from, n) => new Date(addUnits((from as Date).getTime(), known, n * amount));
 }
 
 export const densify: StageCompiler = (operand, scope) => {

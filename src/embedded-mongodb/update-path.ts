@@ -19,9 +19,13 @@ export function splitPath(path: string): string[] {
   return parts;
 }
 
+/** Whether a part of a path stands for elements of an array: `$`, `$[]` or `$[name]`. */
+export function isPositional(part: string): boolean {
+  return part === '$' || (part.startsWith('$[') && part.endsWith(']'));
+}
+
 /** All concrete paths that a path with `$`, `$[]` and `$[name]` stands for in this document. */
 export function expandPath(doc: Doc, parts: readonly string[], scope: PathScope): string[][] {
-  if (!parts.some((part) => part.startsWith('$'))) return [parts as string[]];
   const found: string[][] = [];
   expandFrom(doc, parts, 0, [], scope, found);
   return found;
@@ -33,7 +37,7 @@ function expandFrom(value: unknown, parts: readonly string[], at: number, done: 
     return;
   }
   const part = parts[at]!;
-  if (!part.startsWith('$') || part === '$id' || part === '$ref' || part === '$db') {
+  if (!isPositional(part)) {
     const next = Array.isArray(value) ? (isArrayIndex(part) ? value[Number(part)] : undefined) : isObject(value) ? value[part] : undefined;
     return expandFrom(next, parts, at + 1, [...done, part], scope, found);
   }
@@ -49,8 +53,7 @@ function indexesFor(part: string, value: unknown, done: string[], scope: PathSco
     if (index === null) throw badValue('The positional operator did not find the match needed from the query.');
     return [index];
   }
-  const name = /^\$\[(.*)\]$/.exec(part)?.[1];
-  if (name === undefined) throw new CommandError(52, `The dollar ($) prefixed field '${part}' in '${[...done, part].join('.')}' is not valid for storage.`);
+  const name = part.slice(2, -1);
   if (value === undefined) throw badValue(`The path '${path}' must exist in the document in order to apply array updates.`);
   if (!Array.isArray(value)) throw badValue(`Cannot apply array updates to non-array element ${done.at(-1) ?? ''}: ${JSON.stringify(value)}`);
   if (name === '') return value.map((_, index) => index);

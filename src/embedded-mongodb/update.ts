@@ -6,7 +6,7 @@ import { badValue, CommandError, failedToParse } from './command-error.js';
 import { compileFilter, isOperatorObject, type MatchContext } from './match.js';
 import { addToSetChange, popChange, pullAllChange, pullChange, pushChange } from './update-arrays.js';
 import { bitChange, currentDateChange, incChange, maxChange, minChange, mulChange, newTimestamp, type FieldChange } from './update-fields.js';
-import { erase, expandPath, findPlace, makePlace, splitPath, valueAt, write, type PathScope } from './update-path.js';
+import { erase, expandPath, findPlace, isPositional, makePlace, splitPath, valueAt, write, type PathScope } from './update-path.js';
 
 export interface CompiledUpdate {
   kind: 'operators' | 'replacement' | 'pipeline';
@@ -22,8 +22,11 @@ export type PipelineCompiler = (stages: Doc[], variables: Doc) => (doc: Doc) => 
 
 interface Step {
   path: string;
-  parts: readonly string[];
-  run(doc: Doc, scope: PathScope, inserting: boolean): void;
+  parts: string[];
+  /** Whether the path has positional parts. */
+  dynamic: boolean;
+  /** Changes the places that `path` stands for, all found before the first step of an update changed anything. */
+  run(doc: Doc, places: readonly string[][], inserting: boolean): void;
 }
 
 const CHANGES: Record<string, (operand: unknown) => FieldChange> = {
@@ -101,7 +104,8 @@ function compileOperators(update: Doc, options: UpdateOptions): CompiledUpdate {
 function applySteps(steps: Step[], arrayFilters: PathScope['arrayFilters'], doc: Doc, filter: Doc, inserting: boolean, touchesId: boolean): Doc {
   const id = doc['_id'];
   const scope: PathScope = { arrayFilters, positional: (path) => positionalIndex(doc, filter, path, inserting) };
-  for (const step of steps) step.run(doc, scope, inserting);
+  const places = steps.map((step) => (step.dynamic ? expandPath(doc, step.parts, scope) : [step.parts]));
+  for (let i = 0; i < steps.length; i++) steps[i]!.run(doc, places[i]!, inserting);
   if (touchesId && id !== undefined && (doc['_id'] === undefined || !equals(doc['_id'], id))) {
     throw new CommandError(66, "Performing an update on the path '_id' would modify the immutable field '_id'");
   }
@@ -110,26 +114,37 @@ function applySteps(steps: Step[], arrayFilters: PathScope['arrayFilters'], doc:
 
 function compileStep(operator: string, path: string, operand: unknown): Step[] {
   const parts = splitPath(path);
-  if (parts[0]!.startsWith('$')) throw parts[0] === '$' || parts[0]!.startsWith('$[') ? badValue(`Cannot have array filter identifier (i.e. '$[<id>]') element in the first position in path '${path}'`) : new CommandError(52, `The dollar ($) prefixed field '${parts[0]}' in '${path}' is not valid for storage.`);
+  if (parts[0] === '$' || parts[0]!.startsWith('$[')) throw badValue(`Cannot have array filter identifier (i.e. '$[<id>]') element in the first position in path '${path}'`);
   if (operator === '$rename') return compileRename(path, parts, operand);
-  if (operator === '$unset') {
-    return [{ path, parts, run: (doc, scope) => forEachPlace(doc, parts, scope, (concrete) => {
-      const place = findPlace(doc, concrete);
-      if (place && valueAt(place) !== undefined) erase(place);
-    }) }];
-  }
-  if (operator === '$set' || operator === '$setOnInsert') {
-    const onlyInsert = operator === '$setOnInsert';
-    return [{ path, parts, run: (doc, scope, inserting) => {
-      if (!onlyInsert || inserting) forEachPlace(doc, parts, scope, (concrete) => write(makePlace(doc, concrete), operand));
-    } }];
-  }
-  const change = CHANGES[operator]!(operand);
-  return [{ path, parts, run: (doc, scope) => forEachPlace(doc, parts, scope, (concrete) => applyChange(doc, concrete, change, ONLY_PRESENT.has(operator))) }];
+  const run = runOperator(operator, operand);
+  const dynamic = parts.some(isPositional);
+  if (!parts[0]!.startsWith('$') || operator === '$unset') return [{ path, parts, dynamic, run }];
+  return [{ path, parts, dynamic, run: (doc, places, inserting) => {
+    // Such a field can be inserted but not be made by changing a document.
+    if (!inserting) throw new CommandError(52, `The dollar ($) prefixed field '${parts[0]}' in '${path}' is not valid for storage.`);
+    run(doc, places, inserting);
+  } }];
 }
 
-function forEachPlace(doc: Doc, parts: readonly string[], scope: PathScope, run: (concrete: string[]) => void): void {
-  for (const concrete of expandPath(doc, parts, scope)) run(concrete);
+function runOperator(operator: string, operand: unknown): Step['run'] {
+  if (operator === '$unset') {
+    return (doc, places) => {
+      for (const concrete of places) {
+        const place = findPlace(doc, concrete);
+        if (place && valueAt(place) !== undefined) erase(place);
+      }
+    };
+  }
+  if (operator === '$set' || operator === '$setOnInsert') {
+    return (doc, places, inserting) => {
+      if (operator === '$set' || inserting) for (const concrete of places) write(makePlace(doc, concrete), operand);
+    };
+  }
+  const change = CHANGES[operator]!(operand);
+  const onlyPresent = ONLY_PRESENT.has(operator);
+  return (doc, places) => {
+    for (const concrete of places) applyChange(doc, concrete, change, onlyPresent);
+  };
 }
 
 function applyChange(doc: Doc, concrete: string[], change: FieldChange, onlyPresent: boolean): void {
@@ -146,8 +161,8 @@ function compileRename(path: string, parts: string[], operand: unknown): Step[] 
   if (path === operand) throw badValue(`The source and target field for $rename must differ: ${path}: "${operand}"`);
   if ([...parts, ...target].some((part) => part.startsWith('$'))) throw badValue(`The source and target field for $rename may not be dynamic: ${path}`);
   return [
-    { path, parts, run: () => undefined },
-    { path: operand, parts: target, run: (doc) => {
+    { path, parts, dynamic: false, run: () => undefined },
+    { path: operand, parts: target, dynamic: false, run: (doc) => {
       const from = findPlace(doc, parts);
       if (Array.isArray(from?.container)) throw badValue(`The source field cannot be an array element, '${path}' in doc with _id: ${String(doc['_id'])} has an array field`);
       const value = from ? valueAt(from) : undefined;

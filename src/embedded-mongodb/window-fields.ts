@@ -4,6 +4,7 @@ import { isObject } from './bson-order.js';
 import { compileAccumulator, type AccumulatorField } from './accumulator-fields.js';
 import { isNumber, toNumber } from './arithmetic.js';
 import { CommandError, failedToParse } from './command-error.js';
+import { addUnits, unitOf } from './calendar.js';
 import { countStep } from './budget.js';
 import { wholeNumber } from './match-leaf.js';
 import type { SortPart } from './sort.js';
@@ -83,8 +84,6 @@ function boundsOf(window: Doc | undefined, partition: Partition): Bounds {
   return () => [0, last];
 }
 
-const UNIT_MS: Record<string, number> = { week: 604_800_000, day: 86_400_000, hour: 3_600_000, minute: 60_000, second: 1000, millisecond: 1 };
-
 /** A value as a number on the axis of a range: dates with a unit, numbers without. */
 function axisValue(value: unknown, unit: unknown): number {
   if (unit === undefined) {
@@ -95,25 +94,9 @@ function axisValue(value: unknown, unit: unknown): number {
   return value.getTime();
 }
 
-/** Moves a value of the axis by an amount of the unit; months and longer by the calendar. */
+/** Moves a value of the axis by an amount of the unit. */
 function moved(value: number, amount: number, unit: unknown): number {
-  if (unit === undefined) return value + amount;
-  const ms = UNIT_MS[unit as string];
-  if (ms !== undefined) return value + amount * ms;
-  const months = { month: 1, quarter: 3, year: 12 }[unit as string];
-  if (months === undefined) throw failedToParse(`unknown time unit value: ${String(unit)}`);
-  return addMonths(value, amount * months);
-}
-
-/** The same day some months on, or the month's last day if it has no such day. */
-export function addMonths(time: number, months: number): number {
-  const date = new Date(time);
-  const day = date.getUTCDate();
-  date.setUTCDate(1);
-  date.setUTCMonth(date.getUTCMonth() + months);
-  const days = new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 0)).getUTCDate();
-  date.setUTCDate(Math.min(day, days));
-  return date.getTime();
+  return unit === undefined ? value + amount : addUnits(value, unitOf(unit, '$setWindowFields'), amount);
 }
 
 function rangeBounds(window: Doc, partition: Partition): Bounds {
