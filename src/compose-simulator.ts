@@ -47,7 +47,7 @@ export async function findWebProcess(db: Db): Promise<WebProcess> {
   return {
     addresses: () => addresses,
     simulator() {
-      if (addresses === null) return null;
+      if (addresses === null || addresses.simulator === null) return null;
       const { callUrl, browserUrl } = addresses.simulator;
       return { callUrl: addresses.machine === machine ? callUrl : browserUrl, browserUrl };
     },

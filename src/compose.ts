@@ -13,6 +13,7 @@ import { createLoginLimit, loginLimitIndexes } from './accounts/login-limit.js';
 import { createProfileService, primaryProfileId } from './accounts/profile-service.js';
 import { createProfileStore, profileIndexes } from './accounts/profile-store.js';
 import { createSessionStore, sessionIndexes } from './accounts/session-store.js';
+import { consentOrigins } from './channels/channel-io.js';
 import { channelPages } from './channels/channel-pages.js';
 import { createChannelService } from './channels/channel-service.js';
 import { channelIndexes, createChannelStore } from './channels/channel-store.js';
@@ -26,6 +27,7 @@ import { composePublishing } from './compose-publishing.js';
 import { boundPort, closeServer, listen, localHost, reachableHost } from './compose-server.js';
 import { findWebProcess, startOwnSimulator } from './compose-simulator.js';
 import { composeWebhooks, webhookIndexes } from './compose-webhooks.js';
+import { composeRealNetworks } from './compose-networks.js';
 import type { Config } from './config.js';
 import { connectDatabase, ensureIndexes } from './db/database.js';
 import { rememberAddresses, requireSameKey } from './db/instance.js';
@@ -45,7 +47,8 @@ import { machineId } from './lib/processes.js';
 import { createSeal } from './lib/seal.js';
 import { startProblem } from './lib/start-problem.js';
 import { dataDirId, deriveKey, keyFingerprint, loadSecretKey } from './lib/secret-key.js';
-import { findPlatform } from './platforms/registry.js';
+import type { Platform, PlatformUrls } from './platforms/platform.js';
+import { findPlatform, platforms } from './platforms/registry.js';
 import type { SimulatorSettings } from './platforms/simulator/network.js';
 import { postApi } from './posts/post-api.js';
 import { createPostHolding } from './posts/post-holding.js';
@@ -64,6 +67,8 @@ export interface ComposeOptions {
   /** Shorter waits, for tests and the demonstration. */
   retryPolicy?: Partial<RetryPolicy>;
   simulator?: Partial<SimulatorSettings>;
+  /** Other addresses of real networks, for tests: no test may call the real ones. */
+  networkUrls?: (platform: Platform) => PlatformUrls;
 }
 
 /** What runs: the parts that tests and the command line use besides the web. */
@@ -122,13 +127,14 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
 
   // Platforms and their simulator
   const http = createHttpClient({ userAgent: USER_AGENT });
-  const simulator = isWeb ? await startOwnSimulator(config, db, log, options.simulator) : null;
+  const simulator = isWeb && config.networks.simulated ? await startOwnSimulator(config, db, log, options.simulator) : null;
   const simulatorAddresses = () => (simulator === null ? (webProcess?.simulator() ?? null) : { callUrl: simulator.url, browserUrl: simulator.publicUrl });
+  const realNetworks = composeRealNetworks({ config, userAgent: USER_AGENT, ...(options.networkUrls === undefined ? {} : { urlsOf: options.networkUrls }) });
 
   // Channels
   const channels = createChannelService({
     store: createChannelStore(db), attempts: createConnectAttemptStore(db), seal, http, clock, log,
-    simulator: simulatorAddresses,
+    simulator: simulatorAddresses, real: realNetworks,
     callbackUrl: () => `${publicUrl()}/channels/callback`,
     onConnected: (channel) => publishing.service.releaseChannel(channel.id),
     onLinked: (channel) => tellOfChannel('channel.connected', channel),
@@ -198,7 +204,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     sessionSecret: deriveKey(key, 'sessions'),
     sessionStore: createSessionStore(client, db.databaseName),
     authenticator,
-    formOrigins: () => [new URL(simulatorAddresses()?.browserUrl ?? publicUrl()).origin, ...(billing?.formOrigins() ?? [])],
+    formOrigins: () => [...consentOrigins(platforms, { simulator: simulatorAddresses, real: realNetworks }), ...(billing?.formOrigins() ?? [])],
     ready,
     rawRouters: [webhooks.rawRouter, ...(billing?.rawRouters ?? [])],
     apiRouters: [
@@ -238,9 +244,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   return {
     async start() {
       if (isWeb || config.isPortGiven) server = await listen(createServer(app), config.host, config.port);
-      if (simulator !== null) {
-        await rememberAddresses(db, { machine: machineId(), publicUrl: publicUrl(), localUrl: localUrl(), loopbackOnly, simulator: { callUrl: simulator.url, browserUrl: simulator.publicUrl } });
-      }
+      if (isWeb) await rememberAddresses(db, { machine: machineId(), publicUrl: publicUrl(), localUrl: localUrl(), loopbackOnly, simulator: simulatorAddresses() });
       // Listed before anything is leased: who finds this process dead knows what it held.
       if (isWorker) await lookAround();
       await jobs.start();

@@ -7,13 +7,19 @@ const port = z.coerce.number('must be a number').int('must be a whole number').m
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s) address such as https://signpost.example.com' }).transform((url) => url.replace(/\/+$/, ''));
 
 const ROLES = ['web', 'worker'] as const;
+const NETWORKS = ['real', 'simulated'] as const;
+const appKey = z.string().trim().min(1).optional();
+/** Words separated by commas, each one of these, at least one. */
+const someOf = (known: readonly string[], problem: string) => (list: string, context: z.RefinementCtx): string[] => {
+  const words = list.split(',').map((part) => part.trim()).filter((part) => part !== '');
+  if (words.length === 0 || words.some((word) => !known.includes(word))) context.addIssue({ code: 'custom', message: problem });
+  return words;
+};
 /** Several, while one is being changed for another. */
 const secrets = z.string().default('').transform((list) => list.split(',').map((part) => part.trim()).filter((part) => part !== ''));
 
 const schema = z.object({
-  ROLES: z.string().default('web,worker').transform((list) => list.split(',').map((part) => part.trim()).filter((part) => part !== '')).superRefine((roles, context) => {
-    if (roles.length === 0 || roles.some((role) => !ROLES.some((known) => known === role))) context.addIssue({ code: 'custom', message: 'must be web, worker or web,worker' });
-  }),
+  ROLES: z.string().default('web,worker').transform(someOf(ROLES, 'must be web, worker or web,worker')),
   HOST: z.string().min(1).default('127.0.0.1'),
   PORT: port.optional(),
   PUBLIC_URL: httpUrl.optional(),
@@ -24,6 +30,21 @@ const schema = z.object({
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'], 'must be trace, debug, info, warn, error, fatal or silent').default('info'),
   SIMULATOR_PORT: port.optional(),
   SIMULATOR_PUBLIC_URL: httpUrl.optional(),
+  NETWORKS: z.string().default('real,simulated').transform(someOf(NETWORKS, 'must be real, simulated or real,simulated')),
+  FACEBOOK_CLIENT_ID: appKey, FACEBOOK_CLIENT_SECRET: appKey,
+  GMB_CLIENT_ID: appKey, GMB_CLIENT_SECRET: appKey,
+  INSTAGRAM_CLIENT_ID: appKey, INSTAGRAM_CLIENT_SECRET: appKey,
+  LINKEDIN_CLIENT_ID: appKey, LINKEDIN_CLIENT_SECRET: appKey,
+  MASTODON_CLIENT_ID: appKey, MASTODON_CLIENT_SECRET: appKey,
+  PINTEREST_CLIENT_ID: appKey, PINTEREST_CLIENT_SECRET: appKey,
+  REDDIT_CLIENT_ID: appKey, REDDIT_CLIENT_SECRET: appKey,
+  SNAPCHAT_CLIENT_ID: appKey, SNAPCHAT_CLIENT_SECRET: appKey,
+  THREADS_CLIENT_ID: appKey, THREADS_CLIENT_SECRET: appKey,
+  TIKTOK_CLIENT_ID: appKey, TIKTOK_CLIENT_SECRET: appKey,
+  TWITTER_CLIENT_ID: appKey, TWITTER_CLIENT_SECRET: appKey,
+  YOUTUBE_CLIENT_ID: appKey, YOUTUBE_CLIENT_SECRET: appKey,
+  BLUESKY_SERVER: httpUrl.optional(),
+  MASTODON_SERVER: httpUrl.optional(),
   WEBHOOK_ALLOW_CIDRS: z.string().default('').transform((list) => list.split(',').map((part) => part.trim()).filter((part) => part !== '')).superRefine((cidrs, context) => {
     for (const cidr of cidrs.filter((part) => !isCidr(part))) context.addIssue({ code: 'custom', message: `${cidr} is not a range such as 192.168.3.0/24` });
   }),
@@ -36,6 +57,13 @@ const schema = z.object({
   PADDLE_WEBHOOK_SECRETS: secrets,
   LATE_LIMIT_HOURS: z.coerce.number('must be a number of hours').min(0.1, 'must be 0.1 to 720').max(720, 'must be 0.1 to 720').default(24),
   TRUST_PROXY: z.coerce.number('must be the number of proxies in front of Signpost').int().min(0).max(10).default(0),
+}).superRefine((settings, context) => {
+  for (const [name, value] of Object.entries(settings)) {
+    const half = /^(\w+)_CLIENT_(ID|SECRET)$/.exec(name);
+    if (half === null || value === undefined) continue;
+    const other = `${half[1]}_CLIENT_${half[2] === 'ID' ? 'SECRET' : 'ID'}`;
+    if (settings[other as keyof typeof settings] === undefined) context.addIssue({ code: 'custom', path: [other], message: `is needed with ${name}: a network gives its apps both` });
+  }
 }).superRefine(({ BILLING: billing, STRIPE_WEBHOOK_SECRETS: stripe, PADDLE_WEBHOOK_SECRETS: paddle }, context) => {
   if (billing !== 'stripe' || stripe.length > 0 || paddle.length > 0) return;
   context.addIssue({ code: 'custom', path: ['STRIPE_WEBHOOK_SECRETS'], message: 'is needed with BILLING=stripe: the signing secret of the endpoint that sends events to PUBLIC_URL/hooks/billing/stripe' });
@@ -62,6 +90,12 @@ export interface Config {
   /** Null: the port after `port`, or any free one. */
   simulatorPort: number | null;
   simulatorPublicUrl: string | null;
+  /** Where channels can be connected. */
+  networks: { real: boolean; simulated: boolean };
+  /** The operator's apps at real networks, by platform id. */
+  apps: Record<string, { clientId: string; clientSecret: string }>;
+  /** Servers used instead of a platform's usual ones, by platform id. */
+  networkUrls: Record<string, string>;
   /** Ranges, e.g. `192.168.3.0/24`, that webhooks may be sent to although they are not public. */
   webhookAllowCidrs: string[];
   /** False: webhooks go to https addresses only (and to loopback, where that is allowed). */
@@ -114,6 +148,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     logLevel: s.LOG_LEVEL,
     simulatorPort: s.SIMULATOR_PORT ?? null,
     simulatorPublicUrl: s.SIMULATOR_PUBLIC_URL ?? null,
+    networks: { real: s.NETWORKS.includes('real'), simulated: s.NETWORKS.includes('simulated') },
+    apps: appsOf(s),
+    networkUrls: byPlatform(s, '_SERVER'),
     webhookAllowCidrs: s.WEBHOOK_ALLOW_CIDRS,
     webhookAllowHttp: s.WEBHOOK_ALLOW_HTTP === 'true',
     billing: s.BILLING,
@@ -126,6 +163,16 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     trustProxy: s.TRUST_PROXY,
     loopbackOnly: isLoopback(s.HOST) && (s.PUBLIC_URL === undefined || isLoopback(new URL(s.PUBLIC_URL).hostname)) && s.TRUST_PROXY === 0,
   };
+}
+
+/** Settings whose names begin with a platform's id and end alike, by that id. */
+function byPlatform(settings: Record<string, unknown>, ending: string): Record<string, string> {
+  return Object.fromEntries(Object.entries(settings).flatMap(([name, value]) => (name.endsWith(ending) && typeof value === 'string' ? [[name.slice(0, -ending.length).toLowerCase(), value]] : [])));
+}
+
+function appsOf(settings: Record<string, unknown>): Config['apps'] {
+  const secretOf = byPlatform(settings, '_CLIENT_SECRET');
+  return Object.fromEntries(Object.entries(byPlatform(settings, '_CLIENT_ID')).map(([id, clientId]) => [id, { clientId, clientSecret: secretOf[id]! }]));
 }
 
 function isLoopback(host: string): boolean {

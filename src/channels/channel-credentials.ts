@@ -4,7 +4,7 @@ import { newToken } from '../lib/ids.js';
 import type { Logger } from '../lib/logger.js';
 import type { Seal } from '../lib/seal.js';
 import { signedOut } from '../platforms/failures.js';
-import { PlatformFailure, type CredentialGrant, type Credentials, type Platform, type PlatformIo } from '../platforms/platform.js';
+import { PlatformFailure, refreshOf, type CredentialGrant, type Credentials, type Platform, type PlatformIo } from '../platforms/platform.js';
 import type { ChannelStore, StoredChannel } from './channel-store.js';
 
 interface Deps {
@@ -37,7 +37,7 @@ export function createChannelCredentials({ store, seal, clock, log }: Deps) {
     if (!isMine) return waitForOther(channel, platform, io);
     let grant: CredentialGrant;
     try {
-      grant = await platform.oauth!.refresh!(open(channel), io);
+      grant = await refreshOf(platform)!(open(channel), io);
     } catch (error) {
       return afterFailedRefresh(channel, token, error);
     }
@@ -71,7 +71,7 @@ export function createChannelCredentials({ store, seal, clock, log }: Deps) {
   }
 
   function isFresh({ credentialsExpireAt }: StoredChannel, platform: Platform): boolean {
-    if (credentialsExpireAt === null || platform.oauth?.refresh === undefined) return true;
+    if (credentialsExpireAt === null || refreshOf(platform) === undefined) return true;
     return credentialsExpireAt.getTime() - clock.now().getTime() > MARGIN_MS;
   }
 
@@ -104,7 +104,7 @@ export function createChannelCredentials({ store, seal, clock, log }: Deps) {
      */
     async renew(channel: StoredChannel, platform: Platform, io: PlatformIo): Promise<boolean> {
       try {
-        if (platform.oauth?.refresh === undefined) await platform.verify(open(channel), io);
+        if (refreshOf(platform) === undefined) await platform.verify(open(channel), io);
         else await single(channel.id, () => refreshed(channel, platform, io));
         return true;
       } catch (error) {

@@ -7,6 +7,7 @@ import { readBody, readParams, readQuery } from '../http/input.js';
 import { flash, render } from '../http/render.js';
 import { platforms } from '../platforms/registry.js';
 import type { Channel } from './channel.js';
+import type { NetworkKind } from './channel-io.js';
 import type { ChannelService } from './channel-service.js';
 
 export interface ChannelPagesDeps {
@@ -16,6 +17,8 @@ export interface ChannelPagesDeps {
 }
 
 const id = z.string().max(100);
+/** Which network; what says nothing means the simulated one while there is one. */
+const networkChoice = z.object({ network: z.enum(['real', 'simulated']).optional().catch(undefined) });
 const platformParams = z.object({ platform: id });
 const channelParams = z.object({ id });
 /** Fields that are not text are as good as missing. */
@@ -28,24 +31,43 @@ export function channelPages({ channels, countScheduledPosts }: ChannelPagesDeps
 
   router.get('/channels', async (req, res) => {
     const mine = await channels.list(actorOf(req));
-    render(res, 'channels/list', { channels: mine.map(describe), free: platforms.filter((platform) => !mine.some((channel) => channel.platform === platform.id)) });
+    const free = platforms.filter((platform) => !mine.some((channel) => channel.platform === platform.id)).map((platform) => ({
+      id: platform.id, name: platform.name, icon: platform.icon, ways: channels.waysOf(platform),
+    }));
+    render(res, 'channels/list', {
+      channels: mine.map(describe),
+      simulated: free.filter(({ ways }) => ways.simulated !== null),
+      real: free.filter(({ ways }) => ways.real !== null),
+      // Where real networks are used at all, those that the operator has not set up are named.
+      withoutApp: platforms.some((platform) => channels.waysOf(platform).real !== null) ? free.filter(({ ways }) => ways.real === null) : [],
+    });
   });
 
   router.post('/channels/connect/:platform', async (req, res) => {
     const { platform } = readParams(req, platformParams);
-    const isTyped = platforms.some(({ id: known, connectFields }) => known === platform && connectFields !== undefined);
-    goTo(req, res, isTyped ? `/channels/connect/${platform}` : await channels.begin(actorOf(req), platform));
+    const network = chosen(platform, readBody(req, networkChoice).network);
+    goTo(req, res, (await channels.begin(actorOf(req), platform, network)) ?? `/channels/connect/${platform}?network=${network}`);
   });
 
+  const chosen = (platformId: string, network: NetworkKind | undefined): NetworkKind => {
+    if (network !== undefined) return network;
+    const platform = platforms.find(({ id: known }) => known === platformId);
+    return platform !== undefined && channels.waysOf(platform).simulated === null ? 'real' : 'simulated';
+  };
+
   const showFields = (req: Request, res: Response, again: Partial<FormProblems>): void => {
-    const { platform, connectFields, sourceUrl } = channels.typedFields(readParams(req, platformParams).platform);
-    render(res, 'channels/connect', { platform, connectFields, sourceUrl, input: {}, problems: {}, message: '', ...again });
+    const { platform: platformId } = readParams(req, platformParams);
+    const network = chosen(platformId, (req.method === 'POST' ? readBody(req, networkChoice) : readQuery(req, networkChoice)).network);
+    const { platform, connectFields, sourceUrl } = channels.typedFields(platformId, network);
+    render(res, 'channels/connect', { platform, connectFields, sourceUrl, network, input: {}, problems: {}, message: '', ...again });
   };
 
   router.get('/channels/connect/:platform', (req, res) => showFields(req, res, {}));
 
   router.post('/channels/connect/:platform/fields', form(async (req, res) => {
-    const channel = await channels.connectTyped(actorOf(req), readParams(req, platformParams).platform, readBody(req, typedBody));
+    const { platform } = readParams(req, platformParams);
+    const { network, ...values } = readBody(req, typedBody);
+    const channel = await channels.connectTyped(actorOf(req), platform, chosen(platform, networkChoice.parse({ network }).network), values);
     flash(req, 'success', `${describe(channel).platformName} is connected as @${channel.username}.`);
     goTo(req, res, '/channels');
   }, showFields));

@@ -7,7 +7,7 @@ import type { Credentials, Platform, PlatformIo } from '../platforms/platform.js
 import { findPlatform } from '../platforms/registry.js';
 import type { Channel } from './channel.js';
 import { createChannelCredentials } from './channel-credentials.js';
-import { simulatedIo } from './channel-io.js';
+import { ioFor, kindOf } from './channel-io.js';
 import { toChannel, type StoredChannel } from './channel-store.js';
 import { createConnectFlow, type ConnectFlowDeps } from './connect-flow.js';
 
@@ -42,6 +42,7 @@ export function createChannelService(deps: ChannelServiceDeps) {
   }
 
   return {
+    waysOf: flow.waysOf,
     begin: flow.begin,
     finish: flow.finish,
     typedFields: flow.typedFields,
@@ -88,7 +89,7 @@ export function createChannelService(deps: ChannelServiceDeps) {
       if (stored === null || stored.state === 'disconnected') return null;
       const platform = platformOf(stored);
       if (stored.state === 'signed-out') throw signedOut(platform.name);
-      const io = simulatedIo(platform, deps);
+      const io = ioFor(platform, kindOf(stored), deps);
       return { channel: toChannel(stored), platform, credentials: await credentials.fresh(stored, platform, io), io };
     },
 
@@ -100,7 +101,7 @@ export function createChannelService(deps: ChannelServiceDeps) {
       const stored = await store.find(channelId);
       if (stored === null || stored.state !== 'connected') return 'signed-out';
       const platform = platformOf(stored);
-      const isRenewed = await credentials.renew(stored, platform, simulatedIo(platform, deps)).catch((error: unknown) => {
+      const isRenewed = await credentials.renew(stored, platform, ioFor(platform, kindOf(stored), deps)).catch((error: unknown) => {
         log.warn({ channelId, err: error }, 'could not tell whether the channel is signed out');
         return true;
       });

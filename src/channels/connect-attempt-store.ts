@@ -8,6 +8,7 @@ export interface ConnectAttempt {
   accountId: string;
   profileId: string;
   platform: string;
+  simulated: boolean;
   redirectUri: string;
   /** PKCE verifier. */
   sealedVerifier: string;

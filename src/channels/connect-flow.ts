@@ -8,7 +8,7 @@ import { PlatformFailure, type ConnectFields, type CredentialGrant, type OAuth, 
 import { findPlatform } from '../platforms/registry.js';
 import type { Channel } from './channel.js';
 import type { ChannelCredentials } from './channel-credentials.js';
-import { simulatedIo, type ChannelIoDeps } from './channel-io.js';
+import { ioFor, kindOf, wayOf, type ChannelIoDeps, type ConnectWay, type NetworkKind } from './channel-io.js';
 import type { ChannelStore } from './channel-store.js';
 import type { ConnectAttempt, ConnectAttemptStore } from './connect-attempt-store.js';
 
@@ -43,16 +43,17 @@ export function createConnectFlow(deps: ConnectFlowDeps) {
 
   async function exchange(attempt: ConnectAttempt, code: string): Promise<ConnectOutcome> {
     const { platform, oauth } = byConsent(attempt.platform);
+    const kind = kindOf(attempt);
     const codeVerifier = seal.unseal(attempt.sealedVerifier, contextOf(attempt.userId));
-    const grant = await oauth.exchange({ code, redirectUri: attempt.redirectUri, codeVerifier }, simulatedIo(platform, deps));
-    return keep(attempt, platform, grant);
+    const grant = await oauth.exchange({ code, redirectUri: attempt.redirectUri, codeVerifier }, ioFor(platform, kind, deps));
+    return keep(attempt, platform, kind, grant);
   }
 
   /** Asks whose account it is, and stores the channel. */
-  async function keep({ accountId, profileId }: Pick<Actor, 'accountId' | 'profileId'>, platform: Platform, grant: CredentialGrant): Promise<ConnectOutcome> {
-    const identity = await platform.verify(grant.credentials, simulatedIo(platform, deps));
+  async function keep({ accountId, profileId }: Pick<Actor, 'accountId' | 'profileId'>, platform: Platform, kind: NetworkKind, grant: CredentialGrant): Promise<ConnectOutcome> {
+    const identity = await platform.verify(grant.credentials, ioFor(platform, kind, deps));
     const channel = await store.connect({
-      accountId, profileId, platform: platform.id, simulated: true, identity, expiresAt: grant.expiresAt, now: clock.now(),
+      accountId, profileId, platform: platform.id, simulated: kind === 'simulated', identity, expiresAt: grant.expiresAt, now: clock.now(),
       seal: (channelId) => credentials.sealFor(channelId, grant.credentials),
     });
     if (channel === null) return alreadyConnected(platform, profileId);
@@ -62,9 +63,9 @@ export function createConnectFlow(deps: ConnectFlowDeps) {
     return { channel, problem: null };
   }
 
-  async function grantTyped(actor: Actor, platform: Platform, connectFields: ConnectFields, values: Record<string, string>): Promise<ConnectOutcome> {
+  async function grantTyped(actor: Actor, platform: Platform, kind: NetworkKind, connectFields: ConnectFields, values: Record<string, string>): Promise<ConnectOutcome> {
     try {
-      return await keep(actor, platform, await connectFields.grant(values, simulatedIo(platform, deps)));
+      return await keep(actor, platform, kind, await connectFields.grant(values, ioFor(platform, kind, deps)));
     } catch (error) {
       if (!(error instanceof PlatformFailure)) throw error;
       const message = error.kind === 'signed-out' ? `${platform.name} doesn't accept this. Check it and try again.` : explain(error, platform.name);
@@ -78,38 +79,54 @@ export function createConnectFlow(deps: ConnectFlowDeps) {
     return { channel: null, problem: `${who} of ${platform.name} is connected already, and there is one channel per platform. Disconnect it first, then connect the other account.` };
   }
 
+  function requireWay(platform: Platform, kind: NetworkKind): ConnectWay {
+    const way = wayOf(platform, kind, deps);
+    if (way === null) throw new AppError('not-found', ErrorCode.notFound, `${kind === 'real' ? 'Real' : 'Simulated'} accounts of ${platform.name} can't be connected here. The operator of this Signpost can change that.`);
+    return way;
+  }
+
   return {
+    /** How each network can be connected here, real or simulated. */
+    waysOf(platform: Platform): Record<NetworkKind, ConnectWay | null> {
+      return { real: wayOf(platform, 'real', deps), simulated: wayOf(platform, 'simulated', deps) };
+    },
+
     /**
-     * @returns the address of the network's consent page
-     * @throws AppError `not-found` for an unknown platform, `unavailable` when it can't be reached
+     * @returns the address of the network's consent page; null when something has to be typed instead
+     * @throws AppError `not-found` for a platform that can't be connected there, `unavailable` when it can't be reached
      */
-    async begin(actor: Actor, platformId: string): Promise<string> {
+    async begin(actor: Actor, platformId: string, kind: NetworkKind): Promise<string | null> {
+      const found = known(platformId);
+      const way = requireWay(found, kind);
+      if (way === 'fields') return null;
       const { platform, oauth } = byConsent(platformId);
       const userId = personOf(actor);
       const state = newToken();
       const codeVerifier = newToken();
       const redirectUri = deps.callbackUrl();
       await attempts.insert(state, {
-        userId, accountId: actor.accountId, profileId: actor.profileId, platform: platform.id, redirectUri,
+        userId, accountId: actor.accountId, profileId: actor.profileId, platform: platform.id, simulated: kind === 'simulated', redirectUri,
         sealedVerifier: seal.seal(codeVerifier, contextOf(userId)), expiresAt: new Date(clock.now().getTime() + ATTEMPT_MS),
       });
       const codeChallenge = createHash('sha256').update(codeVerifier).digest('base64url');
-      return oauth.authorizeUrl({ state, redirectUri, codeChallenge }, simulatedIo(platform, deps));
+      return oauth.authorizeUrl({ state, redirectUri, codeChallenge }, ioFor(platform, kind, deps));
     },
 
-    /** What is typed to connect a platform without a consent page, and where the simulated network gives it. @throws AppError `not-found` */
-    typedFields(platformId: string): { platform: Platform; connectFields: ConnectFields; sourceUrl: string } {
+    /** What is typed to connect a platform; `sourceUrl`: where the simulated network gives it. @throws AppError `not-found` */
+    typedFields(platformId: string, kind: NetworkKind): { platform: Platform; connectFields: ConnectFields; sourceUrl: string | null } {
       const { platform, connectFields } = byTyping(platformId);
-      return { platform, connectFields, sourceUrl: `${simulatedIo(platform, deps).baseUrls.web}${connectFields.simulatedSource}` };
+      requireWay(platform, kind);
+      return { platform, connectFields, sourceUrl: kind === 'real' ? null : `${ioFor(platform, kind, deps).baseUrls.web}${connectFields.simulatedSource}` };
     },
 
     /** Connects with what was typed. @throws AppError `invalid` when the network doesn't take it, `conflict` when another account is connected */
-    async connectTyped(actor: Actor, platformId: string, values: Record<string, string>): Promise<Channel> {
+    async connectTyped(actor: Actor, platformId: string, kind: NetworkKind, values: Record<string, string>): Promise<Channel> {
       const { platform, connectFields } = byTyping(platformId);
+      requireWay(platform, kind);
       personOf(actor);
       const missing = missingFields(connectFields, values);
       if (missing.length > 0) throw new AppError('invalid', ErrorCode.badRequest, 'Something is missing.', { fields: missing });
-      const outcome = await grantTyped(actor, platform, connectFields, values);
+      const outcome = await grantTyped(actor, platform, kind, connectFields, values);
       if (outcome.channel === null) throw new AppError('conflict', ErrorCode.conflict, outcome.problem);
       return outcome.channel;
     },

@@ -18,8 +18,8 @@ export interface Addresses {
   localUrl: string;
   /** False: users may be strangers, so webhooks must not go to loopback addresses. */
   loopbackOnly: boolean;
-  /** The simulator as its own machine calls it, and as browsers and other machines reach it. */
-  simulator: { callUrl: string; browserUrl: string };
+  /** The simulator as its own machine calls it, and as browsers and other machines reach it; null when it isn't used. */
+  simulator: { callUrl: string; browserUrl: string } | null;
 }
 
 /**

@@ -39,7 +39,7 @@ export function checkContent(platform: Platform, content: CheckableContent): Fie
   return [
     ...textProblems(platform, content).map((message) => problem('post', ErrorCode.textTooLong, message)),
     ...mediaProblems(platform, content.media).map((message) => problem('mediaUrls', ErrorCode.mediaRule, message)),
-    ...content.media.flatMap((item, i) => fileProblems(platform, item).map((message) => problem(`mediaUrls[${i}]`, ErrorCode.mediaRule, message))),
+    ...content.media.flatMap((item, i) => checkFile(platform, item).map((message) => problem(`mediaUrls[${i}]`, ErrorCode.mediaRule, message))),
     ...optionProblems(platform, content).map(({ field, message }) => problem(field, ErrorCode.badRequest, message)),
   ];
 }
@@ -77,7 +77,8 @@ function plainWords(issue: z.core.$ZodRawIssue): string | undefined {
   return undefined;
 }
 
-function fileProblems({ limits: { media: rules }, name }: Platform, { kind, facts }: MediaItem): string[] {
+/** @returns the platform's rules that what is known of the file breaks, in plain words */
+export function checkFile({ limits: { media: rules }, name }: Platform, { kind, facts }: MediaItem): string[] {
   if (facts === undefined) return [];
   const { contentType, bytes, width, height, durationMs } = facts;
   const file = kind === 'image' ? rules.image : kind === 'video' ? rules.video : rules.document;

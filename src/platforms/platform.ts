@@ -92,6 +92,11 @@ export type PublishResult =
   /** Accepted, not yet public: ask again with `processing.poll(handle)`. */
   | { state: 'processing'; handle: string; pollAfterMs: number; details?: Record<string, unknown> };
 
+/** How a channel's credentials are renewed before they expire; undefined where they can't be. */
+export function refreshOf({ oauth, connectFields }: Pick<Platform, 'oauth' | 'connectFields'>): OAuth['refresh'] {
+  return oauth?.refresh ?? connectFields?.refresh;
+}
+
 export type FailureKind = 'rejected' | 'signed-out' | 'rate-limited' | 'unreachable' | 'unknown';
 
 export interface FailureOptions {
@@ -132,7 +137,7 @@ export interface OAuth {
   refresh?(credentials: Credentials, io: PlatformIo): Promise<CredentialGrant>;
 }
 
-/** Connecting by typing what the network gave, where there is no consent page, e.g. a telegram bot's token. */
+/** Connecting by typing what the network gave, e.g. a telegram bot's token: where there is no consent page, or none without an app of one's own. */
 export interface ConnectFields {
   /** Where the person finds the values, one or two sentences. */
   help: string;
@@ -141,6 +146,8 @@ export interface ConnectFields {
   fields: { name: string; label: string; help: string; isSecret: boolean }[];
   /** @throws PlatformFailure `rejected` or `signed-out` when the values are wrong */
   grant(values: Record<string, string>, io: PlatformIo): Promise<CredentialGrant>;
+  /** As `OAuth.refresh`, where what is typed gives tokens that expire. */
+  refresh?(credentials: Credentials, io: PlatformIo): Promise<CredentialGrant>;
 }
 
 export interface Processing {
@@ -193,6 +200,8 @@ export interface Platform {
   icon: string;
   /** The network's real addresses. */
   urls: PlatformUrls;
+  /** Where its consent page may send the browser on to: browsers want every step of a form's way allowed (CSP `form-action`). */
+  consentLeadsTo?: string[];
   /** Name of the option object in the API, e.g. `blueSkyOptions`; null when it has none. */
   optionsKey: string | null;
   /** Reads the option object; unknown keys are left alone, as clients send more than we know. */
@@ -209,7 +218,7 @@ export interface Platform {
   publishTimeoutMs: number;
   verify(credentials: Credentials, io: PlatformIo): Promise<ChannelIdentity>;
   publish(content: PlatformContent, credentials: Credentials, io: PlatformIo): Promise<PublishResult>;
-  /** One of `oauth` and `connectFields` is there. */
+  /** At least one of `oauth` and `connectFields` is there; real accounts are connected by typing where that is possible, simulated ones by consent. */
   oauth?: OAuth;
   connectFields?: ConnectFields;
   processing?: Processing;

@@ -63,7 +63,7 @@ describe('channels', async () => {
   }
 
   async function comeBack(actor: Actor, platform: string, handle: string, decision: 'allow' | 'deny' = 'allow') {
-    const { searchParams } = await consent(await channels.begin(actor, platform), handle, decision);
+    const { searchParams } = await consent((await channels.begin(actor, platform, 'simulated'))!, handle, decision);
     return { state: searchParams.get('state')!, code: searchParams.get('code'), error: searchParams.get('error') };
   }
 
@@ -138,8 +138,8 @@ describe('channels', async () => {
     assert.deepEqual(await channels.list(other), []);
     await assert.rejects(channels.find(other, channel.id), (error) => error instanceof AppError && error.kind === 'not-found');
     await assert.rejects(channels.disconnect(other, channel.id), (error) => error instanceof AppError && error.kind === 'not-found');
-    await assert.rejects(channels.begin(actor, 'myspace'), (error) => error instanceof AppError && error.kind === 'not-found');
-    await assert.rejects(channels.begin({ ...actor, userId: null, via: 'api' }, 'twitter'), (error) => error instanceof AppError && error.kind === 'forbidden');
+    await assert.rejects(channels.begin(actor, 'myspace', 'simulated'), (error) => error instanceof AppError && error.kind === 'not-found');
+    await assert.rejects(channels.begin({ ...actor, userId: null, via: 'api' }, 'twitter', 'simulated'), (error) => error instanceof AppError && error.kind === 'forbidden');
   });
 
   it('open for publishing, and forget their secrets when disconnected', async () => {

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { checkContent } from '../../src/platforms/check-content.js';
-import { PlatformFailure, type FailureKind, type MediaKind, type Platform, type PlatformContent, type PlatformIo, type PublishResult } from '../../src/platforms/platform.js';
+import { PlatformFailure, refreshOf, type FailureKind, type MediaKind, type Platform, type PlatformContent, type PlatformIo, type PublishResult } from '../../src/platforms/platform.js';
 import { findPlatform } from '../../src/platforms/registry.js';
 import { waitUntil } from '../support/wait-until.js';
-import { connect, consent, contentFor, ioFor, openSimulator, redirectUri, type Connected, type TestSimulator } from './simulated.js';
+import { connect, connectByConsent, consent, contentFor, ioFor, openSimulator, redirectUri, type Connected, type TestSimulator } from './simulated.js';
 
 export interface ContractOptions {
   /** What its option object must hold. */
@@ -79,12 +79,14 @@ export function testPlatform(id: string, contract: ContractOptions = {}): void {
       });
 
       it('refreshes tokens; the old refresh token then works no more', async () => {
-        const refresh = platform!.oauth?.refresh;
+        const refresh = refreshOf(platform!);
         if (refresh === undefined) return;
-        const other = await connect(platform!, io, handle);
-        const renewed = await refresh(other.grant.credentials, io);
-        assert.equal((await platform!.verify(renewed.credentials, io)).username, handle);
-        if (!keepsRefreshToken) assert.equal((await failure(() => refresh(other.grant.credentials, io))).kind, 'signed-out');
+        for (const other of [await connect(platform!, io, handle), ...(platform!.oauth === undefined ? [] : [await connectByConsent(platform!, io, handle)])]) {
+          const renewed = await refresh(other.grant.credentials, io);
+          assert.ok(renewed.expiresAt !== null && renewed.expiresAt > new Date());
+          assert.equal((await platform!.verify(renewed.credentials, io)).username, handle);
+          if (!keepsRefreshToken) assert.equal((await failure(() => refresh(other.grant.credentials, io))).kind, 'signed-out');
+        }
       });
     }
 

@@ -73,8 +73,9 @@ describe('checking content', () => {
     assert.match(problems('tiktok', 'Hi')[0] ?? '', /^mediaUrls: TikTok needs a video/);
     assert.match(problems('tiktok', 'Hi', [{ url: 'https://example.com/x', kind: 'unknown' }])[0] ?? '', /TikTok needs a video/);
     assert.match(problems('youtube', 'Hi', [image()], { title: 'T' })[0] ?? '', /YouTube needs a video/);
-    assert.match(problems('tiktok', 'Hi', [image()]).join('\n'), /TikTok needs a video/);
+    assert.deepEqual(problems('tiktok', 'Hi', [1, 2, 3].map(image)), []);
     assert.deepEqual(problems('tiktok', 'Hi', [video]), []);
+    assert.match(problems('tiktok', 'Hi', [video, image()])[0] ?? '', /TikTok doesn't mix videos and images/);
     assert.match(problems('twitter', 'Hi', [image(1), video])[0] ?? '', /X doesn't mix/);
     assert.match(problems('instagram', 'Hi')[0] ?? '', /Instagram needs at least one media file/);
     assert.match(problems('slack', 'Hi', [video])[0] ?? '', /Slack doesn't take videos\. It takes images\./);

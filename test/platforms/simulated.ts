@@ -9,7 +9,7 @@ import { createLogger } from '../../src/lib/logger.js';
 import { placeholderMedia } from '../../src/platforms/placeholder-media.js';
 import type { CredentialGrant, MediaKind, Platform, PlatformContent, PlatformIo } from '../../src/platforms/platform.js';
 import { simulatedNetworks } from '../../src/platforms/registry.js';
-import { simulatedUrls } from '../../src/platforms/simulated-urls.js';
+import { simulatedUrls } from '../../src/platforms/network-urls.js';
 import type { ListedPost } from '../../src/platforms/simulator/control-api.js';
 import type { SimulatorSettings } from '../../src/platforms/simulator/network.js';
 import { startSimulator, type Simulator } from '../../src/platforms/simulator/simulator.js';
@@ -98,9 +98,13 @@ export interface Connected {
   handle: string;
 }
 
-/** Goes through the whole consent with PKCE and returns the tokens. */
+/** Goes through the whole consent with PKCE and returns the tokens; types what the network gives where that is how real accounts are connected. */
 export async function connect(platform: Platform, io: PlatformIo, handle: string): Promise<Connected> {
   if (platform.connectFields !== undefined) return { grant: await platform.connectFields.grant(await valuesGiven(platform, io, handle), io), handle };
+  return connectByConsent(platform, io, handle);
+}
+
+export async function connectByConsent(platform: Platform, io: PlatformIo, handle: string): Promise<Connected> {
   const codeVerifier = randomBytes(32).toString('base64url');
   const codeChallenge = createHash('sha256').update(codeVerifier).digest('base64url');
   const back = await consent(platform.oauth!.authorizeUrl({ state: 'state-1', redirectUri, codeChallenge }, io), handle);

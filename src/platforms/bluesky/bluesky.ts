@@ -1,18 +1,15 @@
 /** Bluesky: text of 300 graphemes, answers at once, and record keys that the client chooses make every create safe to repeat. */
 import { z } from 'zod';
 import { callNetwork, readAnswer, type NetworkCall } from '../network-call.js';
-import { requestTokens, type Tokens } from '../oauth-tokens.js';
-import type { CredentialGrant, Credentials, Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
+import type { Credentials, Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
 import { blueskyFailure, isMissingRecord, isTakenKey } from './bluesky-failures.js';
 import { blueskyOptions, buildPost } from './bluesky-record.js';
+import { appPassword, blueskyCredentials as credentialsSchema, blueskyOAuth, type BlueskyCredentials } from './bluesky-session.js';
 import { recordKey } from './record-key.js';
 
 const NAME = 'Bluesky';
 const COLLECTION = 'app.bsky.feed.post';
 const TIMEOUT_MS = 30_000;
-
-const credentialsSchema = z.object({ accessToken: z.string(), refreshToken: z.string(), did: z.string(), handle: z.string() });
-type BlueskyCredentials = z.infer<typeof credentialsSchema>;
 
 const created = z.object({ uri: z.string().startsWith('at://'), cid: z.string() });
 const session = z.object({ did: z.string(), handle: z.string() });
@@ -65,24 +62,8 @@ export const bluesky = {
     },
   },
 
-  oauth: {
-    authorizeUrl({ state, redirectUri, codeChallenge }, io) {
-      const query = new URLSearchParams({
-        response_type: 'code', client_id: io.app.clientId, redirect_uri: redirectUri, state, scope: 'atproto transition:generic',
-        code_challenge: codeChallenge, code_challenge_method: 'S256',
-      });
-      return `${io.baseUrls.consent}/oauth/authorize?${query.toString()}`;
-    },
-    async exchange({ code, redirectUri, codeVerifier }, io) {
-      const tokens = await askForTokens(io, { grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: codeVerifier });
-      const me = await read(io, tokens.accessToken, 'com.atproto.server.getSession', {}, session);
-      return grant(tokens, me);
-    },
-    async refresh(credentials, io) {
-      const mine = credentialsSchema.parse(credentials);
-      return grant(await askForTokens(io, { grant_type: 'refresh_token', refresh_token: mine.refreshToken }), mine);
-    },
-  },
+  oauth: blueskyOAuth,
+  connectFields: appPassword,
 
   lookUp: {
     // The record key follows from the publication, so one read answers for certain whether it is there.
@@ -147,15 +128,6 @@ async function findRecord(rkey: string, mine: BlueskyCredentials, io: PlatformIo
 
 function published(uri: string, { handle }: BlueskyCredentials, io: PlatformIo): PublishResult {
   return { state: 'published', remoteId: uri, url: `${io.baseUrls.web}/profile/${handle}/post/${uri.split('/').at(-1)}` };
-}
-
-async function askForTokens(io: PlatformIo, form: Record<string, string>): Promise<Tokens> {
-  return requestTokens(io, { network: NAME, url: `${io.baseUrls.auth}/oauth/token`, form: { client_id: io.app.clientId, ...form } });
-}
-
-function grant(tokens: Tokens, { did, handle }: { did: string; handle: string }): CredentialGrant {
-  const credentials: BlueskyCredentials = { accessToken: tokens.accessToken, refreshToken: tokens.refreshToken ?? '', did, handle };
-  return { credentials, expiresAt: tokens.expiresAt };
 }
 
 function xrpc(io: PlatformIo, method: string): string {

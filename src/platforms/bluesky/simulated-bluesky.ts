@@ -4,6 +4,7 @@ import { acceptPost, sourceOf } from '../simulator/new-post.js';
 import { objectField, ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork } from '../simulator/network.js';
 import type { SimulatedAccount, SimulatedPost } from '../simulator/world.js';
 import { textLength } from '../text-length.js';
+import { appPasswordOf, bareToken, sessionRoutes } from './simulated-sessions.js';
 
 const ID = 'bluesky';
 const COLLECTION = 'app.bsky.feed.post';
@@ -18,6 +19,10 @@ export const simulatedBluesky: SimulatedNetwork = {
   exampleHandle: 'ada.bsky.social',
   handlePattern: /^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}$/i,
   consent: { path: '/oauth/authorize', clientParam: 'client_id' },
+  gives: {
+    path: '/settings/app-passwords', title: 'A new app password', lead: 'Makes an account, and a password for one app.',
+    values: (_grant, account) => [{ label: 'Handle', value: account.handle }, { label: 'App password', value: appPasswordOf(account) }],
+  },
   permissions: ['See your profile', 'Publish, find and delete posts in your name'],
   pages: { profile: '/profile/:handle', post: '/profile/:handle/post/:id' },
   accountId: (handle) => `did:plc:${base32(handle).slice(0, 24)}`,
@@ -48,7 +53,9 @@ export const simulatedBluesky: SimulatedNetwork = {
     headers: (limit, remaining, resetAt) => ({ 'ratelimit-limit': String(limit * 3), 'ratelimit-remaining': String(remaining * 3), 'ratelimit-reset': String(Math.ceil(resetAt / 1000)), 'ratelimit-policy': '5000;w=3600' }),
   },
   remoteId: (post) => uriOf(post.accountId, post.id),
+  tokenOf: bareToken,
   routes: [
+    ...sessionRoutes,
     { method: 'get', path: '/xrpc/com.atproto.server.getSession', act: 'read', handle: ({ account }) => ok({ did: account.id, handle: account.handle, active: true }) },
     { method: 'get', path: '/xrpc/app.bsky.actor.getProfile', act: 'read', handle: getProfile },
     { method: 'post', path: '/xrpc/com.atproto.repo.uploadBlob', act: 'upload', handle: uploadBlob },

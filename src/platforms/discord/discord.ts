@@ -1,17 +1,17 @@
-/** Discord: messages through a channel's webhook, which the owner grants by consent; Discord can't be asked what a webhook has posted. */
+/** Discord: messages through a channel's webhook, whose address the owner copies there; Discord can't be asked what a webhook has posted. */
 import { z } from 'zod';
 import { inWords, rateLimited, rejected, signedOut } from '../failures.js';
 import { ask, type NetworkAnswer } from '../network-call.js';
-import { requestTokens } from '../oauth-tokens.js';
 import type { Platform, PlatformContent, PlatformFailure, PlatformIo } from '../platform.js';
 
 const NAME = 'Discord';
 const TIMEOUT_MS = 30_000;
+const WEBHOOK_URL = /^https?:\/\/[^/]+\/(?:\w+\/)?api\/(?:v\d+\/)?webhooks\/(\d{15,25})\/([\w-]{20,100})\/?$/;
 
 /** The webhook's own token is all that is needed; it works until the webhook is deleted. */
 const credentialsSchema = z.object({ accessToken: z.string(), webhookId: z.string(), channelId: z.string(), guildId: z.string().nullable() });
 
-const webhook = z.object({ id: z.string(), token: z.string(), name: z.string().nullable().optional(), channel_id: z.string(), guild_id: z.string().nullable().optional(), avatar: z.string().nullable().optional() });
+const webhook = z.object({ id: z.string(), name: z.string().nullable().optional(), channel_id: z.string(), guild_id: z.string().nullable().optional(), avatar: z.string().nullable().optional() });
 const message = z.object({ id: z.string(), channel_id: z.string() });
 
 const discordOptions = z.object({
@@ -48,22 +48,16 @@ export const discord = {
     return { state: 'published', remoteId: sent.id, url: `${io.baseUrls.web}/channels/${guildId ?? '@me'}/${sent.channel_id}/${sent.id}` };
   },
 
-  oauth: {
-    authorizeUrl({ state, redirectUri, codeChallenge }, io) {
-      const query = new URLSearchParams({
-        response_type: 'code', client_id: io.app.clientId, scope: 'webhook.incoming', state, redirect_uri: redirectUri, code_challenge: codeChallenge, code_challenge_method: 'S256',
-      });
-      return `${io.baseUrls.consent}/oauth2/authorize?${query.toString()}`;
-    },
-    // The token's answer brings the webhook along: https://discord.com/developers/docs/topics/oauth2#webhooks
-    async exchange({ code, redirectUri, codeVerifier }, io) {
-      const tokens = await requestTokens(io, {
-        network: NAME, url: `${io.baseUrls.auth}/oauth2/token`,
-        form: { client_id: io.app.clientId, client_secret: io.app.clientSecret, grant_type: 'authorization_code', code, redirect_uri: redirectUri, code_verifier: codeVerifier },
-      });
-      const given = webhook.safeParse(tokens.rest['webhook']).data;
-      if (given === undefined) throw rejected('Discord gave no webhook. Choose a channel on its page and try again.');
-      return { credentials: { accessToken: given.token, webhookId: given.id, channelId: given.channel_id, guildId: given.guild_id ?? null }, expiresAt: null };
+  connectFields: {
+    help: 'At Discord, open the settings of the channel, then Integrations, then Webhooks: make a webhook and copy its URL. Its name and picture are those of your posts.',
+    simulatedSource: '/webhooks',
+    fields: [{ name: 'webhookUrl', label: 'Webhook URL', help: 'Looks like https://discord.com/api/webhooks/123456789012345678/AbC...', isSecret: true }],
+    async grant({ webhookUrl = '' }, io) {
+      // Only id and token are taken: whatever host is typed, nothing but Discord is called.
+      const [, id, token] = WEBHOOK_URL.exec(webhookUrl.trim()) ?? [];
+      if (id === undefined || token === undefined) throw rejected("This is not a webhook's URL. It looks like https://discord.com/api/webhooks/123456789012345678/AbC...");
+      const given = await ask(io, { network: NAME, effect: 'read', method: 'GET', url: `${io.baseUrls.api}/webhooks/${id}/${token}`, timeoutMs: TIMEOUT_MS }, webhook, discordFailure);
+      return { credentials: { accessToken: token, webhookId: id, channelId: given.channel_id, guildId: given.guild_id ?? null }, expiresAt: null };
     },
   },
 

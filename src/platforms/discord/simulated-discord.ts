@@ -1,4 +1,4 @@
-/** Discord as the simulator plays it: consent gives a webhook, its token is the access token. */
+/** Discord as the simulator plays it: a page makes webhooks of a channel, a webhook's token is the access token. */
 import { digitsOf, risingDigits } from '../simulator/fake-ids.js';
 import { acceptPost } from '../simulator/new-post.js';
 import { ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork } from '../simulator/network.js';
@@ -18,20 +18,17 @@ export const simulatedDiscord: SimulatedNetwork = {
   name: 'Discord',
   exampleHandle: 'announcements',
   handlePattern: /^[\w-]{1,80}$/,
-  consent: { path: '/oauth2/authorize', clientParam: 'client_id' },
-  permissions: ['Create a webhook in a channel of yours'],
+  consent: { path: '/no-consent', clientParam: 'client_id' },
+  gives: {
+    path: '/webhooks', title: 'A new webhook of a channel', lead: 'Makes a channel and a webhook that posts to it.',
+    values: (grant, account, apiUrl) => [{ label: 'Webhook URL', value: `${apiUrl}/webhooks/${account.id}/${grant.accessToken}` }],
+  },
+  permissions: [],
   pages: { profile: '/channels/:handle', post: '/channels/:guild/:channel/:id' },
   pageParams: (account) => ({ guild: guildOf(account), channel: channelOf(account) }),
   accessTokenMs: 100 * 365 * 24 * 3600_000,
   accountId: (handle) => digitsOf(`${ID} ${handle.toLowerCase()}`, 18),
-  token: {
-    path: '/oauth2/token',
-    answer: (grant, account) => ok({
-      token_type: 'Bearer', access_token: `unused_${grant.id}`, scope: 'webhook.incoming', expires_in: 604_800, refresh_token: grant.refreshToken,
-      webhook: { ...webhookOf(account), token: grant.accessToken, url: '' },
-    }),
-    error: (error, description) => ({ status: error === 'invalid_client' ? 401 : 400, body: { error, error_description: description } }),
-  },
+  token: { path: '/no-tokens', answer: () => failure(404, 0, '404: Not Found'), error: () => failure(404, 0, '404: Not Found') },
   refusals: {
     signedOut: () => failure(404, 10_015, 'Unknown Webhook'),
     tooMany,

@@ -25,6 +25,7 @@ export const facebook = {
   name: NAME,
   icon: 'facebook',
   urls: { api: 'https://graph.facebook.com', auth: 'https://graph.facebook.com', consent: 'https://www.facebook.com', web: 'https://www.facebook.com' },
+  consentLeadsTo: ['https://m.facebook.com'],
   optionsKey: 'faceBookOptions',
   options: facebookOptions,
   limits: {

@@ -2,6 +2,7 @@
 import { hexOf, lettersOf } from '../simulator/fake-ids.js';
 import { ok, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork, type SimulatedRefusals, type SimulatedRoute } from '../simulator/network.js';
 import { answerTokenRequest, renewGrant } from '../simulator/tokens.js';
+import type { SimulatedGrant } from '../simulator/world.js';
 
 interface ErrorFields {
   subcode?: number;
@@ -47,14 +48,14 @@ interface TokenPaths {
 
 /** The token routes besides the POST one. A token is renewed by itself: there are no refresh tokens. */
 export function graphTokenRoutes(network: () => SimulatedNetwork, paths: TokenPaths): SimulatedRoute[] {
+  const grantOf = ({ query, world }: SimulatedCall): SimulatedGrant | undefined => world.grantByAccessToken(network().id, query['access_token'] ?? query['fb_exchange_token'] ?? '');
   const renewed = (call: SimulatedCall, rotates: boolean): SimulatedAnswer => {
-    const token = call.query['access_token'] ?? call.query['fb_exchange_token'] ?? '';
-    const grant = call.world.grantByAccessToken(network().id, token);
+    const grant = grantOf(call);
     if (grant === undefined || grant.isRevoked || grant.accessExpiresAt <= call.now) return graphRefusals.signedOut();
     const next = rotates ? renewGrant(network(), call, grant) : grant;
     return ok({ access_token: next.accessToken, token_type: 'bearer', expires_in: Math.ceil((next.accessExpiresAt - call.now) / 1000) });
   };
-  const route = (path: string | undefined, handle: SimulatedRoute['handle']): SimulatedRoute[] => (path === undefined ? [] : [{ method: 'get', path, act: 'refresh', open: true, handle }]);
+  const route = (path: string | undefined, handle: SimulatedRoute['handle']): SimulatedRoute[] => (path === undefined ? [] : [{ method: 'get', path, act: 'refresh', open: true, grantOf, handle }]);
   return [
     ...route(paths.codeByGet, (call) => (call.query['grant_type'] === 'fb_exchange_token'
       ? renewed(call, false)

@@ -33,6 +33,8 @@ export const pinterest = {
   name: NAME,
   icon: 'pinterest',
   urls: { api: 'https://api.pinterest.com', auth: 'https://api.pinterest.com', consent: 'https://www.pinterest.com', web: 'https://www.pinterest.com' },
+  // Visitors are sent to a host of their country.
+  consentLeadsTo: ['https://*.pinterest.com'],
   optionsKey: 'pinterestOptions',
   options: pinterestOptions,
   limits: {

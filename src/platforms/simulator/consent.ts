@@ -56,7 +56,7 @@ export function give(network: SimulatedNetwork, deps: Deps, req: Request, res: R
   const account = accountOf(network, typed, deps);
   const grant = newGrant(network.id, account.id, randomBytes(9).toString('base64url'), deps.now() + (network.accessTokenMs ?? deps.settings.accessTokenMs));
   deps.world.put('grant', grant);
-  sendPage(res, 'gives', { ...page, values: network.gives!.values(grant, account), problem: null });
+  sendPage(res, 'gives', { ...page, values: network.gives!.values(grant, account, `${req.protocol}://${req.get('host') ?? ''}/${network.id}/api`), problem: null });
 }
 
 function accountOf(network: SimulatedNetwork, handle: string, { world, now }: Deps): SimulatedAccount {

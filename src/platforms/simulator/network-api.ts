@@ -4,7 +4,7 @@ import type { Logger } from '../../lib/logger.js';
 import type { Fault, Faults } from './faults.js';
 import { textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork, type SimulatedRoute, type SimulatorSettings } from './network.js';
 import { answerTokenRequest, renewGrant } from './tokens.js';
-import type { SimulatedAccount, World } from './world.js';
+import type { SimulatedAccount, SimulatedGrant, World } from './world.js';
 
 interface Deps {
   world: World;
@@ -46,7 +46,7 @@ function serve(network: SimulatedNetwork, route: SimulatedRoute, meter: Meter, d
 async function answer(network: SimulatedNetwork, route: SimulatedRoute, call: SimulatedCall, fault: Fault | null, meter: Meter, res: Response): Promise<void> {
   if (fault?.kind === 'slow') await pause(Number(fault.options['ms'] ?? 3000));
   if (fault?.kind === 'reset-before-accept') return cut(res);
-  const refusal = fault === null ? null : refusalOf(network, fault, call);
+  const refusal = fault === null ? null : refusalOf(network, route, fault, call);
   if (refusal !== null) return send(res, refusal);
   const usage = route.act === 'publish' ? meter.count(call.account.id, call.now) : null;
   if (usage?.isOver === true && call.settings.enforceRateLimits) {
@@ -73,7 +73,7 @@ function wasPosted(network: SimulatedNetwork, { world, account }: SimulatedCall,
   return text !== '' && world.postsOf(network.id, account.id).some((post) => post.text === text && post.deletedAt === null);
 }
 
-function refusalOf(network: SimulatedNetwork, fault: Fault, call: SimulatedCall): SimulatedAnswer | null {
+function refusalOf(network: SimulatedNetwork, route: SimulatedRoute, fault: Fault, call: SimulatedCall): SimulatedAnswer | null {
   const { refusals } = network;
   switch (fault.kind) {
     case 'rate-limited': return refusals.tooMany(fault.options['after'] === 'none' ? null : Number(fault.options['after'] ?? 2), call.now);
@@ -81,12 +81,12 @@ function refusalOf(network: SimulatedNetwork, fault: Fault, call: SimulatedCall)
     case 'html-error': return { status: 502, body: HTML_ERROR };
     case 'signed-out': return refusals.signedOut();
     case 'revoked': {
-      const grant = call.world.grantByAccessToken(network.id, tokenOf(network, call));
+      const grant = route.act === 'refresh' ? grantToRenew(network, route, call) : call.world.grantByAccessToken(network.id, tokenOf(network, call));
       if (grant !== undefined) call.world.put('grant', { ...grant, isRevoked: true });
       return refusals.signedOut();
     }
     case 'already-rotated': {
-      const grant = call.world.grantByRefreshToken(network.id, textField(call.body, 'refresh_token'));
+      const grant = grantToRenew(network, route, call);
       if (grant !== undefined) renewGrant(network, call, grant);
       return network.token.error('invalid_grant', 'The refresh token was used before.');
     }
@@ -132,9 +132,12 @@ function accountOfToken(network: SimulatedNetwork, call: SimulatedCall): Simulat
 
 /** Faults of the token endpoint are aimed at the account whose refresh token it is. */
 function accountOfGrant(network: SimulatedNetwork, route: SimulatedRoute, call: SimulatedCall): SimulatedAccount {
-  const token = call.body['refresh_token'];
-  const grant = route.act === 'refresh' && typeof token === 'string' ? call.world.grantByRefreshToken(network.id, token) : undefined;
+  const grant = route.act === 'refresh' ? grantToRenew(network, route, call) : undefined;
   return (grant === undefined ? undefined : call.world.find('account', network.id, grant.accountId)) ?? NOBODY;
+}
+
+function grantToRenew(network: SimulatedNetwork, route: SimulatedRoute, call: SimulatedCall): SimulatedGrant | undefined {
+  return route.grantOf?.(call) ?? call.world.grantByRefreshToken(network.id, textField(call.body, 'refresh_token'));
 }
 
 function tokenOf(network: SimulatedNetwork, call: SimulatedCall): string {

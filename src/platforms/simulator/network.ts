@@ -38,6 +38,8 @@ export interface SimulatedRoute {
   act: Act;
   /** True when it needs no access token. */
   open?: boolean;
+  /** On a route that renews tokens: whose tokens they are, where that isn't told by a field `refresh_token`. */
+  grantOf?(call: SimulatedCall): SimulatedGrant | undefined;
   /** The post's text, where the request is about one: markers in it ask for faults. */
   textOf?(call: SimulatedCall): string;
   handle(call: SimulatedCall): SimulatedAnswer;
@@ -65,8 +67,8 @@ export interface SimulatedNetwork {
   handlePattern: RegExp;
   /** Path below `/<network>/web` where a browser consents, and the name of the app's parameter. */
   consent: { path: string; clientParam: string };
-  /** Instead of consent: a page that gives what is typed in to connect, as `BotFather` does. */
-  gives?: { path: string; title: string; lead: string; values(grant: SimulatedGrant, account: SimulatedAccount): { label: string; value: string }[] };
+  /** Instead of consent, or besides it: a page that gives what is typed in to connect, as `BotFather` does. */
+  gives?: { path: string; title: string; lead: string; values(grant: SimulatedGrant, account: SimulatedAccount, apiUrl: string): { label: string; value: string }[] };
   /** Refreshing keeps the refresh token, as Google does. */
   keepsRefreshToken?: true;
   /** What the app asks for, in the network's words. */

@@ -5,6 +5,8 @@ import { ok, textField, type SimulatedAnswer, type SimulatedCall, type Simulated
 import type { SimulatedAccount, SimulatedPost } from '../simulator/world.js';
 
 const ID = 'slack';
+/** Bots' tokens begin so. */
+const BOT = 'xoxb-';
 
 const refusal = (error: string, status = 200, headers: Record<string, string> = {}): SimulatedAnswer => ({ status, body: { ok: false, error }, headers });
 
@@ -13,20 +15,17 @@ export const simulatedSlack: SimulatedNetwork = {
   name: 'Slack',
   exampleHandle: 'announcements',
   handlePattern: /^[a-z0-9_-]{1,80}$/,
-  consent: { path: '/oauth/v2/authorize', clientParam: 'client_id' },
-  permissions: ['Post to a channel of your workspace', 'Read messages in that channel'],
+  consent: { path: '/no-consent', clientParam: 'client_id' },
+  gives: {
+    path: '/apps', title: 'A new app in a channel', lead: 'Makes a channel of the simulated workspace, and an app whose bot is in it.',
+    values: (grant, account) => [{ label: 'Bot token', value: `${BOT}${grant.accessToken}` }, { label: 'Channel ID', value: account.id }],
+  },
+  permissions: [],
   pages: { profile: '/channel/:handle', post: '/archives/:channel/p:id' },
   pageParams: (account) => ({ channel: account.id }),
   accessTokenMs: 100 * 365 * 24 * 3600_000,
   accountId: (handle) => `C${lettersOf(`${ID} ${handle}`, 10).toUpperCase()}`,
-  token: {
-    path: '/oauth.v2.access',
-    answer: (grant, account) => ok({
-      ok: true, access_token: grant.accessToken, token_type: 'bot', scope: 'chat:write,incoming-webhook,channels:history', bot_user_id: 'U0SIMULATED',
-      team: { id: 'T0SIMULATED', name: 'Simulated workspace' }, incoming_webhook: { channel: `#${account.handle}`, channel_id: account.id, url: '' },
-    }),
-    error: (error) => refusal(error === 'invalid_grant' ? 'invalid_code' : error),
-  },
+  token: { path: '/no-tokens', answer: () => refusal('unknown_method'), error: () => refusal('unknown_method') },
   refusals: {
     signedOut: () => refusal('invalid_auth'),
     tooMany: (after) => refusal('ratelimited', 429, after === null ? {} : { 'retry-after': String(after) }),
@@ -38,8 +37,13 @@ export const simulatedSlack: SimulatedNetwork = {
   },
   rate: { limit: 60, windowMs: 60_000, headers: () => ({}) },
   remoteId: (post) => String(post.extra['ts']),
+  tokenOf: ({ headers }) => /^Bearer xoxb-(.+)$/i.exec(headers['authorization'] ?? '')?.[1] ?? '',
   routes: [
-    { method: 'post', path: '/auth.test', act: 'read', handle: () => ok({ ok: true, team: 'Simulated workspace', team_id: 'T0SIMULATED', user_id: 'U0SIMULATED' }) },
+    { method: 'post', path: '/auth.test', act: 'read', handle: ({ webUrl }) => ok({ ok: true, url: `${webUrl}/`, team: 'Simulated workspace', team_id: 'T0SIMULATED', user_id: 'U0SIMULATED', bot_id: 'B0SIMULATED' }) },
+    {
+      method: 'get', path: '/conversations.info', act: 'read',
+      handle: ({ query, account }) => (query['channel'] === account.id ? ok({ ok: true, channel: { id: account.id, name: account.handle, is_channel: true, is_member: true, is_archived: false } }) : refusal('channel_not_found')),
+    },
     { method: 'post', path: '/chat.postMessage', act: 'publish', textOf: ({ body }) => unescaped(textField(body, 'text')), handle: postMessage },
     { method: 'get', path: '/conversations.history', act: 'look-up', handle: (call) => messages(call, (post) => post.parentId === null) },
     { method: 'get', path: '/conversations.replies', act: 'look-up', handle: (call) => messages(call, (post) => post.parentId === call.query['ts'] || post.extra['ts'] === call.query['ts']) },

@@ -2,16 +2,16 @@
 import { z } from 'zod';
 import { rateLimited, rejected, signedOut } from '../failures.js';
 import { callNetwork, readAnswer, type NetworkAnswer, type NetworkCall } from '../network-call.js';
-import { requestTokens } from '../oauth-tokens.js';
 import type { Credentials, Platform, PlatformContent, PlatformFailure, PlatformIo, PublishResult } from '../platform.js';
 
 const NAME = 'Slack';
 const TIMEOUT_MS = 30_000;
 
-const credentialsSchema = z.object({ accessToken: z.string(), channelId: z.string(), channelName: z.string(), teamId: z.string() });
+const credentialsSchema = z.object({ accessToken: z.string(), channelId: z.string(), channelName: z.string(), teamId: z.string(), teamUrl: z.string() });
+type SlackCredentials = z.infer<typeof credentialsSchema>;
 
-const given = z.object({ team: z.object({ id: z.string(), name: z.string().optional() }), incoming_webhook: z.object({ channel: z.string(), channel_id: z.string() }) });
-const authTest = z.object({ team: z.string(), team_id: z.string(), url: z.string().optional() });
+const authTest = z.object({ team: z.string(), team_id: z.string(), url: z.string() });
+const channelInfo = z.object({ channel: z.object({ id: z.string(), name: z.string(), is_member: z.boolean().optional(), is_archived: z.boolean().optional() }) });
 const sent = z.object({ channel: z.string(), ts: z.string() });
 const history = z.object({ messages: z.array(z.object({ ts: z.string(), text: z.string().default(''), bot_id: z.string().optional() })) });
 
@@ -33,22 +33,22 @@ export const slack = {
     const mine = credentialsSchema.parse(credentials);
     const shown = await slackCall(io, { method: 'POST', name: 'auth.test', token: mine.accessToken, effect: 'read', body: {} }, authTest);
     return {
-      remoteId: `${mine.teamId}/${mine.channelId}`, username: mine.channelName.replace(/^#/, ''), displayName: `${mine.channelName} in ${shown.team}`,
-      profileUrl: `${io.baseUrls.web}/archives/${mine.channelId}`, avatarUrl: null,
+      remoteId: `${mine.teamId}/${mine.channelId}`, username: mine.channelName, displayName: `#${mine.channelName} in ${shown.team}`,
+      profileUrl: `${mine.teamUrl}/archives/${mine.channelId}`, avatarUrl: null,
     };
   },
 
   async publish(content, credentials, io) {
     const mine = credentialsSchema.parse(credentials);
     const message = await slackCall(io, { method: 'POST', name: 'chat.postMessage', token: mine.accessToken, effect: 'create', body: { channel: mine.channelId, ...bodyOf(content) } }, sent);
-    return published(message.ts, mine.channelId, io);
+    return published(message.ts, mine);
   },
 
   thread: {
     async reply(content, { rootId }, credentials, io) {
       const mine = credentialsSchema.parse(credentials);
       const message = await slackCall(io, { method: 'POST', name: 'chat.postMessage', token: mine.accessToken, effect: 'create', body: { channel: mine.channelId, thread_ts: rootId, ...bodyOf(content) } }, sent);
-      return published(message.ts, mine.channelId, io);
+      return published(message.ts, mine);
     },
     // A channel's history leaves replies out: https://api.slack.com/methods/conversations.replies
     find(content, { rootId }, since, credentials, io) {
@@ -56,22 +56,22 @@ export const slack = {
     },
   },
 
-  oauth: {
-    authorizeUrl({ state, redirectUri }, io) {
-      const query = new URLSearchParams({ client_id: io.app.clientId, scope: 'chat:write,incoming-webhook,channels:history', redirect_uri: redirectUri, state, response_type: 'code' });
-      return `${io.baseUrls.consent}/oauth/v2/authorize?${query.toString()}`;
-    },
-    async exchange({ code, redirectUri }, io) {
-      const tokens = await requestTokens(io, {
-        network: NAME, url: `${io.baseUrls.auth}/oauth.v2.access`,
-        form: { client_id: io.app.clientId, client_secret: io.app.clientSecret, grant_type: 'authorization_code', code, redirect_uri: redirectUri },
-      });
-      const where = given.safeParse(tokens.rest).data;
-      if (where === undefined) throw rejected('Slack named no channel. Choose one on its page and try again.');
-      return {
-        credentials: { accessToken: tokens.accessToken, channelId: where.incoming_webhook.channel_id, channelName: where.incoming_webhook.channel, teamId: where.team.id },
-        expiresAt: null,
-      };
+  connectFields: {
+    help: 'At api.slack.com/apps, make an app from scratch, give its bot the scopes chat:write, channels:read and channels:history (for a private channel groups:read and groups:history), and install it. Then invite it to the channel.',
+    simulatedSource: '/apps',
+    fields: [
+      { name: 'botToken', label: 'Bot token', help: 'Looks like xoxb-123-456-Abc; the page "OAuth & Permissions" shows it.', isSecret: true },
+      { name: 'channelId', label: 'Channel ID', help: "Looks like C0123456789; it is at the end of the channel's details.", isSecret: false },
+    ],
+    async grant({ botToken = '', channelId = '' }, io) {
+      const [token, wanted] = [botToken.trim(), channelId.trim()];
+      if (!/^xoxb-[\w-]{10,200}$/.test(token)) throw rejected("This is not a bot's token. It begins with xoxb-.");
+      if (!/^[A-Z0-9]{6,20}$/.test(wanted)) throw rejected("This is not a channel's ID. It looks like C0123456789.");
+      const team = await slackCall(io, { method: 'POST', name: 'auth.test', token, effect: 'read', body: {} }, authTest);
+      const { channel } = await slackCall(io, { method: 'GET', name: 'conversations.info', token, effect: 'read', query: { channel: wanted } }, channelInfo);
+      if (channel.is_archived === true) throw rejected(REFUSALS['is_archived']!);
+      if (channel.is_member === false) throw rejected(REFUSALS['not_in_channel']!);
+      return { credentials: { accessToken: token, channelId: channel.id, channelName: channel.name, teamId: team.team_id, teamUrl: team.url.replace(/\/+$/, '') }, expiresAt: null };
     },
   },
 
@@ -96,7 +96,7 @@ async function findMessage(content: PlatformContent, name: string, query: Record
   const { messages } = await slackCall(io, { method: 'GET', name, token: mine.accessToken, effect: 'read', query: { channel: mine.channelId, ...query, limit: '100' } }, history);
   const wanted = escaped(content.text).trim();
   const found = messages.find((message) => withoutLinkMarks(message.text).trim() === wanted);
-  return found === undefined ? null : published(found.ts, mine.channelId, io);
+  return found === undefined ? null : published(found.ts, mine);
 }
 
 interface SlackCall extends Pick<NetworkCall, 'method' | 'effect' | 'body' | 'query'> {
@@ -136,18 +136,20 @@ function withoutLinkMarks(text: string): string {
   return text.replace(/<(https?:[^|>]+)(?:\|[^>]*)?>/g, '$1');
 }
 
-function published(ts: string, channelId: string, io: PlatformIo): PublishResult {
-  return { state: 'published', remoteId: ts, url: `${io.baseUrls.web}/archives/${channelId}/p${ts.replace('.', '')}` };
+function published(ts: string, { channelId, teamUrl }: SlackCredentials): PublishResult {
+  return { state: 'published', remoteId: ts, url: `${teamUrl}/archives/${channelId}/p${ts.replace('.', '')}` };
 }
 
 const SIGNED_OUT = new Set(['invalid_auth', 'not_authed', 'token_revoked', 'token_expired', 'account_inactive']);
 
 const REFUSALS: Record<string, string> = {
   channel_not_found: "The channel doesn't exist any more, or the app was removed from it. Connect it again.",
-  not_in_channel: 'The app is not in the channel. Invite it there: /invite @Signpost.',
+  not_in_channel: 'The app is not in the channel. Invite it there with /invite, then try again.',
+  missing_scope: 'The app lacks a permission. Give its bot the scopes chat:write, channels:read and channels:history, and install it again.',
   is_archived: 'The channel is archived. Connect another one.',
   msg_too_long: 'The text is too long for Slack. Shorten it.',
   no_text: 'Slack needs a text.',
+  ekm_access_denied: 'The workspace has suspended posting.',
   team_access_not_granted: 'The workspace has not allowed the app.',
   org_login_required: 'The workspace is being moved. Try again later.',
 };

@@ -26,6 +26,7 @@ export const threads = {
   name: NAME,
   icon: 'threads',
   urls: { api: 'https://graph.threads.net', auth: 'https://graph.threads.net', consent: 'https://threads.net', web: 'https://www.threads.net' },
+  consentLeadsTo: ['https://www.threads.net', 'https://www.threads.com', 'https://threads.com'],
   optionsKey: 'threadsOptions',
   options: threadsOptions,
   limits: {

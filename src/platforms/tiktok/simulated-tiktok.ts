@@ -19,8 +19,9 @@ export const simulatedTiktok: SimulatedNetwork = {
   exampleHandle: 'ada.creates',
   handlePattern: /^[\w.]{2,24}$/,
   consent: { path: '/v2/auth/authorize', clientParam: 'client_key' },
-  permissions: ['Read your profile info', 'Post videos to TikTok', 'Read your public videos on TikTok'],
-  pages: { profile: '/@:handle', post: '/@:handle/video/:id' },
+  permissions: ['Read your profile info', 'Post videos and photos to TikTok', 'Read your public videos on TikTok'],
+  pages: { profile: '/@:handle', post: '/@:handle/:kind/:id' },
+  pageParams: (_account, post) => ({ kind: isPhotos(post) ? 'photo' : 'video' }),
   accountId: (handle) => `-000${createHash('sha256').update(handle.toLowerCase()).digest('base64url').slice(0, 32)}`,
   token: {
     path: '/v2/oauth/token',
@@ -103,8 +104,13 @@ function status({ world, body, account, now }: SimulatedCall): SimulatedAnswer {
 }
 
 function listVideos({ world, account, now }: SimulatedCall): SimulatedAnswer {
-  const videos = world.postsOf(ID, account.id).filter((post) => isDone(post, now) && post.deletedAt === null).slice(0, 20);
+  const videos = world.postsOf(ID, account.id).filter((post) => isDone(post, now) && post.deletedAt === null && !isPhotos(post) && post.extra['privacy'] === 'PUBLIC_TO_EVERYONE').slice(0, 20);
   return success({ videos: videos.map((post) => ({ id: post.id, create_time: Math.floor(post.acceptedAt / 1000), title: post.text, video_description: post.text })), has_more: false });
+}
+
+/** They are not among the videos that apps may list. */
+function isPhotos(post: SimulatedPost): boolean {
+  return post.handle?.startsWith('p_') === true;
 }
 
 function isDone(post: SimulatedPost, now: number): boolean {

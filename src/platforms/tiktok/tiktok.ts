@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ErrorCode } from '../../lib/app-error.js';
 import { callNetwork, readAnswer, type NetworkAnswer, type NetworkCall } from '../network-call.js';
-import { PlatformFailure, type Platform, type PlatformIo, type PublishResult } from '../platform.js';
+import { PlatformFailure, type Platform, type PlatformContent, type PlatformIo, type PublishResult } from '../platform.js';
 import { usualOAuth } from '../usual-oauth.js';
 import { isForAll, photoRequest, tiktokOptions, videoRequest } from './tiktok-options.js';
 import { processingFailure, tiktokFailure } from './tiktok-failures.js';
@@ -42,8 +42,8 @@ export const tiktok = {
   limits: {
     text: { max: 2200, counting: 'utf16', required: false },
     media: {
-      // The adapter speaks TikTok's photo posts too, but they aren't offered: after a lost answer nobody could tell whether one is public.
-      min: 1, max: 1, kinds: ['video'], maxVideos: 1, mixed: false, requires: ['video'],
+      min: 1, max: 35, kinds: ['video', 'image'], maxVideos: 1, mixed: false, requires: ['video', 'image'],
+      image: { maxBytes: 20_000_000, types: ['image/jpeg', 'image/webp'] },
       video: { maxBytes: 4_000_000_000, types: ['video/mp4', 'video/quicktime', 'video/webm'], minSeconds: 3, maxSeconds: 600 },
     },
     publish: [{ max: 6, windowMs: 60_000 }, { max: 15, windowMs: 24 * 3600_000 }],
@@ -57,7 +57,7 @@ export const tiktok = {
   },
 
   async publish(content, credentials, io) {
-    const { path, body } = content.media.some((item) => item.kind === 'video') ? videoRequest(content) : photoRequest(content);
+    const { path, body } = hasVideo(content) ? videoRequest(content) : photoRequest(content);
     const call: NetworkCall = {
       network: NAME, effect: 'create', method: 'POST', url: `${io.baseUrls.api}${path}`, timeoutMs: TIMEOUT_MS,
       token: credentialsSchema.parse(credentials).accessToken, headers: { 'content-type': 'application/json; charset=UTF-8' }, body,
@@ -81,7 +81,7 @@ export const tiktok = {
       // Only public posts get an id; without one a public post is still in moderation.
       if (postId === undefined && handle.endsWith(NOT_FOR_ALL)) return { state: 'published', remoteId: handle.replace(NOT_FOR_ALL, ''), url: null };
       if (postId === undefined) return processing(handle);
-      return published(String(postId), mine, io);
+      return published(String(postId), mine, io, handle.startsWith('p_') ? 'photo' : 'video');
     },
     giveUpAfterMs: 24 * 3600_000,
     announces: 'accepted',
@@ -90,6 +90,8 @@ export const tiktok = {
 
   lookUp: {
     async find(content, since, credentials, io) {
+      // Only videos are listed to apps, so after a lost answer nobody but a person can tell whether photos are public.
+      if (!hasVideo(content)) throw unclear('TikTok does not list photos to apps, so Signpost cannot tell whether they are public. Look at the profile before you send them again.');
       return findVideo(content.text, since, credentialsSchema.parse(credentials), io);
     },
   },
@@ -132,16 +134,24 @@ async function findVideo(text: string, since: Date, mine: TikTokCredentials, io:
   const from = Math.floor(since.getTime() / 1000) - 5;
   const found = data.videos.find((video) => video.create_time >= from && video.video_description.trim() === text.trim());
   if (found === undefined) {
-    throw new PlatformFailure('unknown', 'TikTok does not show the video yet. It may still be in processing or moderation; look at the profile before you send it again.', { code: ErrorCode.outcomeUnknown });
+    throw unclear('TikTok does not show the video yet. It may still be in processing or moderation; look at the profile before you send it again.');
   }
   return published(found.id, mine, io);
+}
+
+function unclear(message: string): PlatformFailure {
+  return new PlatformFailure('unknown', message, { code: ErrorCode.outcomeUnknown });
+}
+
+function hasVideo({ media }: PlatformContent): boolean {
+  return media.some((item) => item.kind === 'video');
 }
 
 function processing(handle: string): PublishResult {
   return { state: 'processing', handle, pollAfterMs: POLL_AFTER_MS, details: { idShare: handle } };
 }
 
-function published(id: string, { username }: TikTokCredentials, io: PlatformIo): PublishResult {
-  return { state: 'published', remoteId: id, url: `${io.baseUrls.web}/@${username}/video/${id}` };
+function published(id: string, { username }: TikTokCredentials, io: PlatformIo, kind: 'photo' | 'video' = 'video'): PublishResult {
+  return { state: 'published', remoteId: id, url: `${io.baseUrls.web}/@${username}/${kind}/${id}` };
 }
 
