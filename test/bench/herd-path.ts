@@ -122,7 +122,7 @@ async function settleIn(db: Db, order: PathOrder): Promise<World> {
 }
 
 async function connect(channels: ChannelService, actor: Actor, handle: string): Promise<string> {
-  const consent = new URL(await channels.begin(actor, PLATFORM));
+  const consent = new URL((await channels.begin(actor, PLATFORM, 'simulated'))!);
   const body = new URLSearchParams([...consent.searchParams, ['newHandle', handle], ['decision', 'allow']]);
   const answer = await fetch(new URL(consent.pathname, consent), { method: 'POST', body, redirect: 'manual' });
   const back = new URL(answer.headers.get('location') ?? 'missing:').searchParams;
