@@ -133,7 +133,7 @@ export function createPostStore(db: Db): PostStore {
 
   const insertSoon = createBatcher<PostDoc, boolean>(insertAll, { max: 100, concurrent: 1 });
 
-  /** Three round trips for a whole batch: find, mark, and see which marks are ours. */
+  /** Two round trips for a whole batch: find and mark; a third where somebody was at one of them meanwhile, to see which marks are ours. */
   async function claim(filter: Filter<PostDoc>, sort: Record<string, 1>, lease: Lease, limit: number, rules?: ClaimRules): Promise<Post[]> {
     const isExcluding = rules !== undefined && rules.exclude.length > 0;
     const seen = await posts.find(isExcluding ? { ...filter, profileId: { $nin: rules.exclude } } : filter, { sort, limit, batchSize: limit }).toArray();
@@ -141,7 +141,8 @@ export function createPostStore(db: Db): PostStore {
     const found = taken === null ? seen : seen.filter((doc) => taken.has(doc.profileId));
     if (found.length === 0) return [];
     const ids = found.map((doc) => doc._id);
-    await posts.updateMany({ ...filter, _id: { $in: ids } }, { $set: { lease }, $unset: { dueAt: '' }, $inc: { version: 1 } });
+    if (await mark(filter, found, lease)) return found.map((doc) => toPost({ ...doc, version: doc.version + 1, lease, dueAt: undefined }));
+    await posts.updateMany({ ...filter, _id: { $in: ids } }, leaseWith(lease));
     const marked = await posts.find({ _id: { $in: ids }, 'lease.token': lease.token }, { projection: { version: 1 }, batchSize: limit }).toArray();
     const versions = new Map(marked.map((doc) => [doc._id, doc.version]));
     const unchanged = found.filter((doc) => versions.get(doc._id) === doc.version + 1);
@@ -151,6 +152,20 @@ export function createPostStore(db: Db): PostStore {
     const known = new Set(unchanged.map((doc) => doc._id));
     const rest = await posts.find({ _id: { $in: marked.map((doc) => doc._id).filter((id) => !known.has(id)) }, 'lease.token': lease.token }).toArray();
     return [...claimed, ...rest.map(toPost)];
+  }
+
+  /** @returns true when all of them are leased just as they were found */
+  async function mark(filter: Filter<PostDoc>, found: PostDoc[], lease: Lease): Promise<boolean> {
+    const byVersion = new Map<number, string[]>();
+    for (const { _id, version } of found) {
+      const ids = byVersion.get(version);
+      if (ids === undefined) byVersion.set(version, [_id]);
+      else ids.push(_id);
+    }
+    const operations = [...byVersion].map(([version, ids]): AnyBulkWriteOperation<PostDoc> => ({
+      updateMany: { filter: { ...filter, _id: { $in: ids }, version }, update: leaseWith(lease) },
+    }));
+    return (await posts.bulkWrite(operations, { ordered: false })).matchedCount === found.length;
   }
 
   return {
@@ -276,6 +291,10 @@ export function createPostStore(db: Db): PostStore {
       })), { ordered: false });
     },
   };
+}
+
+function leaseWith(lease: Lease): UpdateFilter<PostDoc> {
+  return { $set: { lease }, $unset: { dueAt: '' }, $inc: { version: 1 } };
 }
 
 /** Only what differs is written: a move makes new versions of what it changes and shares the rest, so sameness is identity. */

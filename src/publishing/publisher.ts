@@ -5,6 +5,7 @@ import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type 
 import { holdPost, type HeldPost } from './held-post.js';
 import { watchLease, type LeaseWatch } from './lease-watch.js';
 import { workOnPost } from './publication-work.js';
+import { createMoments } from './moments.js';
 import { createProfileTurns } from './profile-turns.js';
 import { createRates } from './rates.js';
 import type { WorkDeps } from './task.js';
@@ -76,7 +77,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   const rates = createRates({ store: deps.turnStore, now: deps.now });
   const workDeps: WorkDeps = { ...deps, turns, rates, isOurs: (profileId) => profiles.isOurs(profileId) };
   const working = new Map<string, { work: Promise<void>; token: string; watch: LeaseWatch }>();
-  const waiting = new Map<string, { post: Post; timer: NodeJS.Timeout; watch: LeaseWatch }>();
+  const waiting = createMoments<{ post: Post; watch: LeaseWatch }>({ begin: ({ post, watch }) => begin(post, watch), now: deps.now });
   let stopping = false;
   let over = false;
   let claiming: Promise<void> | null = null;
@@ -109,7 +110,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
 
   async function renewLeases(): Promise<void> {
     const byToken = new Map<string, { ids: string[]; watches: LeaseWatch[] }>();
-    const held = [...[...working].map(([id, { token, watch }]) => ({ id, token, watch })), ...[...waiting].map(([id, { post, watch }]) => ({ id, token: post.lease!.token, watch }))];
+    const held = [...[...working].map(([id, { token, watch }]) => ({ id, token, watch })), ...waiting.items().map(({ post, watch }) => ({ id: post.id, token: post.lease!.token, watch }))];
     for (const { id, token, watch } of held) {
       const group = byToken.get(token) ?? { ids: [], watches: [] };
       group.ids.push(id);
@@ -131,17 +132,10 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     profiles.enter(post.profileId);
     // An intent without an outcome (its worker died) has no time of its own: it is looked into at once.
     const inDoubt = post.publications.some((p) => isInDoubt(p) || p.followUps?.some(isInDoubt) === true);
-    const startsInMs = inDoubt ? 0 : (earliestDue(post.publications)?.getTime() ?? 0) - deps.now().getTime();
+    const startsAt = inDoubt ? null : earliestDue(post.publications);
     const watch = watchLease(post.lease!.until, deps.now);
-    if (startsInMs <= 0) {
-      begin(post, watch);
-      return;
-    }
-    const timer = setTimeout(() => {
-      waiting.delete(post.id);
-      begin(post, watch);
-    }, startsInMs);
-    waiting.set(post.id, { post, timer, watch });
+    if (startsAt === null || startsAt <= deps.now()) begin(post, watch);
+    else waiting.add({ post, watch }, startsAt);
   }
 
   function begin(post: Post, watch: LeaseWatch): void {
@@ -173,7 +167,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
 
   async function claimAll(): Promise<void> {
     while (!stopping) {
-      const free = MAX_HELD - working.size - waiting.size;
+      const free = MAX_HELD - working.size - waiting.count();
       if (free <= 0) return;
       const { posts, sawOthers } = await claim((lease, rules) => deps.posts.claimDue(new Date(deps.now().getTime() + CLAIM_AHEAD_MS), lease, Math.min(BATCH, free), rules));
       if (posts.length === 0 && !sawOthers) return;
@@ -266,10 +260,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       if (looking !== null) clearTimeout(looking);
       turns.close();
       await claiming?.catch(() => undefined);
-      for (const { timer } of waiting.values()) clearTimeout(timer);
-      const unstarted = [...waiting.values()].map(({ post }) => post);
-      waiting.clear();
-      await deps.posts.release(unstarted);
+      await deps.posts.release(waiting.clear().map(({ post }) => post));
       await Promise.race([Promise.all([...working.values()].map(({ work }) => work)), new Promise((resolve) => setTimeout(resolve, graceMs).unref())]);
       over = true;
       await Promise.all([rates.flush(), profiles.releaseAll()]).catch((error: unknown) => deps.log.warn({ err: error }, 'turns could not be given back; they run out by themselves'));

@@ -1,0 +1,64 @@
+/** What waits for its moment: one timer for all of it, so that it begins in the order of its times and nothing too early. */
+
+export interface Moments<T> {
+  add(item: T, at: Date): void;
+  /** In the order of their times. */
+  items(): T[];
+  count(): number;
+  /** Lets go of those that wait. @returns them */
+  clear(): T[];
+}
+
+/** @param begin called for each when its moment has come */
+export function createMoments<T>({ begin, now }: { begin(item: T): void; now(): Date }): Moments<T> {
+  let waiting: { item: T; at: number }[] = [];
+  /** How many of them, from the first, have begun: taking each off the front would move all the rest. */
+  let begun = 0;
+  let timer: NodeJS.Timeout | null = null;
+  let timerFor = Infinity;
+
+  function arm(): void {
+    const next = waiting[begun]?.at ?? Infinity;
+    if (next === timerFor) return;
+    if (timer !== null) clearTimeout(timer);
+    timerFor = next;
+    timer = next === Infinity ? null : setTimeout(ring, Math.max(1, next - now().getTime()));
+  }
+
+  function ring(): void {
+    timer = null;
+    timerFor = Infinity;
+    const time = now().getTime();
+    while ((waiting[begun]?.at ?? Infinity) <= time) begin(waiting[begun++]!.item);
+    if (begun > 1_000 || begun === waiting.length) forgetBegun();
+    arm();
+  }
+
+  function forgetBegun(): void {
+    waiting = waiting.slice(begun);
+    begun = 0;
+  }
+
+  /** Claims come in the order of their times, so that nearly always this is the end. */
+  function placeOf(at: number): number {
+    let place = waiting.length;
+    while (place > begun && waiting[place - 1]!.at > at) place -= 1;
+    return place;
+  }
+
+  return {
+    add(item, at) {
+      waiting.splice(placeOf(at.getTime()), 0, { item, at: at.getTime() });
+      arm();
+    },
+    items: () => waiting.slice(begun).map(({ item }) => item),
+    count: () => waiting.length - begun,
+    clear() {
+      forgetBegun();
+      const items = waiting.map(({ item }) => item);
+      waiting = [];
+      arm();
+      return items;
+    },
+  };
+}
