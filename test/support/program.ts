@@ -13,6 +13,8 @@ export interface Program {
   pid: number;
   /** What it printed so far, standard output and error together. */
   output(): string;
+  /** Resolves when it has ended, by whatever. */
+  ended(): Promise<void>;
   /** Sends the signal and waits for the end. @returns its exit code, or the signal that ended it, and how long it took */
   end(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<{ code: number | string; tookMs: number }>;
 }
@@ -50,15 +52,19 @@ async function start(options: ProgramOptions, greeting: RegExp): Promise<Program
     child.kill('SIGKILL');
     throw new Error(`${String(error)}\n${output()}`, { cause: error });
   });
+  const ended = async (): Promise<void> => {
+    if (!hasEnded(child)) await once(child, 'exit');
+  };
   return {
     url,
     pid: child.pid ?? -1,
     output,
+    ended,
     async end(signal) {
       const startedAt = performance.now();
-      const ended = hasEnded(child) ? Promise.resolve() : once(child, 'exit');
+      const over = ended();
       child.kill(signal);
-      await ended;
+      await over;
       return { code: child.exitCode ?? child.signalCode ?? -1, tookMs: performance.now() - startedAt };
     },
   };
