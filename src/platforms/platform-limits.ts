@@ -35,6 +35,8 @@ export interface PlatformLimits {
   };
   /** What the network takes from one account; respected before a call. */
   publish?: { max: number; windowMs: number }[];
+  /** Calls that it gets at once from all accounts together; left out: as many as the publisher makes at any one network. */
+  concurrent?: number;
 }
 
 export interface FileRule {

@@ -92,16 +92,25 @@ function needsWork(step: Step, now: Date): boolean {
 }
 
 async function begin(held: HeldPost, publication: Publication, step: Step, deps: WorkDeps): Promise<void> {
-  const late = isFresh(step) && !isFollowUp(step) && isLate(held.current(), publication, step, deps.now(), deps.policy);
-  const after = late ? deps.rates.takeOverdue(publication.channelId, deps.policy.lateGapMs) : null;
+  const after = isOverdue(held.current(), publication, step, deps.now(), deps.policy) ? await overdueTurn(held, publication, deps) : null;
   if (after === null) return work({ held, publication, step, deps, endTurn: null });
   await held.settle((post) => recordPutOff(post, step.id, after, 'It is late, and so are others of this channel: they go out one by one.', deps.now()));
+}
+
+/** When a late one may go out; null: now. Where it can't be told, it goes out: late posts are few while the database can't be read. */
+async function overdueTurn(held: HeldPost, { channelId }: Publication, deps: WorkDeps): Promise<Date | null> {
+  try {
+    return await deps.rates.takeOverdue(held.current().profileId, channelId, deps.policy.lateGapMs);
+  } catch (error) {
+    deps.log.warn({ err: error, postId: held.id }, 'whether others of the channel are late could not be told');
+    return null;
+  }
 }
 
 async function work(task: Task): Promise<void> {
   if (!isFresh(task.step)) return ask(task);
   if (task.endTurn !== null) return sendInTurn(task, task.endTurn);
-  const endTurn = await task.deps.turns.take(task.publication.channelId);
+  const endTurn = await task.deps.turns.take(task.publication.channelId, task.publication.platform);
   if (endTurn === null) return;
   try {
     await sendInTurn({ ...task, endTurn }, endTurn);
@@ -120,7 +129,9 @@ async function sendInTurn(task: Task, endTurn: () => void): Promise<void> {
     await settle(task, (post) => recordPutOff(post, step.id, after, limitMessage(session.platform), deps.now()));
     return;
   }
-  if (await held.apply((post) => startSending(post, [step.id], deps.now()))) await send(task, session, endTurn);
+  if (!(await held.apply((post) => startSending(post, [step.id], deps.now())))) return;
+  if (isCounted(step, session.platform)) deps.rates.began(task.publication.channelId, session.platform.limits.publish ?? []);
+  await send(task, session, endTurn);
 }
 
 /** Where it can't be told, the post is given back, as when the profile became another worker's. */
@@ -133,12 +144,16 @@ async function mayWork(held: HeldPost, deps: WorkDeps): Promise<boolean> {
   }
 }
 
+/** A comment of a kind of its own is not counted among the posts. */
+function isCounted(step: Step, { comment }: Platform): boolean {
+  return !(isFollowUp(step) && step.kind === 'comment' && comment?.limits !== undefined);
+}
+
 /** When there is room for it within what the network takes; null: now. What was counted before can't always be read: the network counts too. */
-async function roomFor({ held, publication, step, deps }: Task, { limits, comment }: Platform): Promise<Date | null> {
-  // A comment of a kind of its own is not counted among the posts.
-  if (isFollowUp(step) && step.kind === 'comment' && comment?.limits !== undefined) return null;
+async function roomFor({ held, publication, step, deps }: Task, platform: Platform): Promise<Date | null> {
+  if (!isCounted(step, platform)) return null;
   try {
-    return await deps.rates.take(held.current().profileId, publication.channelId, limits.publish ?? [], step.failure?.kind === 'rate-limited');
+    return await deps.rates.take(held.current().profileId, publication.channelId, platform.limits.publish ?? [], step.failure?.kind === 'rate-limited');
   } catch (error) {
     deps.log.warn({ err: error, postId: held.id }, 'what was sent before could not be counted');
     return null;
@@ -221,6 +236,13 @@ function lateByMs(post: Post, publication: Publication, step: Step, now: Date): 
 
 function isLate(post: Post, publication: Publication, step: Step, now: Date, policy: RetryPolicy): boolean {
   return lateByMs(post, publication, step, now) > policy.lateAfterMs;
+}
+
+/** One of many, perhaps, that a stop left behind. One that was given a later time for it, or for a limit, has to keep to that time. */
+function isOverdue(post: Post, publication: Publication, step: Step, now: Date, policy: RetryPolicy): boolean {
+  if (!isFresh(step) || isFollowUp(step)) return false;
+  const isPutOff = step.tries === 0 && step.failure !== null && now.getTime() - post.scheduledAt.getTime() > policy.lateAfterMs;
+  return lateByMs(post, publication, step, now) > (isPutOff ? policy.lateGapMs : policy.lateAfterMs);
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Claims due posts in batches, starts each at its moment, and gives them back; documents decide, this only works them off. */
 import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
+import { findPlatform } from '../platforms/registry.js';
 import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type Step } from '../posts/post.js';
 import { holdPost, type HeldPost } from './held-post.js';
 import { watchLease, type LeaseWatch } from './lease-watch.js';
@@ -48,8 +49,9 @@ export interface Publisher {
   stop(graceMs: number): Promise<void>;
 }
 
-/** Platform calls under way at once. */
-const SLOTS = 500;
+/** Calls to networks under way at once, and to one network that says nothing of its own: one that hangs leaves room to the others. */
+const SLOTS = 800;
+const SLOTS_OF_ONE = 300;
 /** Posts leased at once: most wait for their moment or their channel's turn, which costs only memory. */
 const MAX_HELD = 12_000;
 const BATCH = 500;
@@ -72,7 +74,7 @@ function isInDoubt({ state, dueAt }: Step): boolean {
 
 export function createPublisher(deps: PublisherDeps): Publisher {
   const save = createBatcher<Change, boolean>((changes) => deps.posts.saveMany(changes), WRITES);
-  const turns = createTurns(SLOTS);
+  const turns = createTurns(SLOTS, (platform) => findPlatform(platform)?.limits.concurrent ?? SLOTS_OF_ONE);
   const profiles = createProfileTurns({ store: deps.turnStore, owner: deps.owner, now: deps.now });
   const rates = createRates({ store: deps.turnStore, now: deps.now });
   const workDeps: WorkDeps = { ...deps, turns, rates, isOurs: (profileId) => profiles.isOurs(profileId) };

@@ -11,14 +11,21 @@ export interface RateLimit {
 /** By window in ms: when each post was sent, in slices of the window, as [slice, count]. */
 export type SentCounts = Record<string, [number, number][]>;
 
+export interface StoredCounts {
+  counts: SentCounts;
+  overdueAt: number;
+}
+
 export interface Rates {
   /**
    * @param hasWaited true for one that was given a later time before: it doesn't stand behind those that came after it
    * @returns null: it may be sent now and is counted; else the time at which there is room for it
    */
   take(profileId: string, channelId: string, limits: readonly RateLimit[], hasWaited: boolean): Promise<Date | null>;
-  /** The same for posts whose time is long past: they go out one by one. */
-  takeOverdue(channelId: string, gapMs: number): Date | null;
+  /** The call begins only now, after its intent was stored: that is when it counts. */
+  began(channelId: string, limits: readonly RateLimit[]): void;
+  /** The same for posts whose time is long past: they go out one by one, whoever sends them. */
+  takeOverdue(profileId: string, channelId: string, gapMs: number): Promise<Date | null>;
   /** Stores what was counted since the last time. */
   flush(): Promise<void>;
   /** Other workers may count for these profiles from now on. */
@@ -28,6 +35,8 @@ export interface Rates {
 interface Counted {
   profileId: string;
   counts: SentCounts;
+  /** The time that the last of its late posts was given; 0: none was. */
+  overdueAt: number;
   longestMs: number;
   isStored: boolean;
   /** Those that were too much: the last time that was given, and to how many. */
@@ -35,21 +44,27 @@ interface Counted {
 }
 
 const SLICES = 60;
-const OVERDUE_KEPT = 10_000;
 
 export function createRates({ store, now }: { store: Pick<TurnStore, 'loadCounts' | 'saveCounts'>; now(): Date }): Rates {
   const channels = new Map<string, Counted>();
-  const nextOverdue = new Map<string, number>();
-  const load = createBatcher<string, SentCounts>(async (ids) => {
+  const load = createBatcher<string, StoredCounts>(async (ids) => {
     const found = await store.loadCounts(ids);
-    return ids.map((id) => found.get(id) ?? {});
+    return ids.map((id) => found.get(id) ?? { counts: {}, overdueAt: 0 });
   }, { max: 200, concurrent: 2 });
+
+  async function countedOf(profileId: string, channelId: string): Promise<Counted> {
+    const known = channels.get(channelId) ?? { profileId, ...(await load(channelId)), longestMs: 0, isStored: true, putOff: { at: 0, count: 0 } };
+    // Another may have read it at the same moment: the first one counts.
+    const first = channels.get(channelId) ?? known;
+    channels.set(channelId, first);
+    return first;
+  }
 
   return {
     async take(profileId, channelId, limits, hasWaited) {
       if (limits.length === 0) return null;
-      const known = channels.get(channelId) ?? { profileId, counts: await load(channelId), longestMs: Math.max(...limits.map(({ windowMs }) => windowMs)), isStored: true, putOff: { at: 0, count: 0 } };
-      channels.set(channelId, known);
+      const known = channels.get(channelId) ?? (await countedOf(profileId, channelId));
+      known.longestMs = Math.max(known.longestMs, ...limits.map(({ windowMs }) => windowMs));
       const time = now().getTime();
       const room = roomAt(known.counts, limits, time);
       // Those that were put off before come first.
@@ -62,12 +77,17 @@ export function createRates({ store, now }: { store: Pick<TurnStore, 'loadCounts
       return new Date(known.putOff.at);
     },
 
-    takeOverdue(channelId, gapMs) {
+    began(channelId, limits) {
+      const known = channels.get(channelId);
+      if (known !== undefined) moveLast(known.counts, limits, now().getTime());
+    },
+
+    async takeOverdue(profileId, channelId, gapMs) {
+      const known = await countedOf(profileId, channelId);
       const time = now().getTime();
-      if (nextOverdue.size > OVERDUE_KEPT) for (const [id, at] of nextOverdue) if (at <= time) nextOverdue.delete(id);
-      const at = Math.max(time, nextOverdue.get(channelId) ?? 0);
-      nextOverdue.set(channelId, at + gapMs);
-      return at <= time ? null : new Date(at);
+      known.overdueAt = Math.max(time, known.overdueAt + gapMs);
+      known.isStored = false;
+      return known.overdueAt <= time ? null : new Date(known.overdueAt);
     },
 
     async flush() {
@@ -75,7 +95,7 @@ export function createRates({ store, now }: { store: Pick<TurnStore, 'loadCounts
       for (const [, counted] of unstored) counted.isStored = true;
       const time = now().getTime();
       try {
-        await store.saveCounts(unstored.map(([channelId, { counts, longestMs }]) => ({ channelId, counts, expireAt: new Date(time + longestMs + 60_000) })));
+        await store.saveCounts(unstored.map(([channelId, { counts, overdueAt, longestMs }]) => ({ channelId, counts, overdueAt, expireAt: new Date(Math.max(time + longestMs, overdueAt) + 60_000) })));
       } catch (error) {
         for (const [, counted] of unstored) counted.isStored = false;
         throw error;
@@ -116,6 +136,18 @@ export function count(counts: SentCounts, limits: readonly RateLimit[], time: nu
     const last = slices.at(-1);
     if (last !== undefined && last[0] >= slice) last[1] += 1;
     else slices.push([slice, 1]);
+  }
+}
+
+/** The one that was counted last is sent later than it was counted. */
+function moveLast(counts: SentCounts, limits: readonly RateLimit[], time: number): void {
+  for (const limit of limits) {
+    const slices = counts[limit.windowMs];
+    const last = slices?.at(-1);
+    if (slices === undefined || last === undefined || last[0] >= Math.floor(time / sliceMs(limit))) continue;
+    last[1] -= 1;
+    if (last[1] === 0) slices.pop();
+    count(counts, [limit], time);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Whose turn a profile is, and how often its channels were sent to, in MongoDB: a few documents for what is active, one write for many. */
 import { MongoBulkWriteError, type AnyBulkWriteOperation, type Db } from 'mongodb';
 import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
-import type { SentCounts } from './rates.js';
+import type { SentCounts, StoredCounts } from './rates.js';
 
 interface TurnDoc {
   /** A profile's id. */
@@ -13,6 +13,8 @@ interface CountDoc {
   /** A channel's id. */
   _id: string;
   counts: SentCounts;
+  /** In ms since 1970; left out: none of its posts was late. */
+  overdueAt?: number;
   expireAt: Date;
 }
 
@@ -20,8 +22,8 @@ export interface TurnStore {
   /** @returns those of the profiles that belong to the owner from now until then */
   acquire(profileIds: string[], owner: string, now: Date, until: Date): Promise<Set<string>>;
   release(profileIds: string[], owner: string): Promise<void>;
-  loadCounts(channelIds: string[]): Promise<Map<string, SentCounts>>;
-  saveCounts(counts: { channelId: string; counts: SentCounts; expireAt: Date }[]): Promise<void>;
+  loadCounts(channelIds: string[]): Promise<Map<string, StoredCounts>>;
+  saveCounts(counts: (StoredCounts & { channelId: string; expireAt: Date })[]): Promise<void>;
 }
 
 /** Leftovers of the dead are removed by themselves. */
@@ -59,13 +61,13 @@ export function createTurnStore(db: Db): TurnStore {
 
     async loadCounts(channelIds) {
       const docs = await counted.find({ _id: { $in: channelIds } }).toArray();
-      return new Map(docs.map((doc) => [doc._id, doc.counts]));
+      return new Map(docs.map(({ _id, counts, overdueAt = 0 }) => [_id, { counts, overdueAt }]));
     },
 
     async saveCounts(all) {
       if (all.length === 0) return;
-      await counted.bulkWrite(all.map(({ channelId, counts, expireAt }) => ({
-        updateOne: { filter: { _id: channelId }, update: { $set: { counts, expireAt } }, upsert: true },
+      await counted.bulkWrite(all.map(({ channelId, counts, overdueAt, expireAt }) => ({
+        updateOne: { filter: { _id: channelId }, update: { $set: { counts, expireAt, ...(overdueAt === 0 ? {} : { overdueAt }) } }, upsert: true },
       })), { ordered: false });
     },
   };

@@ -13,9 +13,11 @@ import { defaultRetryPolicy, type RetryPolicy } from '../../src/publishing/retry
 import type { ChannelSession } from '../../src/publishing/task.js';
 
 export interface Network {
+  /** Its adapter's longest call; 1 s. */
+  timeoutMs?: number;
   /** What the network takes from one channel. */
   limits?: { max: number; windowMs: number }[];
-  publish(content: PlatformContent): Promise<PublishResult>;
+  publish(content: PlatformContent, channelId: string): Promise<PublishResult>;
   reply?(content: PlatformContent, after: ThreadPlace): Promise<PublishResult>;
   comment?(content: PlatformContent, remoteId: string): Promise<PublishResult>;
   poll?(handle: string): Promise<PublishResult>;
@@ -34,8 +36,10 @@ export interface Engine {
   post(overrides?: Partial<Post>, publications?: Partial<Publication>[]): Promise<Post>;
   /** Reads the post until the condition holds. */
   until(id: string, condition: (post: Post) => boolean, timeoutMs?: number): Promise<Post>;
+  /** The same for many, with one question for all: asking for each would be most of the database's work. */
+  untilAll(ids: string[], condition: (post: Post) => boolean, timeoutMs?: number): Promise<Post[]>;
   /** Another worker on the same documents. */
-  anotherWorker(network: Network): Publisher;
+  anotherWorker(network: Network, clock?: WorkerClock): Publisher;
   /** Makes every lease look run out, as after a crash and a long wait. */
   expireLeases(): Promise<void>;
   /** Makes a profile another worker's for that long. */
@@ -44,7 +48,12 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-export async function startEngine(network: Network, policy: Partial<RetryPolicy> = {}): Promise<Engine> {
+/** How far a worker's clock is ahead of the others'. */
+export interface WorkerClock {
+  aheadMs?: number;
+}
+
+export async function startEngine(network: Network, policy: Partial<RetryPolicy> = {}, clock: WorkerClock = {}): Promise<Engine> {
   const uri = process.env['MONGODB_URI'];
   if (uri === undefined) throw new Error('MONGODB_URI is not set: run the tests with npm test');
   const client = await new MongoClient(uri).connect();
@@ -56,15 +65,15 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
   const publishers: Publisher[] = [];
   const fast: RetryPolicy = { ...defaultRetryPolicy, retryDelaysMs: [20], lookUpDelaysMs: [20], settleMs: 0, jitter: 0, ...policy };
 
-  function worker(of: Network): Publisher {
+  function worker(of: Network, { aheadMs = 0 }: WorkerClock = {}): Publisher {
     const publisher = createPublisher({
       posts: store,
       turnStore: createTurnStore(db),
       owner: `test-${publishers.length}`,
-      session: of.session ?? (async () => sessionOn(of)),
+      session: of.session ?? (async (channelId) => sessionOn(of, channelId)),
       markSignedOut: async (channelId) => { signedOut.push(channelId); return renewal.outcome; },
       policy: fast,
-      now: () => new Date(),
+      now: () => new Date(Date.now() + aheadMs),
       random: () => 0,
       // The clock of these tests: a timer instead of Agenda.
       wakeAt: async (at) => { setTimeout(() => publisher.nudge(), Math.max(0, at.getTime() - Date.now())).unref(); },
@@ -75,7 +84,7 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
     return publisher;
   }
 
-  const publisher = worker(network);
+  const publisher = worker(network, clock);
   return {
     publisher,
     store,
@@ -95,6 +104,18 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
         if (Date.now() > deadline) throw new Error(`the condition did not come true; the post is ${JSON.stringify([post?.lease, post?.dueAt, post?.version, post?.publications])}`);
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
+    },
+    async untilAll(ids, condition, timeoutMs = 30_000) {
+      const deadline = Date.now() + timeoutMs;
+      const waiting = new Set(ids);
+      for (;;) {
+        const docs = await db.collection<{ _id: string }>('posts').find({ _id: { $in: [...waiting] } }).toArray();
+        for (const doc of docs) if (condition({ ...doc, lease: (doc as unknown as Partial<Post>).lease ?? null } as unknown as Post)) waiting.delete(doc._id);
+        if (waiting.size === 0) break;
+        if (Date.now() > deadline) throw new Error(`the condition did not come true for ${waiting.size} of ${ids.length}; the first is ${JSON.stringify(docs.find((doc) => waiting.has(doc._id)))}`);
+        await new Promise((resolve) => setTimeout(resolve, 30));
+      }
+      return Promise.all(ids.map(async (id) => (await store.find(id))!));
     },
     anotherWorker: worker,
     async expireLeases() {
@@ -120,13 +141,13 @@ export function published(remoteId = 'r1'): PublishResult {
   return { state: 'published', remoteId, url: `https://network.example/${remoteId}` };
 }
 
-function sessionOn(network: Network): ChannelSession {
+function sessionOn(network: Network, channelId: string): ChannelSession {
   const platform: Platform = {
-    id: 'bluesky', name: 'Test network', icon: 'bluesky', optionsKey: null, publishTimeoutMs: 1_000,
+    id: 'bluesky', name: 'Test network', icon: 'bluesky', optionsKey: null, publishTimeoutMs: network.timeoutMs ?? 1_000,
     urls: { api: 'http://127.0.0.1:1', auth: 'http://127.0.0.1:1', consent: 'http://127.0.0.1:1', web: 'http://127.0.0.1:1' },
     limits: { text: { max: 300, counting: 'graphemes', required: true }, media: { min: 0, max: 4, kinds: ['image'], maxVideos: 0, mixed: false }, ...(network.limits === undefined ? {} : { publish: network.limits }) },
     verify: async () => { throw new Error('not used'); },
-    publish: (content) => network.publish(content),
+    publish: (content) => network.publish(content, channelId),
     ...(network.poll === undefined ? {} : { processing: { poll: network.poll, giveUpAfterMs: 60_000, announces: 'accepted' as const } }),
     ...(network.reply === undefined ? {} : { thread: { reply: network.reply } }),
     ...(network.comment === undefined ? {} : { comment: { comment: network.comment } }),

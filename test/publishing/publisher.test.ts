@@ -164,12 +164,12 @@ describe('two workers', () => {
   it('never send one post twice', async () => {
     const sent: string[] = [];
     const network: Network = { publish: async (content) => { sent.push(content.idempotencyKey); return published(); } };
-    const { post, until, anotherWorker } = await start(network);
+    const { post, untilAll, anotherWorker } = await start(network);
     const other = anotherWorker(network);
     const scheduledAt = new Date(Date.now() + 300);
     const ids = await Promise.all(Array.from({ length: 60 }, async () => (await post({ scheduledAt })).id));
     other.nudge();
-    await Promise.all(ids.map((id) => until(id, (p) => p.status === 'success', 30_000)));
+    await untilAll(ids, (p) => p.status === 'success');
     assert.equal(sent.length, 60);
     assert.equal(new Set(sent).size, 60);
   });
@@ -235,12 +235,12 @@ describe('a channel\'s order and limits', () => {
         return published();
       },
     };
-    const { post, until, anotherWorker } = await start(network);
+    const { post, untilAll, anotherWorker } = await start(network);
     const other = anotherWorker(network);
     const from = Date.now() + 200;
     const ids = await Promise.all(Array.from({ length: 40 }, async (_, i) => (await post({ text: String(i).padStart(2, '0'), scheduledAt: new Date(from + i) })).id));
-    const nudging = setInterval(() => other.nudge(), 5);
-    await Promise.all(ids.map((id) => until(id, (p) => p.status === 'success', 30_000))).finally(() => clearInterval(nudging));
+    const nudging = setInterval(() => other.nudge(), 50);
+    await untilAll(ids, (p) => p.status === 'success').finally(() => clearInterval(nudging));
     assert.equal(most, 1);
     assert.deepEqual(order, [...order].sort());
   });
@@ -301,12 +301,14 @@ describe('posts that are late', () => {
 
   it('go out one by one on each channel, oldest first', async () => {
     const sent: { text: string; at: number }[] = [];
-    const { post, until } = await start({ publish: async (content) => { sent.push({ text: content.text, at: Date.now() }); return published(); } }, { lateGapMs: 150 });
+    const { post, untilAll } = await start({ publish: async (content) => { sent.push({ text: content.text, at: Date.now() }); return published(); } }, { lateGapMs: 150 });
     const ids: string[] = [];
     for (let i = 0; i < 4; i++) ids.push((await post({ text: `${i}`, scheduledAt: new Date(hourAgo().getTime() + i * 60_000) })).id);
-    await Promise.all(ids.map((id) => until(id, (p) => p.status === 'success')));
+    const done = await untilAll(ids, (p) => p.status === 'success');
     assert.deepEqual(sent.map(({ text }) => text), ['0', '1', '2', '3']);
-    for (let i = 1; i < sent.length; i++) assert.ok(sent[i]!.at - sent[i - 1]!.at >= 100, JSON.stringify(sent));
+    const given = done.slice(1).map((p) => Date.parse(/Next try at (\S+)\.$/.exec(p.history.find(({ what }) => what === 'publication waiting')!.detail!)![1]!));
+    assert.deepEqual(given.map((at) => at - given[0]!), [0, 150, 300]);
+    assert.ok(sent.slice(1).every(({ at }, i) => at >= given[i]!), JSON.stringify({ sent, given }));
   });
 
   for (const whenLate of ['skip', 'ask'] as const) {
