@@ -4,7 +4,7 @@ import { add, isNumber, toNumber } from './arithmetic.js';
 import { doubleValue, type Doc } from './bson-decode.js';
 import { compare, isObject } from './bson-order.js';
 import { CommandError } from './command-error.js';
-import { exact, toDecimal128 } from './decimal.js';
+import { divideExact, exact, toDecimal128 } from './decimal.js';
 import { valueKey } from './value-key.js';
 import type { Account } from './memory-account.js';
 
@@ -49,9 +49,7 @@ function avg(): Accumulator {
     result: () => {
       if (count === 0) return null;
       const value = total.result();
-      if (!(value instanceof Decimal128)) return doubleValue(toNumber(value) / count);
-      const parts = exact(value);
-      return typeof parts === 'string' ? value : toDecimal128({ digits: (parts.digits * 10n ** 40n) / BigInt(count), exponent: parts.exponent - 40 });
+      return value instanceof Decimal128 ? toDecimal128(divideExact(exact(value), exact(count))) : doubleValue(toNumber(value) / count);
     },
   };
 }

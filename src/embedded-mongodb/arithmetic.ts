@@ -3,7 +3,7 @@ import { Decimal128, Double } from 'bson';
 import { doubleValue } from './bson-decode.js';
 import { plainNumber, RANK, typeRank } from './bson-order.js';
 import { badValue } from './command-error.js';
-import { addExact, exact, multiplyExact, toDecimal128 } from './decimal.js';
+import { addExact, asDecimal, multiplyExact, toDecimal128 } from './decimal.js';
 
 export type NumberKind = 'int' | 'long' | 'double' | 'decimal';
 
@@ -50,7 +50,7 @@ function combine(
   decimals: typeof addExact,
 ): unknown {
   const [left, right] = [numberKind(a), numberKind(b)];
-  if (left === 'decimal' || right === 'decimal') return toDecimal128(decimals(exact(a), exact(b)));
+  if (left === 'decimal' || right === 'decimal') return toDecimal128(decimals(asDecimal(a), asDecimal(b)));
   if (left === 'double' || right === 'double') return doubleValue(doubles(toNumber(a), toNumber(b)));
   if (left === 'int' && right === 'int') {
     const result = doubles(a as number, b as number);

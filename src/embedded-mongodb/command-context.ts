@@ -21,6 +21,8 @@ export interface Engine {
   builder: IndexBuilder;
   startedAt: number;
   counters: Map<string, number>;
+  /** How often expired documents are removed. */
+  sweep: { everyMs: number };
   connections: () => number;
   port: () => number;
 }

@@ -2,16 +2,16 @@
 
 const CODE_NAMES: Record<number, string> = {
   1: 'InternalError', 2: 'BadValue', 8: 'UnknownError', 9: 'FailedToParse', 11: 'UserNotFound', 13: 'Unauthorized', 14: 'TypeMismatch',
-  15: 'Overflow', 16: 'InvalidLength', 17: 'ProtocolError', 20: 'IllegalOperation', 22: 'InvalidBSON', 26: 'NamespaceNotFound',
+  15: 'Overflow', 16: 'InvalidLength', 17: 'ProtocolError', 18: 'AuthenticationFailed', 20: 'IllegalOperation', 22: 'InvalidBSON', 26: 'NamespaceNotFound',
   27: 'IndexNotFound', 28: 'PathNotViable', 40: 'ConflictingUpdateOperators', 43: 'CursorNotFound', 48: 'NamespaceExists',
   50: 'MaxTimeMSExpired', 51: 'DollarPrefixedFieldName', 52: 'DollarPrefixedFieldName', 53: 'InvalidIdField', 54: 'NotSingleValueField',
   55: 'InvalidDBRef', 56: 'EmptyFieldName', 57: 'DottedFieldName', 59: 'CommandNotFound', 66: 'ImmutableField', 67: 'CannotCreateIndex',
-  68: 'IndexAlreadyExists', 72: 'InvalidOptions', 73: 'InvalidNamespace', 79: 'UnknownReplWriteConcern', 85: 'IndexOptionsConflict',
+  68: 'IndexAlreadyExists', 72: 'InvalidOptions', 73: 'InvalidNamespace', 76: 'NoReplicationEnabled', 79: 'UnknownReplWriteConcern', 85: 'IndexOptionsConflict',
   86: 'IndexKeySpecsConflict', 91: 'ShutdownInProgress', 96: 'OperationFailed', 100: 'UnsatisfiableWriteConcern', 115: 'CommandNotSupported', 121: 'DocumentValidationFailure',
-  125: 'CommandFailed', 146: 'ExceededMemoryLimit', 165: 'ViewDepthLimitExceeded', 168: 'InvalidPipelineOperator', 175: 'QueryPlanKilled', 171: 'CannotIndexParallelArrays',
+  125: 'CommandFailed', 146: 'ExceededMemoryLimit', 165: 'ViewDepthLimitExceeded', 168: 'InvalidPipelineOperator', 175: 'QueryPlanKilled', 184: 'ClientMetadataDocumentTooLarge', 171: 'CannotIndexParallelArrays', 172: 'CannotConvertIndexToUnique',
   197: 'InvalidIndexSpecificationOption', 211: 'KeyNotFound', 238: 'NotImplemented', 241: 'ConversionFailure', 263: 'OperationNotSupportedInTransaction',
   276: 'IndexBuildAborted', 291: 'NoQueryExecutionPlans', 292: 'QueryExceededMemoryLimitNoDiskUseAllowed', 303: 'APIMismatchError', 322: 'APIVersionError', 323: 'APIStrictError',
-  10334: 'BSONObjectTooLarge', 11000: 'DuplicateKey', 11601: 'Interrupted', 14031: 'OutOfDiskSpace', 17280: 'Location17280', 17419: 'Location17419',
+  352: 'UnsupportedOpQueryCommand', 10334: 'BSONObjectTooLarge', 11000: 'DuplicateKey', 11601: 'Interrupted', 14031: 'OutOfDiskSpace', 17280: 'Location17280', 17419: 'Location17419',
 };
 
 /** Thrown anywhere while a command runs; becomes `{ok: 0, errmsg, code, codeName}` or one entry of `writeErrors`. */

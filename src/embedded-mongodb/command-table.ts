@@ -3,12 +3,13 @@ import type { Doc } from './bson-decode.js';
 import { isObject } from './bson-order.js';
 import { CommandError } from './command-error.js';
 import type { CommandContext, Engine, Handler } from './command-context.js';
+import { checkApiVersion } from './api-version.js';
 import { beginTurn } from './budget.js';
 import { checkCommandFields } from './command-fields.js';
 import { aggregate } from './commands-aggregate.js';
 import { count, distinct, explain, find, getMore, killCursors } from './commands-read.js';
 import { collMod, create, createIndexes, drop, dropDatabase, dropIndexes, listCollections, listDatabases, listIndexes, renameCollection } from './commands-schema.js';
-import { buildInfo, cmdLineOpts, collStats, connectionStatus, dbStats, getLog, getParameter, hello, hostInfo, ok, serverStatus, startSession, whatsMyUri } from './commands-server.js';
+import { buildInfo, cmdLineOpts, collStats, connectionStatus, currentOp, dbStats, getLog, getParameter, hello, hostInfo, ok, profile, serverStatus, setParameter, startSession, whatsMyUri } from './commands-server.js';
 import { findAndModify, insert, remove, update } from './commands-write.js';
 import { isWritingStage } from './pipeline-output.js';
 import { shown } from './update-fields.js';
@@ -28,7 +29,7 @@ const write = (handler: Handler): Entry => ({ handler, mode: 'write' });
 const COMMANDS = new Map<string, Entry>(
   Object.entries({
     hello: atOnce(hello), ismaster: atOnce(hello), ping: atOnce(ok), buildinfo: atOnce(buildInfo), serverstatus: atOnce(serverStatus), connectionstatus: atOnce(connectionStatus),
-    getparameter: atOnce(getParameter), hostinfo: atOnce(hostInfo), getlog: atOnce(getLog), whatsmyuri: atOnce(whatsMyUri), getcmdlineopts: atOnce(cmdLineOpts),
+    getparameter: atOnce(getParameter), hostinfo: atOnce(hostInfo), getlog: atOnce(getLog), whatsmyuri: atOnce(whatsMyUri), getcmdlineopts: atOnce(cmdLineOpts), currentop: atOnce(currentOp), setparameter: atOnce(setParameter), profile: atOnce(profile), usersinfo: atOnce(() => ({ users: [], ok: 1 })),
     startsession: atOnce(startSession), endsessions: atOnce(ok), refreshsessions: atOnce(ok), killsessions: atOnce(ok), logout: atOnce(ok),
     dbstats: read(dbStats), collstats: read(collStats), find: read(find), getmore: read(getMore), killcursors: read(killCursors), count: read(count), distinct: read(distinct),
     explain: read(explain), aggregate: read(aggregate), listindexes: read(listIndexes), listcollections: read(listCollections), listdatabases: read(listDatabases), validate: read(validate),
@@ -38,15 +39,29 @@ const COMMANDS = new Map<string, Entry>(
   }),
 );
 
+/** Commands that MongoDB has and this server does not. */
+const REFUSED = new Set([
+  'mapreduce', 'createuser', 'updateuser', 'dropuser', 'dropallusersfromdatabase', 'grantrolestouser', 'revokerolesfromuser', 'createrole', 'droprole', 'clonecollectionascapped', 'converttocapped', 'compact', 'reindex', 'shutdown',
+  'top', 'dbhash', 'datasize', 'setfeaturecompatibilityversion', 'setdefaultrwconcern', 'killop', 'applyops', 'addshard', 'shardcollection', 'enablesharding', 'createsearchindexes', 'listsearchindexes',
+]);
+
+function unknownCommand(name: string): CommandError {
+  const lower = name.toLowerCase();
+  if (lower.startsWith('replset')) return new CommandError(76, 'not running with --replSet');
+  if (lower === 'saslstart' || lower === 'saslcontinue' || lower === 'authenticate') return new CommandError(18, 'Authentication failed: this server has no users. Leave user name and password out of the connection string.');
+  return REFUSED.has(lower) ? new CommandError(115, `${name} is not supported by this server`) : new CommandError(59, `no such command: '${name}'`);
+}
+
 /** Runs one message's command; every failure becomes a reply. */
 export async function runCommand(engine: Engine, message: Message, connectionId: number): Promise<Doc> {
   const { body, db, sequences } = message;
   const name = Object.keys(body)[0] ?? '';
   try {
     const entry = COMMANDS.get(name.toLowerCase());
-    if (!entry) throw new CommandError(59, `no such command: '${name}'`);
+    if (!entry) throw unknownCommand(name);
     engine.counters.set(name, (engine.counters.get(name) ?? 0) + 1);
     checkEnvelope(body, db);
+    checkApiVersion(name, body);
     checkCommandFields(name, body);
     const context: CommandContext = { ...engine, db, name, command: body, sequences, connectionId, deadline: deadlineOf(body) };
     if (entry.mode === 'at-once') return await entry.handler(context);

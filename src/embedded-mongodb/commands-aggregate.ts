@@ -5,7 +5,8 @@ import { equals, isObject } from './bson-order.js';
 import { CommandError, typeMismatch } from './command-error.js';
 import { countArgument, docArgument, findCollection, matchContext, refuseCollation, type CommandContext } from './command-context.js';
 import { countMatches, firstBatch } from './commands-read.js';
-import { collStats } from './commands-server.js';
+import { explainPlan } from './explain.js';
+import { collStats, operations } from './commands-server.js';
 import { createRunner, type Query } from './find-runner.js';
 import { turnIsOver, type Flow, type Turn } from './flow.js';
 import { compileFilter } from './match.js';
@@ -24,7 +25,8 @@ export function aggregate(context: CommandContext): Doc | Promise<Doc> {
   if (!Array.isArray(stages)) throw typeMismatch("A pipeline must be an array of objects");
   for (const stage of stages) if (!isObject(stage)) throw typeMismatch("Each element of the 'pipeline' array must be an object");
   const cursor = command['cursor'];
-  if (!isObject(cursor) && !command['explain']) throw new CommandError(9, "The 'cursor' option is required, except for aggregate with the explain argument");
+  if (command['explain'] === true) return explainPlan(context, command, 'queryPlanner');
+  if (!isObject(cursor)) throw new CommandError(9, "The 'cursor' option is required, except for aggregate with the explain argument");
   const target = command['aggregate'];
   if (typeof target !== 'string' && target !== 1) throw new CommandError(9, "Invalid command format: the 'aggregate' field must specify a collection name or 1");
   const batchSize = countArgument(docArgument(command, 'cursor'), 'batchSize', 101);
@@ -53,12 +55,12 @@ function countStage(stages: readonly Doc[]): { filter: Doc; id: unknown; field: 
 function runStages(context: CommandContext, target: string | null, stages: Doc[], ns: string, batchSize: number): Doc | Promise<Doc> {
   const turn: Turn = { until: 0 };
   const scope = openScope(context, turn);
-  if (target === null && !('$documents' in (stages[0] ?? {})) && !('$listLocalSessions' in (stages[0] ?? {}))) throw refuseBare(stages[0]);
+  if (target === null && !['$documents', '$listLocalSessions', '$currentOp'].some((name) => name in (stages[0] ?? {}))) throw refuseBare(stages[0]);
   const { query, rest } = splitPipeline(stages);
   const last = rest.at(-1);
   const output = last && isWritingStage(last) ? prepareOutput(context, rest.pop()!, target) : null;
   const run = compilePipeline(rest, scope);
-  if (target !== null && rest.length === 0 && !output) return firstBatch(context, ns, rawResults(context, target, query, context.command['hint']), batchSize, false);
+  if (target !== null && rest.length === 0 && !output) return firstBatch(context, ns, { next: rawResults(context, target, query, context.command['hint']) }, batchSize, false);
   const flow = run(target === null || startsItself(rest[0]) ? [] : openFlow(context, turn, target, query, context.command['hint']));
   const documents = flow[Symbol.iterator]();
   const next = (until: number): Doc | null | undefined => {
@@ -71,7 +73,7 @@ function runStages(context: CommandContext, target: string | null, stages: Doc[]
     const doc = next(until);
     return doc ? encodeResult(doc) : doc;
   };
-  return firstBatch(context, ns, nextBytes, batchSize, false, () => void documents.return?.());
+  return firstBatch(context, ns, { next: nextBytes, close: () => void documents.return?.() }, batchSize, false);
 }
 
 /** A pipeline on no collection must begin with a stage that makes documents. */
@@ -82,21 +84,33 @@ function refuseBare(first: Doc | undefined): CommandError {
 }
 
 function startsItself(stage: Doc | undefined): boolean {
-  return stage !== undefined && ['$documents', '$collStats', '$indexStats', '$listLocalSessions'].some((name) => name in stage);
+  return stage !== undefined && ['$documents', '$collStats', '$indexStats', '$listLocalSessions', '$currentOp'].some((name) => name in stage);
 }
 
 function openScope(context: CommandContext, turn: Turn): PipelineScope {
   const variables = matchContext(context.command).variables ?? {};
-  const collection = typeof context.command['aggregate'] === 'string' ? findCollection(context) : undefined;
   return {
-    variables, turn, session: context.command['lsid'], compile: compilePipeline,
+    variables, turn, compile: compilePipeline, about: aboutServer(context),
     find: (name, query, visible) => openFlow(context, turn, name, { filter: {}, sort: {}, skip: 0, limit: 0, ...query }, undefined, visible),
-    collStats: () => {
+  };
+}
+
+function aboutServer(context: CommandContext): NonNullable<PipelineScope['about']> {
+  const collection = typeof context.command['aggregate'] === 'string' ? findCollection(context) : undefined;
+  const host = `127.0.0.1:${context.port()}`;
+  return {
+    $collStats: (operand) => {
+      const spec = isObject(operand) ? operand : {};
       if (!collection) throw new CommandError(26, `Collection [${context.db}.${String(context.command['aggregate'])}] not found.`);
-      const { ok: _ok, ns, ...storageStats } = collStats(context);
-      return [{ ns, host: `127.0.0.1:${context.port()}`, localTime: new Date(), storageStats, count: collection.count }];
+      const { ok: _ok, ns, ...storageStats } = collStats({ ...context, name: 'aggregate' });
+      return [{ ns, host, localTime: new Date(), ...('storageStats' in spec ? { storageStats } : {}), ...('count' in spec ? { count: collection.count } : {}) }];
     },
-    indexStats: () => (collection?.indexes ?? []).map((index) => ({ name: index.name, key: index.key, host: `127.0.0.1:${context.port()}`, accesses: { ops: 0n, since: new Date(context.startedAt) }, spec: index.spec })),
+    $indexStats: () => (collection?.indexes ?? []).map((index) => ({ name: index.name, key: index.key, host, accesses: { ops: 0n, since: new Date(context.startedAt) }, spec: index.spec })),
+    $currentOp: (operand) => {
+      if (context.db !== 'admin') throw new CommandError(73, '$currentOp must be run against the \'admin\' database with {aggregate: 1}');
+      return operations(context, isObject(operand) && operand['idleCursors'] === true);
+    },
+    $listLocalSessions: () => (isObject(context.command['lsid']) ? [{ _id: context.command['lsid'], lastUse: new Date() }] : []),
   };
 }
 

@@ -1,19 +1,20 @@
 /** The commands that read: find, getMore, killCursors, count, distinct, explain. */
 import { decode, type Doc } from './bson-decode.js';
-import { RawBson } from './bson-encode.js';
-import { compare, isObject } from './bson-order.js';
+import { encode, RawBson } from './bson-encode.js';
+import { compare } from './bson-order.js';
 import type { Collection } from './catalog.js';
 import { CommandError, failedToParse } from './command-error.js';
 import { checkDeadline, collectionName, countArgument, docArgument, findCollection, matchContext, refuseCollation, type CommandContext } from './command-context.js';
-import type { Cursor } from './cursors.js';
+import type { Cursor, Source } from './cursors.js';
 import { explainPlan } from './explain.js';
 import { compileExpression } from './expression.js';
 import { valueKey } from './value-key.js';
-import { createRunner, projectBytes, type Query } from './find-runner.js';
+import { createRunner, projectBytes, type Found, type Query } from './find-runner.js';
+import { keyValueOf } from './index-definition.js';
 import { compileFilter } from './match.js';
 import { wholeNumber } from './match-leaf.js';
 import { keyValues } from './path-walk.js';
-import { choosePlan } from './plan.js';
+import { choosePlan, limitScan, type Plan } from './plan.js';
 import { compileProjection } from './project.js';
 import { countEntries } from './record-source.js';
 import { parseSort, requireSortObject } from './sort.js';
@@ -31,11 +32,12 @@ export function parseFind(context: CommandContext, command: Doc, collection: Col
   const sort = sortParts(docArgument(command, 'sort'));
   const projection = docArgument(command, 'projection');
   const project = Object.keys(projection).length === 0 ? null : compileProjection(projection, (expression) => compileExpression(expression, matching.variables), matching);
-  for (const name of ['min', 'max', 'returnKey', 'showRecordId', 'tailable', 'awaitData']) {
-    const value = command[name];
-    if (value === true || (isObject(value) && Object.keys(value).length > 0)) throw new CommandError(2, `${name} is not supported by this server`);
-  }
-  const plan = collection ? choosePlan(collection, filter, sort, command['hint']) : { kind: 'collection' as const, backward: false, sorted: true };
+  for (const name of ['tailable', 'awaitData']) if (command[name] === true) throw new CommandError(2, `error processing query: tailable cursor requested on non capped collection`);
+  const [min, max] = [docArgument(command, 'min'), docArgument(command, 'max')];
+  const limited = Object.keys(min).length + Object.keys(max).length > 0;
+  if (limited && command['hint'] === undefined) throw new CommandError(51173, 'When using min()/max() a hint of which index to use must be provided');
+  let plan: Plan = collection ? choosePlan(collection, limited ? {} : filter, sort, command['hint']) : { kind: 'collection', backward: false, sorted: true };
+  if (limited && collection) plan = limitScan(plan, min, max);
   let limit = wholeNumber(command['limit'] ?? 0) ?? 0;
   if (limit < 0) throw new CommandError(51024, `BSON field 'limit' value must be >= 0, actual value '${limit}'`);
   limit = countArgument(command, 'limit', 0);
@@ -55,16 +57,25 @@ export function find(context: CommandContext): Doc | Promise<Doc> {
   const batchSize = countArgument(command, 'batchSize', FIRST_BATCH);
   if (!collection) return { cursor: { firstBatch: [], id: 0n, ns }, ok: 1 };
   const runner = createRunner(store, collection, query);
+  const shape = shapeOf(command, query);
   const next = (until: number): Buffer | null | undefined => {
     const found = runner.next(until);
-    return found ? projectBytes(found.bytes, query.project, query.filter) : found;
+    return found ? shape(found) : found;
   };
-  return firstBatch(context, ns, next, batchSize, command['singleBatch'] === true);
+  return firstBatch(context, ns, { next, atEnd: runner.atEnd }, batchSize, command['singleBatch'] === true);
 }
 
-/** Fills the first batch and keeps a cursor when there is more; `close` is called when nothing more will be asked for. */
-export function firstBatch(context: CommandContext, ns: string, next: Cursor['next'], batchSize: number, single: boolean, close?: () => void): Doc | Promise<Doc> {
-  const cursor = context.cursors.open(ns, next, context.command['noCursorTimeout'] === true, close);
+/** What a find gives of each document: its projection, its record's number with it, or only its key in the index. */
+function shapeOf(command: Doc, query: Query): (found: Found) => Buffer {
+  const { plan, project, filter } = query;
+  if (command['returnKey'] === true) return (found) => encode(plan.kind === 'index' ? keyValueOf(plan.index, decode(found.bytes)) : {});
+  if (command['showRecordId'] !== true) return (found) => projectBytes(found.bytes, project, filter);
+  return (found) => encode({ ...decode(projectBytes(found.bytes, project, filter)), $recordId: BigInt(found.record) });
+}
+
+/** Fills the first batch and keeps a cursor when there may be more. */
+export function firstBatch(context: CommandContext, ns: string, source: Source, batchSize: number, single: boolean): Doc | Promise<Doc> {
+  const cursor = context.cursors.open(ns, source, context.command['noCursorTimeout'] === true);
   if (batchSize === 0 && !single) {
     context.cursors.keep(cursor);
     return { cursor: { firstBatch: [], id: cursor.id, ns }, ok: 1 };
@@ -72,7 +83,7 @@ export function firstBatch(context: CommandContext, ns: string, next: Cursor['ne
   return fillBatch(context, cursor, batchSize, (docs, ended) => {
     const open = !ended && !single;
     if (open) context.cursors.keep(cursor);
-    else cursor.close();
+    else source.close?.();
     return { cursor: { firstBatch: docs, id: open ? cursor.id : 0n, ns }, ok: 1 };
   });
 }
@@ -84,14 +95,15 @@ function fillBatch(context: CommandContext, cursor: Cursor, batchSize: number, f
   return context.executor.sliced(false, () => {
     const until = performance.now() + SLICE_MS;
     for (;;) {
-      const doc = cursor.held ?? cursor.next(until);
+      if (docs.length >= max) return finish(docs, !cursor.held && cursor.source.atEnd?.() === true);
+      const doc = cursor.held ?? cursor.source.next(until);
       if (doc === undefined) {
         checkDeadline(context);
         return undefined;
       }
       if (doc === null) return finish(docs, true);
       cursor.held = null;
-      if (docs.length >= max || (docs.length > 0 && bytes + doc.length > MAX_BATCH_BYTES)) {
+      if (docs.length > 0 && bytes + doc.length > MAX_BATCH_BYTES) {
         cursor.held = doc;
         return finish(docs, false);
       }

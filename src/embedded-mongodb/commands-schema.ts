@@ -81,6 +81,8 @@ function parseIndexSpec(value: unknown): Doc {
   refuseCollation(value);
   for (const option of Object.keys(value)) if (!INDEX_OPTIONS.has(option)) throw new CommandError(197, `The field '${option}' is not valid for an index specification`);
   for (const [path, direction] of Object.entries(key)) checkKeyPart(path, direction);
+  if (Object.values(key).filter((direction) => direction === 'hashed').length > 1) throw new CommandError(31303, 'A maximum of one index field is allowed to be hashed');
+  if (Object.values(key).includes('hashed') && truthy(value['unique'])) throw new CommandError(16764, 'Currently hashed indexes cannot guarantee uniqueness. Use a regular index.');
   const spec: Doc = { v: 2, key, name: value['name'] };
   for (const option of ['unique', 'sparse', 'hidden']) if (truthy(value[option])) spec[option] = true;
   if (value['partialFilterExpression'] !== undefined) {
@@ -101,6 +103,7 @@ function addExpiry(spec: Doc, value: unknown, key: Doc): void {
 }
 
 function checkKeyPart(path: string, direction: unknown): void {
+  if (direction === 'hashed') return;
   if (typeof direction === 'string') throw new CommandError(67, `this server has no '${direction}' indexes`);
   if (path === '' || path.split('.').includes('') || path.startsWith('$')) throw new CommandError(67, `Index key contains an illegal field name: ${path}`);
   const number = wholeNumber(direction) ?? Number(direction);
@@ -116,7 +119,8 @@ function checkPartial(filter: Doc): void {
     else if (name.startsWith('$')) throw new CommandError(67, `unsupported expression in partial index: ${name}`);
     else if (isObject(operand)) {
       for (const operator of Object.keys(operand)) {
-        if (operator.startsWith('$') && !PARTIAL_OPERATORS.has(operator)) throw new CommandError(67, `unsupported expression in partial index: ${operator}`);
+        const outside = !PARTIAL_OPERATORS.has(operator) || (operator === '$exists' && !truthy(operand[operator]));
+        if (operator.startsWith('$') && outside) throw new CommandError(67, `unsupported expression in partial index: ${operator}`);
       }
     }
   }
@@ -170,7 +174,7 @@ function listReply(context: CommandContext, ns: string, docs: Doc[]): Doc | Prom
   const encoded = docs.map((doc) => encode(doc));
   let at = 0;
   const cursor = docArgument(context.command, 'cursor');
-  return firstBatch(context, ns, () => encoded[at++] ?? null, countArgument(cursor, 'batchSize', 101), false);
+  return firstBatch(context, ns, { next: () => encoded[at++] ?? null, atEnd: () => at >= encoded.length }, countArgument(cursor, 'batchSize', 101), false);
 }
 
 export function listIndexes(context: CommandContext): Doc | Promise<Doc> {

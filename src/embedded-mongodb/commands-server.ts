@@ -1,10 +1,13 @@
 /** The commands about the server itself: handshakes, sessions, versions, sizes. */
 import { hostname } from 'node:os';
-import { Binary, ObjectId } from 'bson';
+import { Binary } from 'bson';
 import { randomUUID } from 'node:crypto';
 import type { Doc } from './bson-decode.js';
-import { CommandError } from './command-error.js';
+import { encode } from './bson-encode.js';
+import { isObject } from './bson-order.js';
+import { badValue, CommandError } from './command-error.js';
 import { findCollection, type CommandContext } from './command-context.js';
+import { wholeNumber } from './match-leaf.js';
 
 /** The MongoDB version whose behaviour this server follows. */
 export const SERVER_VERSION = '7.0.0';
@@ -16,6 +19,8 @@ export const MAX_WIRE_VERSION = 21;
  * `topologyVersion`, so that drivers poll it instead of asking for a stream of hellos.
  */
 export function hello(context: CommandContext): Doc {
+  const client = context.command['client'];
+  if (isObject(client) && encode(client).length > 512) throw new CommandError(184, 'The client metadata document must be less then or equal to 512 bytes');
   const legacy = context.name.toLowerCase() === 'ismaster';
   return {
     ...(legacy ? { ismaster: true } : { isWritablePrimary: true }),
@@ -83,7 +88,7 @@ export function connectionStatus(): Doc {
 }
 
 export function getParameter(context: CommandContext): Doc {
-  const known: Doc = { featureCompatibilityVersion: { version: '7.0' }, ttlMonitorSleepSecs: 10 };
+  const known: Doc = { featureCompatibilityVersion: { version: '7.0' }, ttlMonitorSleepSecs: context.sweep.everyMs / 1000 };
   if (context.command['getParameter'] === '*') return { ...known, ok: 1 };
   const wanted = Object.keys(context.command).filter((name) => name in known);
   if (wanted.length === 0) throw new CommandError(72, 'no option found to get');
@@ -111,4 +116,29 @@ export function cmdLineOpts(): Doc {
   return { argv: ['embedded-mongodb'], parsed: {}, ok: 1 };
 }
 
-export const PROCESS_ID = new ObjectId();
+/** Only how often expired documents are removed can be set. */
+export function setParameter(context: CommandContext): Doc {
+  const names = Object.keys(context.command).filter((name) => name !== 'setParameter' && !name.startsWith('$') && name !== 'lsid');
+  if (names.length !== 1 || names[0] !== 'ttlMonitorSleepSecs') throw new CommandError(72, `attempted to set unrecognized parameter [${names[0] ?? ''}], use help:true to see options`);
+  const seconds = wholeNumber(context.command['ttlMonitorSleepSecs']);
+  if (seconds === null || seconds < 1) throw badValue('Invalid value for parameter ttlMonitorSleepSecs: it must be a whole number greater than 0');
+  const was = context.sweep.everyMs / 1000;
+  context.sweep.everyMs = seconds * 1000;
+  return { was, ok: 1 };
+}
+
+export function profile(context: CommandContext): Doc {
+  const level = wholeNumber(context.command['profile']);
+  if (level !== -1 && level !== 0) throw new CommandError(115, 'this server does not profile: the level stays 0');
+  return { was: 0, slowms: 100, sampleRate: 1, ok: 1 };
+}
+
+/** What is going on: the command that asks, and the cursors that wait to be asked. */
+export function operations(context: CommandContext, idleCursors: boolean): Doc[] {
+  const own = { type: 'op', host: `127.0.0.1:${context.port()}`, desc: `conn${context.connectionId}`, connectionId: context.connectionId, active: true, op: 'command', ns: `${context.db}.$cmd`, command: context.command };
+  return [own, ...(idleCursors ? context.cursors.idle().map(({ id, ns }) => ({ type: 'idleCursor', host: own.host, ns, cursor: { cursorId: id } })) : [])];
+}
+
+export function currentOp(context: CommandContext): Doc {
+  return { inprog: operations(context, false), ok: 1 };
+}

@@ -2,22 +2,29 @@
 import { randomBytes } from 'node:crypto';
 import { CommandError } from './command-error.js';
 
+/** Where a cursor's documents come from. */
+export interface Source {
+  /** The next document (raw), null at the end, undefined when the slice is used up. */
+  next: (until: number) => Buffer | null | undefined;
+  /** Whether nothing can follow: where that is not known without looking, the client asks once more, as it has to with MongoDB. */
+  atEnd?: () => boolean;
+  /** Lets go of what it holds. */
+  close?: () => void;
+}
+
 export interface Cursor {
   id: bigint;
   ns: string;
-  /** The next document (raw), null at the end, undefined when the slice is used up. */
-  next: (until: number) => Buffer | null | undefined;
+  source: Source;
   /** A document that did not fit into the last batch. */
   held: Buffer | null;
-  /** Lets go of what it holds. */
-  close: () => void;
   noTimeout: boolean;
   lastUsed: number;
   inUse: boolean;
 }
 
 export interface CursorTable {
-  open(ns: string, next: Cursor['next'], noTimeout: boolean, close?: () => void): Cursor;
+  open(ns: string, source: Source, noTimeout: boolean): Cursor;
   keep(cursor: Cursor): void;
   /** @throws CommandError 43 */
   take(id: bigint, ns: string): Cursor;
@@ -25,6 +32,8 @@ export interface CursorTable {
   kill(id: bigint): boolean;
   sweep(now: number): void;
   size(): number;
+  /** Those that wait to be read from. */
+  idle(): Cursor[];
 }
 
 const IDLE_MS = 10 * 60_000;
@@ -34,11 +43,11 @@ export function createCursors(): CursorTable {
   const cursors = new Map<bigint, Cursor>();
   const remove = (cursor: Cursor): void => {
     cursors.delete(cursor.id);
-    cursor.close();
+    cursor.source.close?.();
   };
   const newId = (): bigint => randomBytes(8).readBigUInt64BE() >> 1n || 1n;
   return {
-    open: (ns, next, noTimeout, close = () => undefined) => ({ id: newId(), ns, next, held: null, close, noTimeout, lastUsed: Date.now(), inUse: true }),
+    open: (ns, source, noTimeout) => ({ id: newId(), ns, source, held: null, noTimeout, lastUsed: Date.now(), inUse: true }),
     keep: (cursor) => {
       if (cursors.size >= MAX_CURSORS) throw new CommandError(146, `too many open cursors: ${cursors.size}`);
       cursor.inUse = false;
@@ -70,5 +79,6 @@ export function createCursors(): CursorTable {
       for (const cursor of cursors.values()) if (!cursor.noTimeout && !cursor.inUse && now - cursor.lastUsed > IDLE_MS) remove(cursor);
     },
     size: () => cursors.size,
+    idle: () => [...cursors.values()].filter((cursor) => !cursor.inUse),
   };
 }

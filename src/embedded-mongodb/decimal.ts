@@ -11,6 +11,12 @@ export function exact(value: unknown): Exact {
   return parse((value as Decimal128).toString());
 }
 
+/** As a decimal to calculate with: of a double the 15 digits that it is sure of. */
+export function asDecimal(value: unknown): Exact {
+  const double = value instanceof Double ? value.value : typeof value === 'number' && !Number.isInteger(value) ? value : null;
+  return double === null || !Number.isFinite(double) ? exact(value) : parse(double.toPrecision(15));
+}
+
 function parse(text: string): Exact {
   if (text === 'NaN' || text === 'Infinity' || text === '-Infinity') return text;
   const [mantissa, power = '0'] = text.toLowerCase().split('e') as [string, string?];
@@ -78,6 +84,20 @@ export function addExact(a: Exact, b: Exact): Exact {
 export function multiplyExact(a: Exact, b: Exact): Exact {
   if (typeof a === 'string' || typeof b === 'string') return special(a, b, (x, y) => x * y);
   return { digits: a.digits * b.digits, exponent: a.exponent + b.exponent };
+}
+
+/** A quotient to 34 digits; an exact one has no more zeros at its end than its operands ask for. */
+export function divideExact(a: Exact, b: Exact): Exact {
+  if (typeof a === 'string' || typeof b === 'string') return special(a, b, (x, y) => x / y);
+  const shift = 40 + Math.max(0, b.digits.toString().length - a.digits.toString().length);
+  const scaled = a.digits * 10n ** BigInt(shift);
+  const quotient = { digits: scaled / b.digits, exponent: a.exponent - b.exponent - shift };
+  if (scaled % b.digits !== 0n) return quotient;
+  while (quotient.exponent < a.exponent - b.exponent && quotient.digits % 10n === 0n) {
+    quotient.digits /= 10n;
+    quotient.exponent++;
+  }
+  return quotient;
 }
 
 function special(a: Exact, b: Exact, operation: (x: number, y: number) => number): Exact {

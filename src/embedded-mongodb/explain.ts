@@ -7,6 +7,7 @@ import { checkDeadline, docArgument, matchContext, type CommandContext } from '.
 import { createRunner, type Query } from './find-runner.js';
 import { compileFilter } from './match.js';
 import { choosePlan, type Plan } from './plan.js';
+import { splitPipeline } from './pipeline-leading.js';
 import { parseSort } from './sort.js';
 import { countArgument } from './command-context.js';
 
@@ -17,10 +18,16 @@ interface Explained {
   skip: number;
   limit: number;
   hint: unknown;
+  /** What of a pipeline no query does. */
+  rest: Doc[];
 }
+
+const VERBOSITIES = ['queryPlanner', 'executionStats', 'allPlansExecution'];
 
 /** Plans (and with `executionStats` runs, without changing anything) the query of a command. */
 export function explainPlan(context: CommandContext, inner: Doc, verbosity: unknown): Doc | Promise<Doc> {
+  if (verbosity !== undefined && !VERBOSITIES.includes(verbosity as string)) throw new CommandError(2, `Enumeration value '${String(verbosity)}' for field 'explain.verbosity' is not a valid value.`);
+  if (isObject(inner['writeConcern'])) throw new CommandError(72, 'Command explain does not support writeConcern');
   const what = readInner(inner);
   const ns = `${context.db}.${what.collection}`;
   const collection = context.catalog.find(ns);
@@ -32,8 +39,14 @@ export function explainPlan(context: CommandContext, inner: Doc, verbosity: unkn
     namespace: ns, indexFilterSet: false, parsedQuery: what.filter, winningPlan: collection ? describe(query) : { stage: 'EOF' }, rejectedPlans: [],
   };
   const reply = { explainVersion: '1', queryPlanner, command: inner, serverInfo: { host: '127.0.0.1', port: context.port(), version: '7.0.0' }, ok: 1 };
-  if (verbosity === 'queryPlanner' || !collection) return reply;
-  return runStats(context, collection, query, reply);
+  const told = verbosity === 'queryPlanner' || !collection ? reply : runStats(context, collection, query, reply);
+  const shape = (one: Doc): Doc => (what.rest.length > 0 ? asStages(one, what.rest) : one);
+  return told instanceof Promise ? told.then(shape) : shape(told);
+}
+
+/** Of a pipeline: the query as `$cursor`, and the stages behind it. */
+function asStages({ queryPlanner, executionStats, ...reply }: Doc, rest: readonly Doc[]): Doc {
+  return { ...reply, stages: [{ $cursor: { queryPlanner, ...(executionStats === undefined ? {} : { executionStats }) } }, ...rest] };
 }
 
 function runStats(context: CommandContext, collection: Collection, query: Query, reply: Doc): Doc | Promise<Doc> {
@@ -67,7 +80,7 @@ function readInner(inner: Doc): Explained {
   const collection = inner[name];
   if (typeof collection !== 'string') throw new CommandError(2, 'explain needs a command on a collection');
   const first = (list: unknown): Doc => (Array.isArray(list) && isObject(list[0]) ? list[0] : {});
-  const base = { collection, sort: docArgument(inner, 'sort'), skip: countArgument(inner, 'skip', 0), limit: countArgument(inner, 'limit', 0), hint: inner['hint'] };
+  const base = { collection, sort: docArgument(inner, 'sort'), skip: countArgument(inner, 'skip', 0), limit: countArgument(inner, 'limit', 0), hint: inner['hint'], rest: [] };
   if (name === 'find') return { ...base, filter: docArgument(inner, 'filter') };
   if (name === 'count' || name === 'distinct' || name === 'findAndModify' || name === 'findandmodify') return { ...base, filter: docArgument(inner, 'query') };
   if (name === 'update' || name === 'delete') {
@@ -78,11 +91,10 @@ function readInner(inner: Doc): Explained {
   throw new CommandError(59, `Explain failed due to unknown command: ${name}`);
 }
 
-function leadingStages(pipeline: unknown): Pick<Explained, 'filter' | 'sort'> {
-  const stages = Array.isArray(pipeline) ? (pipeline as Doc[]) : [];
-  const filter = stages[0] && '$match' in stages[0] ? docArgument(stages[0], '$match') : {};
-  const next = stages['$match' in (stages[0] ?? {}) ? 1 : 0];
-  return { filter, sort: next && '$sort' in next ? docArgument(next, '$sort') : {} };
+function leadingStages(pipeline: unknown): Omit<Explained, 'collection' | 'hint'> {
+  if (!Array.isArray(pipeline) || !pipeline.every(isObject)) throw new CommandError(14, "A pipeline must be an array of objects");
+  const { query, rest } = splitPipeline(pipeline);
+  return { ...query, rest };
 }
 
 function describe(query: Query): Doc {

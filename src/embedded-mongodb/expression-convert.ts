@@ -1,10 +1,11 @@
 /** `$convert` and its short forms, by BSON types. */
-import { Decimal128, Double, ObjectId } from 'bson';
+import { Decimal128, Double, ObjectId, Timestamp } from 'bson';
 import { isInt32, toNumber } from './arithmetic.js';
 import { doubleValue } from './bson-decode.js';
 import { plainNumber, RANK, typeRank } from './bson-order.js';
 import { CommandError } from './command-error.js';
-import { exact, toDecimal128 } from './decimal.js';
+import { asDecimal, toDecimal128 } from './decimal.js';
+import { parseDate } from './date-format.js';
 import { bsonTypeName, wholeNumber } from './match-leaf.js';
 
 const NUMBER_TO_NAME: Record<number, string> = { 1: 'double', 2: 'string', 7: 'objectId', 8: 'bool', 9: 'date', 16: 'int', 18: 'long', 19: 'decimal' };
@@ -86,18 +87,15 @@ function toDecimal(value: unknown): Decimal128 {
   }
   if (value instanceof Date) return Decimal128.fromString(String(value.getTime()));
   if (value instanceof Decimal128) return value;
-  if (typeRank(value) === RANK.number) return typeof value === 'bigint' ? toDecimal128(exact(value)) : Decimal128.fromString(String(toNumber(value)));
+  if (typeRank(value) === RANK.number) return toDecimal128(asDecimal(value));
   throw failure(value, 'decimal');
 }
 
 function toDate(value: unknown): Date {
   if (value instanceof Date) return value;
   if (value instanceof ObjectId) return value.getTimestamp();
-  if (typeof value === 'string') {
-    const time = Date.parse(/T.*(Z|[+-]\d\d:?\d\d)$/.test(value) ? value : /^\d{4}-\d\d-\d\d$/.test(value) ? value : `${value}Z`);
-    if (Number.isNaN(time)) throw failure(value, 'date', `Error parsing date string '${value}'`);
-    return new Date(time);
-  }
+  if (value instanceof Timestamp) return new Date(value.t * 1000);
+  if (typeof value === 'string') return new Date(parseDate(value, () => 0));
   if (typeRank(value) === RANK.number && !(typeof value === 'number' && isInt32(value))) return new Date(Math.trunc(toNumber(value)));
   throw failure(value, 'date');
 }

@@ -4,7 +4,7 @@ import { add, isNumber, multiply, numberKind, toNumber, wholeResult } from './ar
 import { doubleValue } from './bson-decode.js';
 import { compare, plainNumber } from './bson-order.js';
 import { CommandError } from './command-error.js';
-import { exact, toDecimal128 } from './decimal.js';
+import { asDecimal, divideExact, exact, toDecimal128 } from './decimal.js';
 import { bsonTypeName, wholeNumber } from './match-leaf.js';
 import { between, fixed, MANY, nil, numeric, type Run, type ValueOperator } from './value-operator.js';
 
@@ -54,19 +54,9 @@ const divide: Run = ([a, b]) => {
   if (nil(a) || nil(b)) return null;
   if (!isNumber(a) || !isNumber(b)) throw new CommandError(14, `$divide only supports numeric types, not ${bsonTypeName(a)} and ${bsonTypeName(b)}`);
   if (toNumber(b) === 0) throw new CommandError(2, "can't $divide by zero");
-  if (a instanceof Decimal128 || b instanceof Decimal128) return divideDecimals(a, b);
+  if (a instanceof Decimal128 || b instanceof Decimal128) return toDecimal128(divideExact(asDecimal(a), asDecimal(b)));
   return doubleValue(toNumber(a) / toNumber(b));
 };
-
-function divideDecimals(a: unknown, b: unknown): Decimal128 {
-  const [x, y] = [exact(a), exact(b)];
-  if (typeof x === 'string' || typeof y === 'string') return Decimal128.fromString(String(toNumber(a) / toNumber(b)));
-  const shift = 40 + Math.max(0, y.digits.toString().length - x.digits.toString().length);
-  const [digits, rest] = [(x.digits * 10n ** BigInt(shift)) / y.digits, (x.digits * 10n ** BigInt(shift)) % y.digits];
-  const quotient = { digits, exponent: x.exponent - y.exponent - shift };
-  if (rest === 0n) while (quotient.exponent < 0 && quotient.digits % 10n === 0n) Object.assign(quotient, { digits: quotient.digits / 10n, exponent: quotient.exponent + 1 });
-  return toDecimal128(quotient);
-}
 
 const mod: Run = ([a, b]) => {
   if (nil(a) || nil(b)) return null;
@@ -81,7 +71,7 @@ const mod: Run = ([a, b]) => {
 };
 
 function modDecimals(a: unknown, b: unknown): Decimal128 {
-  const [x, y] = [exact(a), exact(b)];
+  const [x, y] = [asDecimal(a), asDecimal(b)];
   if (typeof x === 'string' || typeof y === 'string') return Decimal128.fromString(String(toNumber(a) % toNumber(b)));
   const low = Math.min(x.exponent, y.exponent);
   return toDecimal128({ digits: (x.digits * 10n ** BigInt(x.exponent - low)) % (y.digits * 10n ** BigInt(y.exponent - low)), exponent: low });

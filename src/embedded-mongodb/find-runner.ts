@@ -33,6 +33,8 @@ export interface FindRunner {
   source: RecordSource;
   /** The next match (bytes are the caller's to keep); null at the end, undefined when the slice is used up. */
   next(until: number): Found | null | undefined;
+  /** Whether the limit is reached. */
+  atEnd(): boolean;
 }
 
 const CHECK_EVERY = 16;
@@ -96,10 +98,12 @@ export function createRunner(store: Store, collection: Collection, query: Query)
     }
   };
 
+  const atEnd = (): boolean => query.limit > 0 && given >= query.limit;
   return {
     source,
+    atEnd,
     next: (until) => {
-      if (query.limit > 0 && given >= query.limit) return null;
+      if (atEnd()) return null;
       if (sorting) {
         const found = nextSorted(until);
         if (found) given++;

@@ -93,6 +93,7 @@ export function keysOf(index: Index, doc: Doc): Buffer[] {
   if (index.sparse && !present) return NO_KEYS;
   const single = columns.every((values) => values.length === 1);
   if (single) return [finish(index, encodeKey(columns.map((values) => values[0]), index.descending))];
+  if (Object.values(index.key).includes('hashed')) throw new CommandError(16766, `hashed indexes do not currently support array values. Found array at path: ${index.parts.map((part) => part.path).join(', ')}`);
   if (!index.multikey) index.multikey = true;
   return unique(cross(index, doc, columns).map((key) => finish(index, key)));
 }

@@ -12,11 +12,8 @@ export interface PipelineScope {
   turn: Turn;
   /** Compiles the pipelines inside a stage; their `$match` at the beginning is left to `find` where they read a collection. */
   compile: (stages: readonly Doc[], scope: PipelineScope) => Stage;
-  /** The session that asked, for `$listLocalSessions`. */
-  session?: unknown;
-  /** For `$collStats` and `$indexStats`. */
-  collStats?: () => Doc[];
-  indexStats?: () => Doc[];
+  /** What the stages that tell about the server give. */
+  about?: Record<'$collStats' | '$indexStats' | '$currentOp' | '$listLocalSessions', (operand: unknown) => Doc[]>;
 }
 
 /** @throws CommandError when the stage's specification is not valid */

@@ -37,7 +37,7 @@ function compileStage(stage: Doc, at: number, next: Doc | undefined, scope: Pipe
 }
 
 const FIRST_ONLY = new Set(['$documents', '$collStats', '$indexStats', '$geoNear', '$changeStream', '$currentOp', '$listLocalSessions', '$listSessions']);
-const REFUSED = new Set(['$geoNear', '$search', '$searchMeta', '$vectorSearch', '$planCacheStats', '$currentOp', '$listSessions', '$shardedDataDistribution', '$changeStreamSplitLargeEvent']);
+const REFUSED = new Set(['$geoNear', '$search', '$searchMeta', '$vectorSearch', '$planCacheStats', '$listSessions', '$shardedDataDistribution', '$changeStreamSplitLargeEvent']);
 
 /** A pipeline of stages that treat each document by itself, as a function (for updates). */
 export function compileChange(stages: readonly Doc[], variables: Doc): (doc: Doc) => Doc {
@@ -119,8 +119,12 @@ const documents: StageCompiler = (operand, scope) => {
   };
 };
 
-/** A stage that gives what `make` returns, whatever comes in. */
-const instead = (make: (scope: PipelineScope) => Doc[]): StageCompiler => (_operand, scope) => () => make(scope);
+/** The stages that tell about the server, whatever comes in. */
+const about = (name: keyof NonNullable<PipelineScope['about']>): StageCompiler => (operand, scope) => {
+  const tell = scope.about?.[name];
+  if (!tell) throw new CommandError(40600, `${name} is not allowed to be used here`);
+  return () => tell(operand);
+};
 
 const STAGES: Record<string, StageCompiler> = {
   $match: match, $project: project, $addFields: addFields, $set: addFields, $unset: unset, $count: count, $unwind: unwind, $lookup: lookup, $graphLookup: graphLookup, $facet: facet,
@@ -129,7 +133,5 @@ const STAGES: Record<string, StageCompiler> = {
   $limit: (operand) => limit(stageNumber('$limit', operand, 1, 15958)),
   $skip: (operand) => skip(stageNumber('$skip', operand, 0, 15956)),
   $replaceRoot: (operand, scope) => replaceWith(objectOperand('$replaceRoot', operand, 40229)['newRoot'], scope),
-  $collStats: instead((scope) => scope.collStats?.() ?? []),
-  $indexStats: instead((scope) => scope.indexStats?.() ?? []),
-  $listLocalSessions: instead((scope) => (isObject(scope.session) ? [{ _id: scope.session, lastUse: new Date() }] : [])),
+  $collStats: about('$collStats'), $indexStats: about('$indexStats'), $currentOp: about('$currentOp'), $listLocalSessions: about('$listLocalSessions'),
 };

@@ -4,9 +4,9 @@ import type { Doc } from './bson-decode.js';
 import { equals, compare } from './bson-order.js';
 import { conditionsOf, partRanges, type ByteRange, type PathConditions } from './bounds.js';
 import type { Collection } from './catalog.js';
-import { badValue } from './command-error.js';
+import { badValue, CommandError } from './command-error.js';
 import type { Index } from './index-definition.js';
-import { limitBound } from './index-key.js';
+import { encodeKey, limitBound } from './index-key.js';
 import { isOperatorObject } from './match.js';
 import type { SortPart } from './sort.js';
 import { idPrefix } from './store.js';
@@ -214,4 +214,18 @@ function planUnion(collection: Collection, filter: Doc): Plan | null {
     else scans.push(plan);
   }
   return { kind: 'union', branches: scans, sorted: false };
+}
+
+/** The part of a hinted index between `min` (taken in) and `max` (left out). @throws CommandError 51173, 51174 */
+export function limitScan(plan: Plan, min: Doc, max: Doc): IndexScan {
+  if (plan.kind !== 'index') throw new CommandError(51173, 'When using min()/max() a hint of which index to use must be provided');
+  const { index } = plan;
+  const bound = (values: Doc, otherwise: Buffer): Buffer => {
+    const paths = Object.keys(values);
+    if (paths.length === 0) return otherwise;
+    if (paths.join('\0') !== index.parts.map((part) => part.path).join('\0')) throw new CommandError(51174, 'The index chosen is not compatible with min/max');
+    return limitBound(Buffer.concat([idPrefix(index.id), encodeKey(Object.values(values), index.descending)]));
+  };
+  const ranges = [{ low: bound(min, idPrefix(index.id)), high: bound(max, idPrefix(index.id + 1)) }];
+  return { ...plan, ranges, exact: false, wholeKeys: false, mergeFrom: null };
 }

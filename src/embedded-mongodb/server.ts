@@ -21,6 +21,7 @@ export interface EmbeddedServer {
 }
 
 const TTL_SWEEP_MS = 10_000;
+const SWEEP_CHECK_MS = 500;
 const FLUSH_EVERY_MS = 100;
 const MAX_CONNECTIONS = 5000;
 /** Pages of the data file that were read stay mapped into this process until it lets go of the file. */
@@ -43,7 +44,7 @@ export async function startServer(options: { dataDir: string; port: number; flus
   let stopping = false;
   const server = createServer();
   const port = (): number => (server.address() as { port: number }).port;
-  const engine: Engine = { store, catalog, executor, durability, builder, cursors, startedAt: Date.now(), counters: new Map(), connections: () => sockets.size, port };
+  const engine: Engine = { store, catalog, executor, durability, builder, cursors, startedAt: Date.now(), counters: new Map(), sweep: { everyMs: TTL_SWEEP_MS }, connections: () => sockets.size, port };
 
   server.on('connection', (socket) => {
     if (sockets.size >= MAX_CONNECTIONS) {
@@ -62,9 +63,12 @@ export async function startServer(options: { dataDir: string; port: number; flus
     await sweepExpired(store, catalog, executor, Date.now());
   };
   let sweeping: Promise<void> = Promise.resolve();
+  let sweptAt = Date.now();
   const timer = setInterval(() => {
-    if (!stopping) sweeping = sweeping.then(sweep).catch((error: unknown) => void process.stderr.write(`embedded-mongodb: sweep failed: ${String(error)}\n`));
-  }, TTL_SWEEP_MS);
+    if (stopping || Date.now() - sweptAt < engine.sweep.everyMs) return;
+    sweptAt = Date.now();
+    sweeping = sweeping.then(sweep).catch((error: unknown) => void process.stderr.write(`embedded-mongodb: sweep failed: ${String(error)}\n`));
+  }, SWEEP_CHECK_MS);
 
   let trimmed = false;
   const reopen = (): Promise<void> => store.reopen().catch((error: unknown) => {
