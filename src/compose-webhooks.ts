@@ -23,7 +23,7 @@ import { TIMEOUT_S } from './webhooks/endpoint.js';
 import { createEndpointRates } from './webhooks/endpoint-rate.js';
 import { createEndpointService, type EndpointService } from './webhooks/endpoint-service.js';
 import { createEndpointStore, endpointIndexes } from './webhooks/endpoint-store.js';
-import { isOwnInbox } from './webhooks/endpoint-url.js';
+import { isOwnInbox, schemeProblem } from './webhooks/endpoint-url.js';
 import { createEventService, type EventService } from './webhooks/event-service.js';
 import { createEventStore, eventIndexes } from './webhooks/event-store.js';
 import { hookApi } from './webhooks/hook-api.js';
@@ -98,12 +98,15 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const ownHttp = createHttpClient({ userAgent: deps.userAgent });
   const ownInboxUrl = (url: string): string | null => (isOwnInbox(url, publicUrl()) ? deps.localUrl() + new URL(url).pathname : null);
 
+  const urls = { guard, loopbackOnly: deps.loopbackOnly, allowHttp: deps.allowHttp ?? false, publicUrl, localUrl: deps.localUrl };
   const endpointStore = createEndpointStore(db);
   const deliveryStore = createDeliveryStore(db);
   const line = createDeliveryLine(db);
   const targets = createTargets({ endpoints: endpointStore, seal, clock });
   const recorder = createRecorder({ deliveries: deliveryStore, endpoints: endpointStore, notifier, log });
-  const sender = createSender({ http, ownHttp, ownInboxUrl, clock, userAgent: deps.userAgent, maxTimeoutMs: deps.timeoutMs ?? TIMEOUT_S.max * 1_000 });
+  const sender = createSender({
+    http, ownHttp, ownInboxUrl, refuses: (url) => schemeProblem(new URL(url), urls), clock, userAgent: deps.userAgent, maxTimeoutMs: deps.timeoutMs ?? TIMEOUT_S.max * 1_000,
+  });
   const worker = deps.delivers === false ? createRemoteWorker(deps) : createDeliveryWorker({
     deliveries: deliveryStore, line, rates: createEndpointRates(db), recorder, sender, targets, jobs: deps.jobs, clock, log, random: deps.random ?? Math.random,
     abort: async () => void (await Promise.all([http.destroy(), ownHttp.destroy()])),
@@ -121,7 +124,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const endpoints = createEndpointService({
     ...(deps.endpointLimitOf === undefined ? {} : { limitOf: deps.endpointLimitOf }),
     endpoints: endpointStore, deliveries: deliveryStore, line, events, targets, worker, seal, clock, notifier,
-    urls: { guard, loopbackOnly: deps.loopbackOnly, allowHttp: deps.allowHttp ?? true, publicUrl, localUrl: deps.localUrl },
+    urls,
   });
   const deliveries = createDeliveryService({
     deliveries: deliveryStore, line, worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock,

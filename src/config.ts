@@ -48,7 +48,7 @@ const schema = z.object({
   WEBHOOK_ALLOW_CIDRS: z.string().default('').transform((list) => list.split(',').map((part) => part.trim()).filter((part) => part !== '')).superRefine((cidrs, context) => {
     for (const cidr of cidrs.filter((part) => !isCidr(part))) context.addIssue({ code: 'custom', message: `${cidr} is not a range such as 192.168.3.0/24` });
   }),
-  WEBHOOK_ALLOW_HTTP: z.enum(['true', 'false'], 'must be true or false').default('true'),
+  WEBHOOK_ALLOW_HTTP: z.enum(['true', 'false'], 'must be true or false').default('false'),
   BILLING: z.enum(['off', 'simulated', 'stripe'], 'must be off, simulated or stripe').default('off'),
   PLANS_FILE: z.string().min(1).optional(),
   STRIPE_API_KEY: z.string().regex(/^(sk|rk)_\S+$/, 'must be a secret or restricted key: sk_... or rk_...').optional(),

@@ -67,7 +67,7 @@ export function createAddressGuard(options: AddressGuardOptions): AddressGuard {
     // A zone id (fe80::1%eth0) is accepted by isIP, so it is refused by name.
     if (family === 0 || address.includes('%')) return `${address || 'An unknown address'} is not an IP address that can be called.`;
     const type = family === 4 ? 'ipv4' : 'ipv6';
-    if (never.check(address, type)) return `${address} is a machine-internal (metadata or link-local) address; it can't be called.`;
+    if (isNever(address, family)) return `${address} is a machine-internal (metadata or link-local) address; it can't be called.`;
     // The lists are kept apart by family: BlockList would match ::ffff:127.0.0.1 against an IPv4 range.
     if (opened[family === 4 ? 4 : 6].check(address, type)) return null;
     const name = family === 4 ? nameOf(address, 4) : openV6.check(address, 'ipv6') ? nameOf(address, 6) : (named.find(({ list }) => list.check(address, 'ipv6'))?.name ?? 'not a public address');
@@ -100,6 +100,33 @@ export function createAddressGuard(options: AddressGuardOptions): AddressGuard {
   };
 
   return { refusal, resolve, lookup, allowsNames: (options.allowCidrs ?? []).length > 0 };
+}
+
+/** Also inside IPv6 addresses that lead to an IPv4 one: opening a translation's range must not open what lies behind it. */
+function isNever(address: string, family: number): boolean {
+  if (family === 4) return never.check(address, 'ipv4');
+  return never.check(address, 'ipv6') || embeddedV4(address).some((inner) => never.check(inner, 'ipv4'));
+}
+
+/** The IPv4 addresses that this one may lead to, by the ways of writing one in the other: 6to4, Teredo (inverted), NAT64 in each layout of RFC 6052, mapped, compatible, translated and ISATAP. */
+function embeddedV4(address: string): string[] {
+  const bytes = bytesOfV6(address);
+  const pick = (...positions: number[]) => positions.map((position) => bytes[position]).join('.');
+  const begins = (...start: number[]) => start.every((byte, i) => bytes[i] === byte);
+  if (begins(0x20, 0x02)) return [pick(2, 3, 4, 5)];
+  if (begins(0x20, 0x01, 0, 0)) return [bytes.slice(12).map((byte) => byte ^ 255).join('.')];
+  if (begins(0, 0x64, 0xff, 0x9b)) return [pick(12, 13, 14, 15), pick(6, 7, 9, 10), pick(7, 9, 10, 11), pick(9, 10, 11, 12)];
+  const isIsatap = (bytes[8] === 0 || bytes[8] === 2) && bytes[9] === 0 && bytes[10] === 0x5e && bytes[11] === 0xfe;
+  return begins(0, 0, 0, 0, 0, 0, 0, 0) || isIsatap ? [pick(12, 13, 14, 15)] : [];
+}
+
+function bytesOfV6(address: string): number[] {
+  // The URL parser writes every notation, also with a dotted end, as hex groups.
+  const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
+  const groups = (text: string) => (text === '' ? [] : text.split(':'));
+  const [before, after] = [groups(head), groups(tail ?? '')];
+  const zeros = Array.from({ length: 8 - before.length - after.length }, () => '0');
+  return [...before, ...zeros, ...after].flatMap((group) => [Number.parseInt(group, 16) >> 8, Number.parseInt(group, 16) & 255]);
 }
 
 /** Is this `address/bits`? */

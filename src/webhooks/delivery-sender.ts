@@ -23,6 +23,8 @@ export interface SenderDeps {
   http: HttpClient;
   /** Without: for Signpost's own inbox alone. */
   ownHttp: HttpClient;
+  /** @returns why this URL is not called although it was taken once, e.g. because plain http is no longer allowed */
+  refuses(url: string): string | null;
   /** Where Signpost's own inbox is really reached when this is one of its URLs; null for any other URL. */
   ownInboxUrl(url: string): string | null;
   clock: Clock;
@@ -56,6 +58,8 @@ export function createSender(deps: SenderDeps): Sender {
       const base = { startedAt, url: target.url, requestHeaders: { ...masked, ...requestHeaders } };
       const timeoutMs = Math.min(target.timeoutMs, deps.maxTimeoutMs);
       const own = deps.ownInboxUrl(target.url);
+      const refused = own === null ? deps.refuses(target.url) : null;
+      if (refused !== null) return { ...base, ...unsent('blocked', refused) };
       try {
         const response = await (own === null ? deps.http : deps.ownHttp).post(own ?? target.url, body, {
           headers: { ...target.headers, ...requestHeaders },
@@ -119,6 +123,10 @@ function unanswered(error: unknown, timeoutMs: number): Rest {
     error: { class: classOf(code), message: explain(classOf(code), code, said, timeoutMs) },
     retryAfterMs: null,
   };
+}
+
+function unsent(kind: AttemptErrorClass, message: string): Rest {
+  return { ...wire(null), status: null, responseHeaders: {}, responseBody: '', responseTruncated: false, error: { class: kind, message }, retryAfterMs: null };
 }
 
 function wire(responseOrError: unknown): Pick<AttemptResult, 'durationMs' | 'remoteAddress' | 'phases'> {

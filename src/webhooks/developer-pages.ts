@@ -9,6 +9,7 @@ import type { Clock } from '../lib/clock.js';
 import { diagnose, type Diagnosis } from './diagnose.js';
 import type { EndpointService } from './endpoint-service.js';
 import { CATALOGUE } from './event-catalogue.js';
+import { SNIPPETS } from './snippets.js';
 
 export interface DeveloperPagesDeps {
   endpoints: EndpointService;
@@ -37,7 +38,7 @@ export function developerPages(deps: DeveloperPagesDeps): Router {
 }
 
 function show(res: Response, model: Partial<FormProblems> & { diagnosis?: Diagnosis }): void {
-  render(res, 'webhooks/verify', { input: {}, problems: {}, message: '', diagnosis: null, ...model });
+  render(res, 'webhooks/verify', { input: {}, problems: {}, message: '', diagnosis: null, snippets: SNIPPETS, ...model });
 }
 
 async function verify({ endpoints, clock }: DeveloperPagesDeps, req: Request, res: Response): Promise<void> {

@@ -1,11 +1,13 @@
 /** Tells a developer why a webhook's signature doesn't match: tries the usual mistakes one by one. */
 import { createHmac } from 'node:crypto';
 import { standardSignature } from './signing.js';
-import { verifyAyrshare, verifyStandard, type Verdict } from './verify.js';
+import { verifyAyrshare, verifyStandard, verifyTimed, type Verdict } from './verify.js';
 
 export interface Diagnosis {
   standardWebhooks: Verdict;
   ayrshare: Verdict;
+  /** The signature in Stripe's style. */
+  timed: Verdict;
   /** Plain words: what is wrong and what to do, most likely first. Empty when everything is right. */
   findings: string[];
 }
@@ -17,13 +19,14 @@ export function diagnose(headers: Record<string, string>, body: string, secrets:
   const raw = Buffer.from(body);
   const standardWebhooks = verifyStandard(headers, raw, secrets);
   const ayrshare = verifyAyrshare(headers, raw, secrets);
-  const isVerified = standardWebhooks === 'verified' || ayrshare === 'verified';
+  const timed = verifyTimed(headers, raw, secrets);
+  const isVerified = [standardWebhooks, ayrshare, timed].includes('verified');
   const findings = [...(isVerified ? [] : whyNot(headers, body, secrets)), ...whyOld(headers, now)];
-  return { standardWebhooks, ayrshare, findings };
+  return { standardWebhooks, ayrshare, timed, findings };
 }
 
 function whyNot(headers: Record<string, string>, body: string, secrets: readonly string[]): string[] {
-  const signed = headers['webhook-signature'] !== undefined || headers['x-authorization-content-sha256'] !== undefined;
+  const signed = headers['webhook-signature'] !== undefined || headers['x-authorization-content-sha256'] !== undefined || verifyTimed(headers, Buffer.alloc(0), []) !== null;
   if (!signed) return ['The request has no signature headers. Look for webhook-signature or X-Authorization-Content-SHA256; a proxy or framework in between may drop them.'];
   if (secrets.length === 0) return ['There is no secret to check with. Give the one that was shown when the endpoint was made.'];
   const changed = changedBody(headers, body, secrets);
@@ -40,7 +43,7 @@ function changedBody(headers: Record<string, string>, body: string, secrets: rea
   for (const [candidate, what] of [[body.trim(), 'white space was added around it'], [`${body}\n`, 'the line break at its end was removed'], [compact(body), 'it was parsed and written again']] as const) {
     if (candidate === body || candidate === null) continue;
     const raw = Buffer.from(candidate);
-    if (verifyStandard(headers, raw, secrets) === 'verified' || verifyAyrshare(headers, raw, secrets) === 'verified') {
+    if ([verifyStandard, verifyAyrshare, verifyTimed].some((verify) => verify(headers, raw, secrets) === 'verified')) {
       return `The secret is right, but the body is not what was sent: ${what}. Check the raw bytes of the request, before any JSON parser touches them.`;
     }
   }

@@ -18,6 +18,8 @@ export interface UrlPolicy {
 export const MAX_URL_LENGTH = 2_048;
 /** Below 1024 only the web's own ports; above, not the ports where databases and the like listen. */
 const RISKY_PORTS = new Set([1433, 1521, 2049, 2375, 2376, 2379, 3306, 3389, 5432, 5672, 5900, 5984, 6000, 6379, 6443, 6667, 8086, 9042, 9200, 9300, 10250, 11211, 27017, 27018]);
+/** They lead to keys of the machine, whatever ranges are open. */
+const METADATA_NAMES = new Set(['metadata.google.internal', 'metadata.goog', 'metadata', 'instance-data', 'instance-data.ec2.internal', 'metadata.azure.internal']);
 const RESOLVE_TIMEOUT_MS = 1_500;
 
 /** @returns null when the URL can be called, else plain words: which rule it breaks, what to do */
@@ -35,18 +37,25 @@ export function writtenProblem(text: string, policy: UrlPolicy): string | null {
   if (/[\s\p{Cc}]/u.test(text)) return 'A webhook URL must not contain spaces or line breaks.';
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url === null || !/^https?:\/\//i.test(text)) return 'This is not a web address. Use one such as https://example.com/webhooks.';
-  if (url.username !== '' || url.password !== '') return 'A webhook URL must not contain a user name or password.';
+  if (text.includes('\\')) return 'A webhook URL must not contain a backslash; programs read it in different ways.';
+  if (url.username !== '' || url.password !== '' || /^https?:\/\/[^/?#]*@/i.test(text)) return 'A webhook URL must not contain a user name or password.';
   if (text.includes('#')) return 'A webhook URL must not contain a fragment (the part after #); it is never sent.';
   if (isOwnInbox(text, policy.publicUrl())) return null;
-  if (isOwnAddress(url, policy)) return "This is Signpost's own address. Only your inbox can be called there.";
+  const own = ownProblem(url, policy);
+  if (own !== null) return own;
   return hostProblem(url, policy) ?? schemeProblem(url, policy) ?? portProblem(url);
 }
 
 /** A webhook that calls Signpost's own API could call itself for ever. */
-function isOwnAddress(url: URL, policy: UrlPolicy): boolean {
-  if (url.origin === new URL(policy.publicUrl()).origin) return true;
+function ownProblem(url: URL, policy: UrlPolicy): string | null {
+  const itself = "This is Signpost's own address. Only your inbox can be called there.";
   const host = bareHost(url);
-  return (isLoopbackName(host) || host === '::1' || host.startsWith('127.')) && portOf(url) === portOf(new URL(policy.localUrl()));
+  const known = new URL(policy.publicUrl());
+  if (isLoopback(host)) return portOf(url) === portOf(new URL(policy.localUrl())) || (isLoopback(bareHost(known)) && portOf(url) === portOf(known)) ? itself : null;
+  if (host !== bareHost(known)) return null;
+  if (portOf(url) === portOf(known)) return itself;
+  // On a machine of one's own other programs share the name; whoever opened ranges has said so.
+  return policy.guard.allowsNames ? null : "This is Signpost's own host name. Use another host, or ask the operator to open its range with WEBHOOK_ALLOW_CIDRS.";
 }
 
 function portOf(url: URL): string {
@@ -56,6 +65,7 @@ function portOf(url: URL): string {
 function hostProblem(url: URL, policy: UrlPolicy): string | null {
   const host = bareHost(url);
   if (isIP(host) !== 0) return policy.guard.refusal(host);
+  if (METADATA_NAMES.has(host)) return `${host} is a name of a cloud's metadata service; it can't be called.`;
   if (isLoopbackName(host)) {
     return policy.loopbackOnly ? null : 'This is an address of the machine itself (loopback). It is allowed only while Signpost can be reached from this machine alone; use a public address.';
   }
@@ -65,11 +75,10 @@ function hostProblem(url: URL, policy: UrlPolicy): string | null {
   return null;
 }
 
-function schemeProblem(url: URL, policy: UrlPolicy): string | null {
-  if (url.protocol === 'https:' || policy.allowHttp) return null;
-  const host = bareHost(url);
-  if (policy.loopbackOnly && (isLoopbackName(host) || host === '::1' || host.startsWith('127.'))) return null;
-  return 'Use https: webhooks carry your posts, and plain http can be read on the way. The operator can allow http with WEBHOOK_ALLOW_HTTP.';
+/** Asked again at every attempt: the operator may have changed the setting since the URL was given. */
+export function schemeProblem(url: URL, policy: Pick<UrlPolicy, 'loopbackOnly' | 'allowHttp'>): string | null {
+  if (url.protocol === 'https:' || policy.allowHttp || (policy.loopbackOnly && isLoopback(bareHost(url)))) return null;
+  return 'Use https: webhooks carry your posts, and plain http can be read on the way. The operator can allow http with WEBHOOK_ALLOW_HTTP=true.';
 }
 
 function portProblem(url: URL): string | null {
@@ -102,6 +111,11 @@ export function isOwnInbox(text: string, publicUrl: string): boolean {
 
 function bareHost(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '').toLowerCase();
+}
+
+/** Written as a name or as an address; the URL parser has brought every notation of an address into one. */
+function isLoopback(host: string): boolean {
+  return isLoopbackName(host) || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }
 
 function isLoopbackName(host: string): boolean {

@@ -1,6 +1,6 @@
 /** Checks the signatures of a received webhook against secrets, as a receiver would. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { standardSignature } from './signing.js';
+import { standardSignature, timedDigest } from './signing.js';
 
 export type Verdict = 'verified' | 'not verified' | null;
 
@@ -25,6 +25,17 @@ export function verifyAyrshare(headers: Record<string, string>, body: Buffer, se
   });
   return matches ? 'verified' : 'not verified';
 }
+
+/** Stripe's style, `t=...,v1=...`, in whatever header it came: its name is the endpoint owner's choice. */
+export function verifyTimed(headers: Record<string, string>, body: Buffer, secrets: readonly string[]): Verdict {
+  const given = Object.values(headers).map((value) => TIMED.exec(value)).find((match) => match !== null && match !== undefined);
+  if (given === undefined || given === null) return null;
+  const [, timestamp = '', rest = ''] = given;
+  const candidates = rest.split(',').filter((part) => part.startsWith('v1=')).map((part) => part.slice(3));
+  return secrets.some((secret) => candidates.some((candidate) => isEqual(candidate, timedDigest(secret, timestamp, body)))) ? 'verified' : 'not verified';
+}
+
+const TIMED = /^t=(\d{1,15}),((?:v\d=[0-9a-f]{64},?){1,10})$/;
 
 function isEqual(a: string, b: string): boolean {
   const [left, right] = [Buffer.from(a), Buffer.from(b)];

@@ -70,6 +70,13 @@ describe('the address guard', () => {
     const guard = createAddressGuard({ allowLoopback: true, allowCidrs: ['192.168.3.0/24', '169.254.0.0/16', 'fd00::/8'] });
     for (const address of ['127.0.0.1', '127.3.2.1', '::1', '192.168.3.7', 'fd12::1']) assert.equal(guard.refusal(address), null, address);
     for (const address of ['192.168.4.1', '169.254.169.254', 'fd00:ec2::254', '10.0.0.1', '::ffff:127.0.0.1']) assert.notEqual(guard.refusal(address), null, address);
+    const everything = createAddressGuard({ allowLoopback: true, allowCidrs: ['0.0.0.0/0', '::/0'] });
+    for (const address of ['10.0.0.1', '192.0.2.1', 'fd12::1', '::ffff:10.0.0.1', '2606:4700::a9fe:a9fe', '2a01:a9fe::1']) assert.equal(everything.refusal(address), null, address);
+    for (const address of [
+      '169.254.169.254', '169.254.170.2', '100.100.100.200', '192.0.0.192', '168.63.129.16', 'fd00:ec2::254', 'fd20:ce::254', 'fe80::a9fe:a9fe', 'fe80::1%eth0',
+      '::ffff:169.254.169.254', '::ffff:a9fe:a9fe', '::a9fe:a9fe', '::ffff:0:a9fe:a9fe', '64:ff9b::a9fe:a9fe', '64:ff9b::169.254.169.254', '64:ff9b:1:a9fe:a9:fe00::', '64:ff9b:1::a9fe:a9fe',
+      '2002:a9fe:a9fe::', '2001:0:1:2:3:4:5601:5601', '2001:db8::5efe:a9fe:a9fe', '2001:db8::200:5efe:169.254.169.254', '::ffff:100.100.100.200',
+    ]) assert.match(String(everything.refusal(address)), /metadata or link-local|not an IP address/, address);
     assert.throws(() => createAddressGuard({ allowLoopback: false, allowCidrs: ['192.168.3.0'] }), /192\.168\.3\.0 is not a range/);
   });
 

@@ -6,7 +6,7 @@ import { Webhook } from 'standardwebhooks';
 import Stripe from 'stripe';
 import { Webhook as Svix } from 'svix';
 import { newSecret, secretProblem, signatureHeaders, standardForm, standardSignature } from '../../src/webhooks/signing.js';
-import { verifyAyrshare, verifyStandard } from '../../src/webhooks/verify.js';
+import { verifyAyrshare, verifyStandard, verifyTimed } from '../../src/webhooks/verify.js';
 
 const body = Buffer.from(JSON.stringify({ text: 'größer 🎉', n: 1 }));
 const now = () => Math.floor(Date.now() / 1_000);
@@ -49,6 +49,9 @@ describe('signing', () => {
     assert.throws(() => stripe.webhooks.constructEvent(Buffer.concat([body, Buffer.from(' ')]), header, current), /signature/i);
     assert.throws(() => stripe.webhooks.constructEvent(body, sign([current], now() - 400, 'Signpost-Signature')['signpost-signature']!, current), /tolerance/i);
     assert.equal('signpost-signature' in sign([current]), false);
+    assert.equal(verifyTimed({ 'any-name': header }, body, [wrong, old]), 'verified');
+    assert.equal(verifyTimed({ 'any-name': header }, body, [wrong]), 'not verified');
+    assert.equal(verifyTimed({ 'any-name': 't=1' }, body, [old]), null);
   });
 
   it('refuses secrets that a receiver could not use', () => {
