@@ -1,6 +1,7 @@
 /** Builds the webhooks and joins their parts; a page of compose.ts. */
 import type { Router } from 'express';
 import type { Db } from 'mongodb';
+import { createFactOutbox } from './db/outbox.js';
 import type { Jobs } from './jobs/jobs.js';
 import type { Actor } from './lib/actor.js';
 import { createAddressGuard } from './lib/address-guard.js';
@@ -24,6 +25,7 @@ import { createEndpointRates } from './webhooks/endpoint-rate.js';
 import { createEndpointService, type EndpointService } from './webhooks/endpoint-service.js';
 import { createEndpointStore, endpointIndexes } from './webhooks/endpoint-store.js';
 import { isOwnInbox, schemeProblem } from './webhooks/endpoint-url.js';
+import type { EventInput } from './webhooks/event.js';
 import { createEventService, type EventService } from './webhooks/event-service.js';
 import { createEventStore, eventIndexes } from './webhooks/event-store.js';
 import { hookApi } from './webhooks/hook-api.js';
@@ -121,9 +123,11 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   });
   const eventStore = createEventStore(db);
   const events = createEventService({ events: eventStore, endpoints: targets, deliveries: deliveryStore, worker, clock, notifier, ...(deps.maxBacklog === undefined ? {} : { maxBacklog: deps.maxBacklog }) });
+  const outbox = createFactOutbox<EventInput>({ db, collection: 'webhook_endpoints', record: (recorded) => events.record(recorded), log });
+  deps.jobs.sweep('endpoint events', SWEEP_EVERY_MS, () => outbox.relay());
   const endpoints = createEndpointService({
     ...(deps.endpointLimitOf === undefined ? {} : { limitOf: deps.endpointLimitOf }),
-    endpoints: endpointStore, deliveries: deliveryStore, line, events, targets, worker, seal, clock, notifier,
+    endpoints: endpointStore, deliveries: deliveryStore, line, events, eventsWritten: () => outbox.nudge(), targets, worker, seal, clock, notifier,
     urls,
   });
   const deliveries = createDeliveryService({
@@ -151,6 +155,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     pages: [developerPages({ endpoints, clock }), deliveryPages({ deliveries, endpoints, notifier }), endpointPages({ endpoints, deliveries, recovery, inbox, clock }), inboxPages({ inbox, endpoints, notifier })],
     async stop(graceMs) {
       await recovery.stop();
+      await outbox.stop();
       await worker.stop(graceMs);
       await recorder.stop();
       await Promise.all([http.destroy(), ownHttp.destroy()]);

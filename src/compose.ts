@@ -17,7 +17,7 @@ import { consentOrigins } from './channels/channel-io.js';
 import { channelPages } from './channels/channel-pages.js';
 import { createChannelService } from './channels/channel-service.js';
 import { channelIndexes, createChannelStore } from './channels/channel-store.js';
-import type { Channel } from './channels/channel.js';
+import type { ChannelEvent } from './channels/channel-events.js';
 import { connectAttemptIndexes, createConnectAttemptStore } from './channels/connect-attempt-store.js';
 import { troublePages } from './channels/trouble-pages.js';
 import { userApi } from './channels/user-api.js';
@@ -31,6 +31,7 @@ import { composeRealNetworks } from './compose-networks.js';
 import type { Config } from './config.js';
 import { connectDatabase, ensureIndexes } from './db/database.js';
 import { rememberAddresses, requireSameKey } from './db/instance.js';
+import { createFactOutbox } from './db/outbox.js';
 import { createWorkerRegistry, expireLeases } from './db/workers.js';
 import { takeLock, type DataLock } from './embedded-mongodb/data-lock.js';
 import { health } from './http/health.js';
@@ -40,7 +41,6 @@ import { createAgendaJobs, wakeupIndexes } from './jobs/agenda-jobs.js';
 import { systemClock, type Clock } from './lib/clock.js';
 import { createHttpClient } from './lib/http-client.js';
 import { newToken } from './lib/ids.js';
-import { newId } from './lib/ids.js';
 import type { Logger } from './lib/logger.js';
 import { createNotifier } from './lib/notifier.js';
 import { machineId } from './lib/processes.js';
@@ -59,7 +59,6 @@ import { createTakeDown } from './publishing/take-down.js';
 import type { RetryPolicy } from './publishing/retry-policy.js';
 import { turnIndexes } from './publishing/turn-store.js';
 import { createSettled } from './publishing/settled.js';
-import type { ChannelEventType } from './webhooks/event.js';
 
 export interface ComposeOptions {
   log: Logger;
@@ -82,6 +81,8 @@ export interface App {
 }
 
 const BEAT_EVERY_MS = 5_000;
+/** For events whose process died before it relayed them. */
+const CHANNEL_EVENTS_EVERY_MS = 5_000;
 /** Whose documents are leased. */
 const LEASED = ['posts', 'profile_turns', 'webhook_deliveries'];
 const USER_AGENT = 'Signpost/0.1';
@@ -137,16 +138,11 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     simulator: simulatorAddresses, real: realNetworks,
     callbackUrl: () => `${publicUrl()}/channels/callback`,
     onConnected: (channel) => publishing.service.releaseChannel(channel.id),
-    onLinked: (channel) => tellOfChannel('channel.connected', channel),
-    onSignedOut: (channel) => tellOfChannel('channel.signed_out', channel),
-    onDisconnected: (channel) => tellOfChannel('channel.disconnected', channel),
+    profileOf: (profileId) => profiles.get(profileId),
+    eventsWritten: () => channelEvents.nudge(),
   });
-  const tellOfChannel = async (type: ChannelEventType, channel: Channel): Promise<void> => {
-    const { refId, title } = await profiles.get(channel.profileId);
-    const { accountId, profileId, platform, username, displayName, problem } = channel;
-    const at = clock.now();
-    await webhooks.record([{ id: newId('evt', at), type, at, sequence: 0, accountId, profileId, data: { channelId: channel.id, platform, username, displayName, refId, title, problem } }]);
-  };
+  const channelEvents = createFactOutbox<ChannelEvent>({ db, collection: 'channels', record: (events) => webhooks.record(events), log });
+  jobs.sweep('channel events', CHANNEL_EVENTS_EVERY_MS, () => channelEvents.relay());
 
   // Webhooks
   const webhooks = composeWebhooks({
@@ -256,6 +252,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       const closed = closeServer(server, GRACE_MS);
       await jobs.stop();
       await publishing.stop(GRACE_MS);
+      await channelEvents.stop();
       await webhooks.stop(GRACE_MS / 3);
       await billing?.stop();
       await closed;

@@ -1,17 +1,13 @@
 /** A channel's working credentials: opened, and refreshed before they expire by one caller at a time, stored before they are used. */
-import type { Clock } from '../lib/clock.js';
 import { newToken } from '../lib/ids.js';
-import type { Logger } from '../lib/logger.js';
 import type { Seal } from '../lib/seal.js';
 import { signedOut } from '../platforms/failures.js';
 import { PlatformFailure, refreshOf, type CredentialGrant, type Credentials, type Platform, type PlatformIo } from '../platforms/platform.js';
-import type { ChannelStore, StoredChannel } from './channel-store.js';
+import { signOut, type TellDeps } from './channel-events.js';
+import type { StoredChannel } from './channel-store.js';
 
-interface Deps {
-  store: ChannelStore;
+interface Deps extends TellDeps {
   seal: Seal;
-  clock: Clock;
-  log: Logger;
 }
 
 /** Refreshed when they have less than this left, so that they outlast the calls they are for. */
@@ -22,7 +18,8 @@ const LOOK_AGAIN_MS = 100;
 
 export type ChannelCredentials = ReturnType<typeof createChannelCredentials>;
 
-export function createChannelCredentials({ store, seal, clock, log }: Deps) {
+export function createChannelCredentials(deps: Deps) {
+  const { store, seal, clock, log } = deps;
   const underWay = new Map<string, Promise<Credentials>>();
 
   function open(channel: StoredChannel): Credentials {
@@ -49,7 +46,7 @@ export function createChannelCredentials({ store, seal, clock, log }: Deps) {
   async function afterFailedRefresh(channel: StoredChannel, token: string, error: unknown): Promise<Credentials> {
     await store.abandonRefresh(channel.id, token);
     if (error instanceof PlatformFailure && error.kind === 'signed-out') {
-      await store.signOut(channel.id, channel.credentialsVersion, error.message, clock.now());
+      await signOut(deps, channel, error.message);
       throw error;
     }
     log.warn({ channelId: channel.id, platform: channel.platform, err: error }, 'tokens could not be refreshed');

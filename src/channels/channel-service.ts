@@ -6,16 +6,13 @@ import { signedOut } from '../platforms/failures.js';
 import type { Credentials, Platform, PlatformIo } from '../platforms/platform.js';
 import { findPlatform } from '../platforms/registry.js';
 import type { Channel } from './channel.js';
+import { channelEvent, signOut } from './channel-events.js';
 import { createChannelCredentials } from './channel-credentials.js';
 import { ioFor, kindOf } from './channel-io.js';
 import { toChannel, type StoredChannel } from './channel-store.js';
 import { createConnectFlow, type ConnectFlowDeps } from './connect-flow.js';
 
-export interface ChannelServiceDeps extends Omit<ConnectFlowDeps, 'credentials'> {
-  onDisconnected(channel: Channel): Promise<void>;
-  /** The network signed it out. */
-  onSignedOut?(channel: Channel): Promise<void>;
-}
+export type ChannelServiceDeps = Omit<ConnectFlowDeps, 'credentials'>;
 
 /** What is needed to act on a channel. */
 export interface ChannelSession {
@@ -72,9 +69,11 @@ export function createChannelService(deps: ChannelServiceDeps) {
     /** Forgets the credentials; posts that wait for the channel can't be sent any more. @throws AppError `not-found` */
     async disconnect(actor: Actor, channelId: string): Promise<Channel> {
       const channel = toChannel(await findOwn(actor, channelId));
-      if (await store.disconnect(actor.profileId, channelId, clock.now())) {
+      const at = clock.now();
+      const event = channelEvent('channel.disconnected', { ...channel, problem: channel.problem }, await deps.profileOf(channel.profileId), at);
+      if (await store.disconnect(actor.profileId, channelId, event, at)) {
         log.info({ channelId, platform: channel.platform }, 'channel disconnected');
-        await deps.onDisconnected({ ...channel, state: 'disconnected' });
+        deps.eventsWritten();
       }
       return channel;
     },
@@ -109,9 +108,7 @@ export function createChannelService(deps: ChannelServiceDeps) {
         await deps.onConnected(toChannel(stored));
         return 'renewed';
       }
-      await store.signOut(channelId, stored.credentialsVersion, problem, clock.now());
-      log.info({ channelId, platform: stored.platform }, 'channel signed out');
-      await deps.onSignedOut?.({ ...toChannel(stored), state: 'signed-out', problem });
+      await signOut(deps, stored, problem);
       return 'signed-out';
     },
   };

@@ -1,10 +1,12 @@
 /** Channels in MongoDB, with their sealed credentials; who refreshes them is decided by conditional updates. */
 import type { Db } from 'mongodb';
 import { isDuplicateKey, type CollectionIndexes } from '../db/database.js';
+import { outboxIndex, type OutboxFields } from '../db/outbox.js';
 import { createBatcher } from '../lib/batcher.js';
 import { newId } from '../lib/ids.js';
 import type { ChannelIdentity } from '../platforms/platform.js';
 import type { Channel } from './channel.js';
+import type { ChannelEvent } from './channel-events.js';
 
 /** What the store keeps besides the channel itself. */
 export interface StoredChannel extends Channel {
@@ -14,7 +16,7 @@ export interface StoredChannel extends Channel {
   credentialsVersion: number;
 }
 
-interface ChannelDocument extends Omit<StoredChannel, 'id'> {
+interface ChannelDocument extends Omit<StoredChannel, 'id'>, OutboxFields<ChannelEvent> {
   _id: string;
   /** `profile:platform` while it is in use, else its own id: a unique index lets a profile have one channel per platform. */
   slot: string;
@@ -29,6 +31,7 @@ export const channelIndexes: CollectionIndexes[] = [
       { key: { slot: 1 }, name: 'channels_slot', unique: true },
       { key: { profileId: 1, platform: 1, remoteId: 1 }, name: 'channels_remote', unique: true },
       { key: { accountId: 1 }, name: 'channels_account' },
+      outboxIndex,
     ],
   },
 ];
@@ -41,6 +44,8 @@ export interface NewConnection {
   identity: ChannelIdentity;
   /** Seals for the channel's id, which is known only here. */
   seal(channelId: string): string;
+  /** What is told of it, made with the channel's id too. */
+  event(channelId: string): ChannelEvent;
   expiresAt: Date | null;
   now: Date;
 }
@@ -85,8 +90,9 @@ export function createChannelStore(db: Db) {
         const document = await channels.findOneAndUpdate({ _id: id }, {
           $set: {
             accountId, profileId, platform, simulated, ...identity, state: 'connected', slot: slotOf(profileId, platform), problem: null,
-            credentialsExpireAt: expiresAt, sealedCredentials: connection.seal(id), refresh: null, updatedAt: now,
+            credentialsExpireAt: expiresAt, sealedCredentials: connection.seal(id), refresh: null, updatedAt: now, outboxAt: now,
           },
+          $push: { outbox: connection.event(id) },
           $setOnInsert: { createdAt: now },
           $inc: { credentialsVersion: 1 },
         }, { upsert: true, returnDocument: 'after' });
@@ -98,17 +104,20 @@ export function createChannelStore(db: Db) {
     },
 
     /** @returns false when it wasn't in use */
-    async disconnect(profileId: string, id: string, now: Date): Promise<boolean> {
+    async disconnect(profileId: string, id: string, event: ChannelEvent, now: Date): Promise<boolean> {
       const done = await channels.updateOne({ _id: id, profileId, state: { $ne: 'disconnected' } }, {
-        $set: { state: 'disconnected', slot: id, sealedCredentials: null, credentialsExpireAt: null, refresh: null, problem: null, updatedAt: now },
+        $set: { state: 'disconnected', slot: id, sealedCredentials: null, credentialsExpireAt: null, refresh: null, problem: null, updatedAt: now, outboxAt: now },
+        $push: { outbox: event },
         $inc: { credentialsVersion: 1 },
       });
       return done.modifiedCount === 1;
     },
 
     /** @returns false when it is no longer connected with these credentials */
-    async signOut(id: string, credentialsVersion: number, problem: string, now: Date): Promise<boolean> {
-      const done = await channels.updateOne({ _id: id, state: 'connected', credentialsVersion }, { $set: { state: 'signed-out', problem, refresh: null, updatedAt: now } });
+    async signOut(id: string, credentialsVersion: number, problem: string, event: ChannelEvent, now: Date): Promise<boolean> {
+      const done = await channels.updateOne({ _id: id, state: 'connected', credentialsVersion }, {
+        $set: { state: 'signed-out', problem, refresh: null, updatedAt: now, outboxAt: now }, $push: { outbox: event },
+      });
       return done.modifiedCount === 1;
     },
 
@@ -140,7 +149,7 @@ export function toChannel({ sealedCredentials: _s, credentialsVersion: _v, ...ch
   return channel;
 }
 
-function toStored({ _id, slot: _slot, refresh: _refresh, ...rest }: ChannelDocument): StoredChannel {
+function toStored({ _id, slot: _slot, refresh: _refresh, outbox: _outbox, outboxAt: _outboxAt, ...rest }: ChannelDocument): StoredChannel {
   return { id: _id, ...rest };
 }
 

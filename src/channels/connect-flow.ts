@@ -7,13 +7,12 @@ import type { Seal } from '../lib/seal.js';
 import { PlatformFailure, type ConnectFields, type CredentialGrant, type OAuth, type Platform } from '../platforms/platform.js';
 import { findPlatform } from '../platforms/registry.js';
 import type { Channel } from './channel.js';
+import { channelEvent, type TellDeps } from './channel-events.js';
 import type { ChannelCredentials } from './channel-credentials.js';
 import { ioFor, kindOf, wayOf, type ChannelIoDeps, type ConnectWay, type NetworkKind } from './channel-io.js';
-import type { ChannelStore } from './channel-store.js';
 import type { ConnectAttempt, ConnectAttemptStore } from './connect-attempt-store.js';
 
-export interface ConnectFlowDeps extends ChannelIoDeps {
-  store: ChannelStore;
+export interface ConnectFlowDeps extends ChannelIoDeps, TellDeps {
   attempts: ConnectAttemptStore;
   credentials: ChannelCredentials;
   seal: Seal;
@@ -21,8 +20,6 @@ export interface ConnectFlowDeps extends ChannelIoDeps {
   callbackUrl: () => string;
   /** A channel can be used (again): held posts may go. */
   onConnected(channel: Channel): Promise<void>;
-  /** Somebody linked it just now, for the first time or again. */
-  onLinked?(channel: Channel): Promise<void>;
 }
 
 /** What the network's redirect brought along. */
@@ -52,14 +49,16 @@ export function createConnectFlow(deps: ConnectFlowDeps) {
   /** Asks whose account it is, and stores the channel. */
   async function keep({ accountId, profileId }: Pick<Actor, 'accountId' | 'profileId'>, platform: Platform, kind: NetworkKind, grant: CredentialGrant): Promise<ConnectOutcome> {
     const identity = await platform.verify(grant.credentials, ioFor(platform, kind, deps));
+    const profile = await deps.profileOf(profileId);
     const channel = await store.connect({
       accountId, profileId, platform: platform.id, simulated: kind === 'simulated', identity, expiresAt: grant.expiresAt, now: clock.now(),
       seal: (channelId) => credentials.sealFor(channelId, grant.credentials),
+      event: (id) => channelEvent('channel.connected', { id, accountId, profileId, platform: platform.id, ...identity, problem: null }, profile, clock.now()),
     });
     if (channel === null) return alreadyConnected(platform, profileId);
     log.info({ channelId: channel.id, platform: platform.id }, 'channel connected');
+    deps.eventsWritten();
     await deps.onConnected(channel);
-    await deps.onLinked?.(channel);
     return { channel, problem: null };
   }
 

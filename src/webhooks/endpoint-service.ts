@@ -1,4 +1,5 @@
 /** Use cases of endpoints: register, change, remove, test. */
+import { primaryProfileId } from '../accounts/profile-service.js';
 import type { Actor } from '../lib/actor.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';
@@ -22,7 +23,9 @@ export interface EndpointServiceDeps {
   endpoints: EndpointStore;
   deliveries: Pick<DeliveryStore, 'cancelWaiting'>;
   line: Pick<DeliveryLine, 'lineUp' | 'dissolve'>;
-  events: Pick<EventService, 'record' | 'recordTest'>;
+  events: Pick<EventService, 'recordTest'>;
+  /** An event was written into an endpoint's document: it may be relayed. */
+  eventsWritten(): void;
   targets: Targets;
   worker: Pick<DeliveryWorker, 'unpark'>;
   seal: Seal;
@@ -208,13 +211,17 @@ export function createEndpointService(deps: EndpointServiceDeps) {
 
     /** Turns an endpoint off that can't go on: what waits for it ends, and the account's other endpoints are told. */
     async disable(id: string, reason: string): Promise<void> {
-      const endpoint = await deps.endpoints.change(id, { state: 'disabled', stateReason: reason, updatedAt: now() }, 'enabled');
+      const at = now();
+      const before = await deps.endpoints.find(id);
+      if (before === null) return;
+      const { accountId, url } = before;
+      // Told to the account: the endpoint may have been the only one of its profile.
+      const event = { id: newId('evt', at), type: 'endpoint.disabled' as const, at, sequence: 0, accountId, profileId: primaryProfileId(accountId), data: { endpointId: id, url, reason } };
+      const endpoint = await deps.endpoints.disable(id, { stateReason: reason, updatedAt: at }, event);
       if (endpoint === null) return;
+      deps.eventsWritten();
       await deps.deliveries.cancelWaiting(id, `The endpoint was disabled: ${reason}`, now());
       told(endpoint);
-      const at = now();
-      const { accountId, profileId, url } = endpoint;
-      await deps.events.record([{ id: newId('evt', at), type: 'endpoint.disabled', at, sequence: 0, accountId, profileId, data: { endpointId: id, url, reason } }]);
     },
 
     /**

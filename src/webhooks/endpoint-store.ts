@@ -1,11 +1,13 @@
 /** Endpoints in MongoDB. */
 import type { Collection, Db, UpdateFilter } from 'mongodb';
 import { isDuplicateKey, type CollectionIndexes } from '../db/database.js';
+import { outboxIndex, type OutboxFields } from '../db/outbox.js';
 import type { StoredBreaker } from './breaker.js';
 import { TIMEOUT_S, type Endpoint, type Recovery } from './endpoint.js';
+import type { EventInput } from './event.js';
 
 /** `apiAction` is left out where there is none, so that the unique index concerns registered actions only. */
-export type EndpointDoc = Omit<Endpoint, 'id' | 'apiAction' | 'parkedUntil'> & { _id: string; apiAction?: string; rate?: { second: number; used: number } };
+export type EndpointDoc = Omit<Endpoint, 'id' | 'apiAction' | 'parkedUntil'> & { _id: string; apiAction?: string; rate?: { second: number; used: number } } & OutboxFields<EventInput>;
 
 export const endpointIndexes: CollectionIndexes[] = [
   {
@@ -14,6 +16,7 @@ export const endpointIndexes: CollectionIndexes[] = [
       { key: { profileId: 1, createdAt: 1 }, name: 'by_profile' },
       { key: { accountId: 1, createdAt: 1 }, name: 'by_account' },
       { key: { failingSince: 1 }, name: 'failing' },
+      outboxIndex,
       { key: { 'recovery.startedAt': 1 }, name: 'recovering', sparse: true },
       { key: { profileId: 1, apiAction: 1 }, name: 'one_url_per_action', unique: true, partialFilterExpression: { apiAction: { $type: 'string' } } },
     ],
@@ -35,8 +38,10 @@ export interface EndpointStore {
   listByAccount(accountId: string): Promise<Endpoint[]>;
   listByProfiles(profileIds: string[]): Promise<Endpoint[]>;
   findByAction(profileId: string, apiAction: string): Promise<Endpoint | null>;
-  /** @returns the endpoint as it is now; null when it is gone, or no longer in `whileState` */
-  change(id: string, change: EndpointChange, whileState?: Endpoint['state']): Promise<Endpoint | null>;
+  /** Turns it off and writes the event that tells so, in one update. @returns null when it is gone, or not enabled any more */
+  disable(id: string, change: EndpointChange, event: EventInput): Promise<Endpoint | null>;
+  /** @returns the endpoint as it is now; null when it is gone */
+  change(id: string, change: EndpointChange): Promise<Endpoint | null>;
   /** Starts a recovery unless one runs. @returns false when one does */
   startRecovery(id: string, recovery: Recovery): Promise<boolean>;
   /** Notes how far a recovery is. */
@@ -80,8 +85,12 @@ export function createEndpointStore(db: Db): EndpointStore {
       const doc = await endpoints.findOne({ profileId, apiAction });
       return doc === null ? null : toEndpoint(doc);
     },
-    async change(id, change, whileState) {
-      const doc = await endpoints.findOneAndUpdate({ _id: id, ...(whileState === undefined ? {} : { state: whileState }) }, { $set: change }, { returnDocument: 'after' });
+    async disable(id, change, event) {
+      const doc = await endpoints.findOneAndUpdate({ _id: id, state: 'enabled' }, { $set: { ...change, state: 'disabled', outboxAt: event.at }, $push: { outbox: event } }, { returnDocument: 'after' });
+      return doc === null ? null : toEndpoint(doc);
+    },
+    async change(id, change) {
+      const doc = await endpoints.findOneAndUpdate({ _id: id }, { $set: change }, { returnDocument: 'after' });
       return doc === null ? null : toEndpoint(doc);
     },
     async startRecovery(id, recovery) {
@@ -122,6 +131,6 @@ function attemptUpdates({ endpointId, attempt }: AttemptNote): { updateOne: { fi
 /** Endpoints that an older version stored lack what came since. */
 const SINCE = { description: '', headers: [], timeoutS: TIMEOUT_S.default, maxPerMinute: null, ordered: false, timedHeader: null, recovery: null, breaker: null } as const;
 
-function toEndpoint({ _id, apiAction, rate: _rate, ...rest }: EndpointDoc): Endpoint {
+function toEndpoint({ _id, apiAction, rate: _rate, outbox: _outbox, outboxAt: _outboxAt, ...rest }: EndpointDoc): Endpoint {
   return { id: _id, ...SINCE, ...rest, apiAction: apiAction ?? null, headers: rest.headers ?? [], parkedUntil: rest.breaker?.openUntil ?? null };
 }

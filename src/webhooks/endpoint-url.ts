@@ -19,7 +19,7 @@ export const MAX_URL_LENGTH = 2_048;
 /** Below 1024 only the web's own ports; above, not the ports where databases and the like listen. */
 const RISKY_PORTS = new Set([1433, 1521, 2049, 2375, 2376, 2379, 3306, 3389, 5432, 5672, 5900, 5984, 6000, 6379, 6443, 6667, 8086, 9042, 9200, 9300, 10250, 11211, 27017, 27018]);
 /** They lead to keys of the machine, whatever ranges are open. */
-const METADATA_NAMES = new Set(['metadata.google.internal', 'metadata.goog', 'metadata', 'instance-data', 'instance-data.ec2.internal', 'metadata.azure.internal']);
+const METADATA_NAME = /^(metadata|instance-data)(\.goog|(\.[a-z0-9-]+)*\.internal)?$/;
 const RESOLVE_TIMEOUT_MS = 1_500;
 
 /** @returns null when the URL can be called, else plain words: which rule it breaks, what to do */
@@ -65,7 +65,7 @@ function portOf(url: URL): string {
 function hostProblem(url: URL, policy: UrlPolicy): string | null {
   const host = bareHost(url);
   if (isIP(host) !== 0) return policy.guard.refusal(host);
-  if (METADATA_NAMES.has(host)) return `${host} is a name of a cloud's metadata service; it can't be called.`;
+  if (METADATA_NAME.test(host)) return `${host} is a name of a cloud's metadata service; it can't be called.`;
   if (isLoopbackName(host)) {
     return policy.loopbackOnly ? null : 'This is an address of the machine itself (loopback). It is allowed only while Signpost can be reached from this machine alone; use a public address.';
   }

@@ -80,6 +80,16 @@ export function subscribesTo(endpoint: Pick<Endpoint, 'events' | 'style'>, event
   return endpoint.events.includes(event) || (endpoint.style !== 'ayrshare' && endpoint.events.includes('*'));
 }
 
+/**
+ * Which endpoints hear of what happens in a profile: its own, or the account's (those of its Primary Profile) while it has none. Registered by
+ * API, each action is inherited on its own: a profile that registered one still has the account's URLs for the others.
+ */
+export function endpointsFor<E extends Pick<Endpoint, 'apiAction'>>(own: readonly E[], accounts: readonly E[]): readonly E[] {
+  if (own.length === 0) return accounts;
+  if (own.some(({ apiAction }) => apiAction === null)) return own;
+  return [...own, ...accounts.filter(({ apiAction }) => apiAction !== null && !own.some((endpoint) => endpoint.apiAction === apiAction))];
+}
+
 export function sealContext(endpointId: string): string {
   return `endpoint:${endpointId}`;
 }

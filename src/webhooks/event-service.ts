@@ -2,12 +2,13 @@
  * Records events and makes a delivery for each endpoint that wants them. Deliveries are written before their event, and both by ids that
  * follow from it: whoever hands events over keeps them until `record` has ended, so a crash in between is mended by handing them over again.
  */
+import { primaryProfileId } from '../accounts/profile-service.js';
 import type { Clock } from '../lib/clock.js';
 import type { Notifier } from '../lib/notifier.js';
 import { deliveryId, positionOf, SCHEDULE_S, type Delivery } from './delivery.js';
 import type { DeliveryStore } from './delivery-store.js';
 import type { DeliveryWorker } from './delivery-worker.js';
-import { subscribesTo, type Endpoint } from './endpoint.js';
+import { endpointsFor, subscribesTo, type Endpoint } from './endpoint.js';
 import type { EndpointStore } from './endpoint-store.js';
 import { isPostEvent, type EventInput, type PostEventInput } from './event.js';
 import type { EventStore } from './event-store.js';
@@ -45,7 +46,7 @@ export function createEventService(deps: EventServiceDeps): EventService {
 
   async function recordTogether(events: EventInput[]): Promise<void> {
     const now = deps.clock.now();
-    const endpoints = await deps.endpoints.listByProfiles([...new Set(events.map(({ profileId }) => profileId))]);
+    const endpoints = await deps.endpoints.listByProfiles([...new Set(events.flatMap(({ profileId, accountId }) => [profileId, primaryProfileId(accountId)]))]);
     await write(await deliveriesFor(events, endpoints, now), new Set(endpoints.filter(isHeldBack).map(({ id }) => id)));
     await deps.events.insert(events, now);
   }
@@ -55,7 +56,10 @@ export function createEventService(deps: EventServiceDeps): EventService {
     const earlier = groupBy([...(await earlierEvents(events)), ...events.filter(isPostEvent)], ({ data }) => data.postId);
     return events.flatMap((event) => {
       const acceptedBefore = dependsOnEarlier(event) && wasAcceptedBefore(event, earlier.get(event.data.postId) ?? []);
-      return (endpoints.get(event.profileId) ?? []).flatMap((endpoint) => makeDelivery(event, endpoint, acceptedBefore, now) ?? []);
+      const own = endpoints.get(event.profileId) ?? [];
+      const primary = primaryProfileId(event.accountId);
+      const receivers = event.profileId === primary ? own : endpointsFor(own, endpoints.get(primary) ?? []);
+      return receivers.flatMap((endpoint) => makeDelivery(event, endpoint, acceptedBefore, now) ?? []);
     });
   }
 
@@ -162,7 +166,7 @@ function makeTest(event: EventInput, endpoint: Endpoint, now: Date): Delivery {
 
 function newDelivery(event: EventInput, endpoint: Endpoint, payload: { event: string; body: string }, now: Date): Delivery {
   return {
-    id: deliveryId(event.id, endpoint.id), accountId: endpoint.accountId, profileId: endpoint.profileId, endpointId: endpoint.id, endpointUrl: endpoint.url,
+    id: deliveryId(event.id, endpoint.id), accountId: endpoint.accountId, profileId: event.profileId, endpointId: endpoint.id, endpointUrl: endpoint.url,
     eventId: event.id, eventType: event.type, event: payload.event, postId: isPostEvent(event) ? event.data.postId : null, sequence: event.sequence,
     position: endpoint.ordered ? positionOf(event.id, event.sequence) : null, body: payload.body,
     state: 'waiting', dueAt: now, lease: null, tries: 0, maxTries: SCHEDULE_S.length, trigger: 'automatic', attemptCount: 0, attempts: [],

@@ -34,7 +34,8 @@ describe('channels', async () => {
     return createChannelService({
       store: createChannelStore(db), attempts: createConnectAttemptStore(db), seal, http, log: createLogger('silent'),
       clock: { now: () => new Date(Date.now() + aheadMs) }, simulator: () => ({ callUrl: sim.simulator.url, browserUrl: sim.simulator.publicUrl }),
-      callbackUrl: () => 'http://127.0.0.1:9/channels/callback', onConnected: say('connected'), onDisconnected: say('disconnected'),
+      callbackUrl: () => 'http://127.0.0.1:9/channels/callback', onConnected: say('connected'), eventsWritten: () => heard.push('told'),
+      profileOf: async () => ({ refId: 'ref', title: 'Primary Profile' }),
     });
   }
   const channels = openService();
@@ -50,6 +51,13 @@ describe('channels', async () => {
     await sim.clearFaults();
     await sim.set({ accessTokenMs: 2 * HOUR });
   });
+
+  /** Types of the events that wait in its document; nobody relays them here. */
+  async function toldOf(channelId: string): Promise<string[]> {
+    const stored = await db.collection('channels').findOne({ _id: channelId as never });
+    assert.ok(stored?.['outboxAt'] instanceof Date);
+    return (stored['outbox'] as { type: string }[]).map(({ type }) => type);
+  }
 
   function someone(): Actor {
     const id = newId('acc');
@@ -77,7 +85,7 @@ describe('channels', async () => {
     const documents = await db.collection('channels').find({ profileId: actor.profileId }).toArray();
     assert.ok(documents.every((document) => String(document['sealedCredentials']).startsWith('s1.') && !JSON.stringify(document).includes('sim_at_')));
     assert.deepEqual(await channels.connected(actor, ['twitter', 'tiktok']).then((found) => found.map((channel) => channel.platform)), ['twitter']);
-    assert.deepEqual(heard, ['connected ada', 'connected ada.bsky.social']);
+    assert.deepEqual(heard, ['told', 'connected ada', 'told', 'connected ada.bsky.social']);
   });
 
   it('are not connected when the person says no', async () => {
@@ -152,7 +160,7 @@ describe('channels', async () => {
     assert.equal((await db.collection('channels').findOne({ _id: channel.id as never }))?.['sealedCredentials'], null);
     await assert.rejects(channels.disconnect(actor, channel.id), AppError);
     assert.equal(await channels.session('chn_unknown'), null);
-    assert.deepEqual(heard, ['connected ada', 'disconnected ada']);
+    assert.deepEqual(await toldOf(channel.id), ['channel.connected', 'channel.disconnected']);
   });
 
   it('refresh their tokens once, however many ask in however many processes, and store them before use', async () => {
@@ -191,10 +199,12 @@ describe('channels', async () => {
     const [shown] = await channels.list(actor);
     assert.equal(shown?.state, 'signed-out');
     assert.match(shown?.problem ?? '', /Connect the channel again/);
+    assert.equal(await channels.markSignedOut(channel.id, 'Twice.'), 'signed-out');
+    assert.deepEqual(await toldOf(channel.id), ['channel.connected', 'channel.signed_out'], 'told once, whoever finds out');
     aheadMs = 0;
     heard.length = 0;
     assert.equal((await connect(actor, 'twitter', 'ada')).id, channel.id);
-    assert.deepEqual(heard, ['connected ada']);
+    assert.deepEqual(heard, ['told', 'connected ada']);
     assert.ok(await channels.session(channel.id));
   });
 

@@ -1,4 +1,5 @@
 /** Runs the webhooks on the test database, with timers for a clock and builders for events. */
+import { primaryProfileId } from '../../src/accounts/profile-service.js';
 import { composeWebhooks, webhookIndexes, type Webhooks } from '../../src/compose-webhooks.js';
 import { ensureIndexes } from '../../src/db/database.js';
 import type { Actor } from '../../src/lib/actor.js';
@@ -53,7 +54,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   await ensureIndexes(db, webhookIndexes);
   const notifier = createNotifier();
   const seal = createSeal(Buffer.alloc(32, 7));
-  const actor: Actor = { accountId: newId('acc'), profileId: newId('prf'), userId: null, isAdministrator: false, timeZone: 'UTC', via: 'page' };
+  const accountId = newId('acc');
+  const actor: Actor = { accountId, profileId: primaryProfileId(accountId), userId: null, isAdministrator: false, timeZone: 'UTC', via: 'page' };
   const wakeUps: Rig['wakeUps'] = [];
   const running: Webhooks[] = [];
   const sweeps: (() => Promise<void>)[] = [];
