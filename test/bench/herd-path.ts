@@ -113,7 +113,7 @@ async function settleIn(db: Db, order: PathOrder): Promise<World> {
   const nothing = async (): Promise<void> => undefined;
   const channels = createChannelService({
     store: createChannelStore(db), attempts: createConnectAttemptStore(db), seal, http, clock: systemClock, log, simulator: () => ({ callUrl: order.simulatorUrl, browserUrl: order.simulatorUrl }),
-    callbackUrl: () => CALLBACK, onConnected: nothing, onDisconnected: nothing,
+    callbackUrl: () => CALLBACK, onConnected: nothing, eventsWritten: () => undefined, profileOf: async () => ({ refId: '', title: '' }),
   });
   const actors = Array.from({ length: order.accounts }, (_, i): Actor => ({ accountId: `acc_${i}`, profileId: `prf_${i}`, userId: `usr_${i}`, isAdministrator: false, timeZone: 'UTC', via: 'page' }));
   const channelIds: string[] = [];
