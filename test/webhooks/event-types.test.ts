@@ -105,9 +105,11 @@ describe('the types of events', () => {
   });
 
   it('of posts whose outcome nobody can tell, and of posts that missed their time', async () => {
-    await connectChannel(session, 'discord', 'ada_news');
+    const given = await fetch(`${app.simulatorUrl}/telegram/web/botfather`, { method: 'POST', body: new URLSearchParams({ newHandle: 'ada_news' }) });
+    const [botToken = '', chatId = ''] = [...(await given.text()).matchAll(/<dd><code>([^<]*)/g)].map((match) => match[1]);
+    await session.post('/channels/connect/telegram/fields', { botToken, chatId }, { from: '/channels/connect/telegram' });
     // A network that can't be asked what became of it.
-    const unsure = await post('Public? [[fault: reset-after-accept]]', { platforms: ['discord'] });
+    const unsure = await post('Public? [[fault: reset-after-accept]]', { platforms: ['telegram'] });
     await heard('publication.unconfirmed', ofPost(unsure));
     const waiting = await post('Too late.', { scheduleDate: later(2 * HOUR) });
     await heard('post.scheduled', ofPost(waiting));
