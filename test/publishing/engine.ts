@@ -4,7 +4,7 @@ import { MongoClient } from 'mongodb';
 import { createLogger } from '../../src/lib/logger.js';
 import { newId, newPostId, newRefId } from '../../src/lib/ids.js';
 import { ensureIndexes } from '../../src/db/database.js';
-import type { Platform, PlatformContent, PublishResult, ThreadPlace } from '../../src/platforms/platform.js';
+import type { Platform, PlatformContent, PlatformIo, PublishResult, ThreadPlace } from '../../src/platforms/platform.js';
 import type { Post, Publication } from '../../src/posts/post.js';
 import { createPostStore, postIndexes, type PostStore } from '../../src/posts/post-store.js';
 import { createTurnStore, turnIndexes } from '../../src/publishing/turn-store.js';
@@ -17,7 +17,11 @@ export interface Network {
   timeoutMs?: number;
   /** What the network takes from one channel. */
   limits?: { max: number; windowMs: number }[];
-  publish(content: PlatformContent, channelId: string): Promise<PublishResult>;
+  publish(content: PlatformContent, channelId: string, io: PlatformIo): Promise<PublishResult>;
+  /** Answers the requests that an adapter makes through `io.http`. */
+  request?(): Promise<unknown>;
+  /** The clock of the worker that uses it. */
+  now?(): Date;
   reply?(content: PlatformContent, after: ThreadPlace): Promise<PublishResult>;
   comment?(content: PlatformContent, remoteId: string): Promise<PublishResult>;
   poll?(handle: string): Promise<PublishResult>;
@@ -73,7 +77,7 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
       session: of.session ?? (async (channelId) => sessionOn(of, channelId)),
       markSignedOut: async (channelId) => { signedOut.push(channelId); return renewal.outcome; },
       policy: fast,
-      now: () => new Date(Date.now() + aheadMs),
+      now: of.now ?? (() => new Date(Date.now() + aheadMs)),
       random: () => 0,
       // The clock of these tests: a timer instead of Agenda.
       wakeAt: async (at) => { setTimeout(() => publisher.nudge(), Math.max(0, at.getTime() - Date.now())).unref(); },
@@ -147,13 +151,13 @@ function sessionOn(network: Network, channelId: string): ChannelSession {
     urls: { api: 'http://127.0.0.1:1', auth: 'http://127.0.0.1:1', consent: 'http://127.0.0.1:1', web: 'http://127.0.0.1:1' },
     limits: { text: { max: 300, counting: 'graphemes', required: true }, media: { min: 0, max: 4, kinds: ['image'], maxVideos: 0, mixed: false }, ...(network.limits === undefined ? {} : { publish: network.limits }) },
     verify: async () => { throw new Error('not used'); },
-    publish: (content) => network.publish(content, channelId),
+    publish: (content, _credentials, io) => network.publish(content, channelId, io),
     ...(network.poll === undefined ? {} : { processing: { poll: network.poll, giveUpAfterMs: 60_000, announces: 'accepted' as const } }),
     ...(network.reply === undefined ? {} : { thread: { reply: network.reply } }),
     ...(network.comment === undefined ? {} : { comment: { comment: network.comment } }),
     ...(network.find === undefined ? {} : { lookUp: { find: network.find } }),
   };
-  return { platform, credentials: {}, io: {} as ChannelSession['io'] };
+  return { platform, credentials: {}, io: { http: { request: network.request } } as unknown as ChannelSession['io'] };
 }
 
 function buildPost(overrides: Partial<Post>, publications: Partial<Publication>[]): Post {
