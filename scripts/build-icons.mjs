@@ -7,7 +7,7 @@ const NAMES = `
   arrow-left arrow-repeat arrow-right arrow-counterclockwise bell bluesky box-arrow-right box-arrow-up-right broadcast calendar2-week calendar-x card-text
   check-circle check-circle-fill chevron-left chevron-right circle clock clipboard copy discord dot exclamation-triangle exclamation-triangle-fill eye
   facebook film gear google hourglass-split house-door image inbox info-circle info-circle-fill instagram key link-45deg linkedin list lock mastodon
-  paperclip pause-circle pencil pencil-square person-check pinterest play-circle plug plus-lg question-circle reddit search send shield-check
+  paperclip pause-circle pencil pencil-square people person-check pinterest play-circle plug plus-lg question-circle reddit search send shield-check
   shield-exclamation signpost-split-fill slack slash-circle snapchat telegram threads tiktok trash twitter-x x-circle x-lg x-octagon x-octagon-fill youtube
 `.trim().split(/\s+/);
 

@@ -54,6 +54,7 @@ export interface BillingDeps {
   listAccounts(after: string | null, limit: number): Promise<{ accountId: string; email: string; timeZone: string; createdAt: Date }[]>;
   existingPosts(ids: string[]): Promise<Set<string>>;
   holding: PostHolding;
+  countProfiles(actor: Actor): Promise<number>;
   countEndpoints(actor: Actor): Promise<number>;
   countHeld(accountId: string): Promise<number>;
   profileOf(accountId: string): string;
@@ -158,7 +159,7 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
     apiRouters: plans.plans.some(({ limits }) => limits.apiCallsPerMinute !== null) ? [apiRate({ planOf, clock })] : [],
     rawRouters: [hookReceiver({ intake, log }), ...(simulator === null ? [] : [simulator.router])],
     pages: [
-      billingPages({ billing: service, usage, wouldHold: downgrade.wouldHold, countEndpoints: deps.countEndpoints, countHeld: deps.countHeld, notifier, isSimulated }),
+      billingPages({ billing: service, usage, wouldHold: downgrade.wouldHold, countProfiles: deps.countProfiles, countEndpoints: deps.countEndpoints, countHeld: deps.countHeld, notifier, isSimulated }),
       adminPages({ billing: service, intake, events, usage, listAccounts: deps.listAccounts }),
     ],
     formOrigins: () => (isSimulated ? [] : STRIPE_PAGES),

@@ -10,6 +10,9 @@ import { apiKeyIndexes, createApiKeyStore } from './accounts/api-key-store.js';
 import { createAuthenticator } from './accounts/authenticator.js';
 import { homePages } from './accounts/home-pages.js';
 import { createLoginLimit, loginLimitIndexes } from './accounts/login-limit.js';
+import { profileApi } from './accounts/profile-api.js';
+import { profileChoice } from './accounts/profile-choice.js';
+import { profilePages } from './accounts/profile-pages.js';
 import { createProfileService, primaryProfileId } from './accounts/profile-service.js';
 import { createProfileStore, profileIndexes } from './accounts/profile-store.js';
 import { createSessionStore, sessionIndexes } from './accounts/session-store.js';
@@ -41,6 +44,7 @@ import { createAgendaJobs, wakeupIndexes } from './jobs/agenda-jobs.js';
 import { systemClock, type Clock } from './lib/clock.js';
 import { createHttpClient } from './lib/http-client.js';
 import { newToken } from './lib/ids.js';
+import type { Actor } from './lib/actor.js';
 import type { Logger } from './lib/logger.js';
 import { createNotifier } from './lib/notifier.js';
 import { machineId } from './lib/processes.js';
@@ -118,7 +122,17 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const loopbackOnly = config.loopbackOnly && (webProcess === null || webProcess.addresses()?.loopbackOnly === true);
 
   // Accounts
-  const profiles = createProfileService({ store: createProfileStore(db), clock });
+  let billing: Billing | null = null;
+  const profiles = createProfileService({
+    store: createProfileStore(db), clock,
+    limitOf: async (accountId) => (await billing?.service.planOf(accountId))?.limits.profiles ?? null,
+    async clear(actor) {
+      await posts.cancelAllScheduled(actor);
+      for (const { id } of await channels.list(actor)) await channels.disconnect(actor, id);
+      for (const { id, profileId } of await webhooks.endpoints.list(actor)) if (profileId === actor.profileId) await webhooks.endpoints.remove(actor, id);
+    },
+  });
+  const connectedPlatforms = async (actor: Actor): Promise<string[]> => (await channels.list(actor)).filter(({ state }) => state === 'connected').map(({ platform }) => platform);
   const accountStore = createAccountStore(db);
   const accounts = createAccountService({
     store: accountStore, profiles, loginLimit: createLoginLimit(client, db.databaseName), clock, signup: config.signup, loopbackOnly: config.loopbackOnly,
@@ -153,7 +167,6 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   });
 
   // Posts and publishing
-  let billing: Billing | null = null;
   const publishing = composePublishing({
     db, clock, log, jobs, notifier, channels, owner, publishes: isWorker,
     record: async (events) => {
@@ -173,6 +186,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     existingAccounts: (ids) => accountStore.existingAccounts(ids),
     listAccounts: (after, limit) => accountStore.listAccounts(after, limit),
     existingPosts: (ids) => postStore.existing(ids),
+    countProfiles: async (actor) => (await profiles.list(actor)).length,
     countEndpoints: async (actor) => (await webhooks.endpoints.list(actor)).length,
     countHeld: async (accountId) => (await holding.held(accountId)).length,
     profileOf: primaryProfileId,
@@ -200,6 +214,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     sessionSecret: deriveKey(key, 'sessions'),
     sessionStore: createSessionStore(client, db.databaseName),
     authenticator,
+    profiles: profileChoice(profiles),
     formOrigins: () => [...consentOrigins(platforms, { simulator: simulatorAddresses, real: realNetworks }), ...(billing?.formOrigins() ?? [])],
     ready,
     rawRouters: [webhooks.rawRouter, ...(billing?.rawRouters ?? [])],
@@ -211,6 +226,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
         emailOf: async (accountId) => (await accountStore.findUserOfAccount(accountId))?.email ?? null,
         countPostsThisMonth: (accountId) => postStore.countSince(accountId, startOfMonth(clock.now())),
       }),
+      profileApi({ profiles, connectedPlatforms }),
       ...webhooks.apiRouters,
     ],
     publicPages: [visitorPages({ accounts, authenticator })],
@@ -228,6 +244,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       }),
       accountPages({ accounts, authenticator }),
       apiKeyPages({ apiKeys, publicUrl }),
+      profilePages({ profiles, connectedPlatforms, limitOf: async (accountId) => (await billing?.service.planOf(accountId))?.limits.profiles ?? null }),
       channelPages({ channels, countScheduledPosts: (channelId) => postStore.countWaitingByChannel(channelId) }),
       troublePages({ channels, http, simulator: simulatorAddresses }),
       postPages({ posts, channels, clock, notifier, publishing: publishing.service }),

@@ -34,6 +34,17 @@ export const changePasswordSchema = z.object({ currentPassword: givenPassword, n
 export const newApiKeySchema = z.object({
   name: z.string('Give the key a name.').trim().min(1, 'Give the key a name, so that you recognize it later.').max(60, 'Use at most 60 characters.'),
 });
+const profileTitle = z.string('Give the profile a title.').trim().min(1, 'Give the profile a title, such as the name of a client.').max(80, 'Use at most 80 characters.');
+const profileKey = z.string('Give the key of the profile, as it was shown when the profile was made.').trim().min(1, 'Give the key of the profile.').max(100, 'This key is too long to be one.');
+/** Ayrshare's other fields concern what Signpost doesn't have; they are accepted and have no effect. */
+export const newProfileSchema = z.looseObject({ title: profileTitle });
+export const changeProfileSchema = z.looseObject({ profileKey, title: profileTitle });
+export const profileKeySchema = z.looseObject({ profileKey });
+export const profilesQuerySchema = z.object({
+  title: z.string().max(200).optional(),
+  refId: z.string().max(60).optional(),
+  limit: z.coerce.number('Give a number.').int().min(1, 'Give 1 to 5000.').max(5_000, 'Give 1 to 5000.').default(5_000),
+});
 export const idParamSchema = z.object({ id: z.string().max(64) });
 
 /** Where to go after sign-in: only a path of our own, so that no link can lead through us to another site. */

@@ -19,6 +19,7 @@ export interface BillingPagesDeps {
   usage: UsageService;
   /** How many waiting posts a plan would hold. */
   wouldHold(accountId: string, plan: Plan): Promise<number>;
+  countProfiles(actor: Actor): Promise<number>;
   countEndpoints(actor: Actor): Promise<number>;
   countHeld(accountId: string): Promise<number>;
   notifier: Notifier;
@@ -43,10 +44,10 @@ export function billingPages(deps: BillingPagesDeps): Router {
 }
 
 async function stateOf(deps: BillingPagesDeps, actor: Actor): Promise<ReturnType<typeof stateView>> {
-  const [view, usage, endpoints, held] = await Promise.all([
-    deps.billing.viewOf(actor.accountId), deps.usage.usageOf(actor.accountId), deps.countEndpoints(actor), deps.countHeld(actor.accountId),
+  const [view, usage, profiles, endpoints, held] = await Promise.all([
+    deps.billing.viewOf(actor.accountId), deps.usage.usageOf(actor.accountId), deps.countProfiles(actor), deps.countEndpoints(actor), deps.countHeld(actor.accountId),
   ]);
-  return stateView({ view, usage, endpoints, held, plans: deps.billing.plans, isSimulated: deps.isSimulated, hasPortal: deps.billing.hasPortal(view.account), now: deps.billing.planNow() });
+  return stateView({ view, usage, profiles, endpoints, held, plans: deps.billing.plans, isSimulated: deps.isSimulated, hasPortal: deps.billing.hasPortal(view.account), now: deps.billing.planNow() });
 }
 
 /** Cheap: asked again and again while the page is open. */

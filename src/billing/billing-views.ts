@@ -16,6 +16,7 @@ export interface Meter {
 export interface StateFacts {
   view: BillingView;
   usage: PostUsage & { plan: Plan };
+  profiles: number;
   endpoints: number;
   held: number;
   plans: PlanBook;
@@ -29,14 +30,15 @@ export interface StateFacts {
 /** As early as Stripe tells of it. */
 const TRIAL_ENDS_SOON_MS = 3 * 86_400_000;
 
-export function stateView({ view, usage, endpoints, held, plans, isSimulated, hasPortal, now }: StateFacts) {
+export function stateView({ view, usage, profiles, endpoints, held, plans, isSimulated, hasPortal, now }: StateFacts) {
   const { plan, subscription, graceUntil, source, account } = view;
   const snapshot = subscription?.snapshot ?? null;
   const isLive = subscription !== null && subscription.endedAt === null;
   return {
     plan, priceText: priceText(plan.price), source, held, isSimulated,
     status: snapshot?.status ?? null,
-    meters: [meter('posts', 'Posts this month', usage.used, usage.limit), meter('endpoints', 'Webhook endpoints', endpoints, plan.limits.endpoints)],
+    meters: [meter('posts', 'Posts this month', usage.used, usage.limit), meter('profiles', 'Profiles', profiles, plan.limits.profiles), meter('endpoints', 'Webhook endpoints', endpoints, plan.limits.endpoints)],
+    apiCallsPerMinute: plan.limits.apiCallsPerMinute,
     resetsAt: usage.resetsAt,
     nextCharge: isLive && snapshot !== null && snapshot.cancelAt === null && source === 'subscription' ? snapshot.periodEnd : null,
     endsAt: isLive ? (snapshot?.cancelAt ?? null) : null,
@@ -77,14 +79,14 @@ export function priceText(price: Price | null): string {
 }
 
 const LIMIT_NAMES: Record<keyof Limits, string> = {
-  postsPerMonth: 'Posts a month', profiles: 'Profiles', endpoints: 'Webhook endpoints', mediaBytes: 'Media storage', apiCallsPerMinute: 'API calls a minute',
+  postsPerMonth: 'Posts a month', profiles: 'Profiles', endpoints: 'Webhook endpoints', apiCallsPerMinute: 'API calls a minute',
 };
 
 /** The limits of two plans side by side; channels are unlimited in every plan. */
 export function limitRows(from: Plan, to: Plan): { label: string; from: string; to: string; changes: boolean }[] {
-  const text = (name: keyof Limits, value: number | null): string => (value === null ? 'Unlimited' : name === 'mediaBytes' ? `${Math.round(value / 1_000_000)} MB` : String(value));
+  const text = (value: number | null): string => (value === null ? 'Unlimited' : String(value));
   const rows = (Object.keys(LIMIT_NAMES) as (keyof Limits)[]).map((name) => {
-    const [before, after] = [text(name, from.limits[name]), text(name, to.limits[name])];
+    const [before, after] = [text(from.limits[name]), text(to.limits[name])];
     return { label: LIMIT_NAMES[name], from: before, to: after, changes: before !== after };
   });
   return [...rows, { label: 'Connected channels', from: 'Unlimited', to: 'Unlimited', changes: false }];

@@ -5,9 +5,9 @@ import { z } from 'zod';
 export interface Limits {
   /** Posts accepted in a calendar month of the account's zone, over all platforms. */
   postsPerMonth: number | null;
+  /** The Primary Profile among them. */
   profiles: number | null;
   endpoints: number | null;
-  mediaBytes: number | null;
   apiCallsPerMinute: number | null;
 }
 
@@ -39,7 +39,7 @@ export interface PlanBook {
   graceDays: number;
 }
 
-const NO_LIMITS: Limits = { postsPerMonth: null, profiles: null, endpoints: null, mediaBytes: null, apiCallsPerMinute: null };
+const NO_LIMITS: Limits = { postsPerMonth: null, profiles: null, endpoints: null, apiCallsPerMinute: null };
 
 /** What everybody has while billing is off. */
 export const unlimitedPlan: Plan = { key: 'unlimited', name: 'Unlimited', description: 'Billing is off.', price: null, prices: [], lookupKeys: [], limits: NO_LIMITS };
@@ -72,8 +72,11 @@ const planSchema = z.strictObject({
   }).nullable().default(null),
   prices: z.array(name('a price')).default([]),
   lookupKeys: z.array(name('a lookup key')).default([]),
-  limits: z.strictObject({ postsPerMonth: limit, profiles: limit, endpoints: limit, mediaBytes: limit, apiCallsPerMinute: limit })
-    .default(NO_LIMITS),
+  limits: z.strictObject({
+    postsPerMonth: limit, endpoints: limit, apiCallsPerMinute: limit,
+    profiles: z.int('must be a whole number, or null for no limit').min(1, 'must be 1 or more: everybody has the Primary Profile').nullable().default(null),
+    mediaBytes: z.undefined('must be left out: media stays at its own address and Signpost stores none, so there is nothing to limit').optional(),
+  }).transform(({ mediaBytes: _none, ...limits }) => limits).default(NO_LIMITS),
 });
 
 const bookSchema = z.strictObject({

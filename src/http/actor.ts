@@ -8,6 +8,20 @@ import { AppError, ErrorCode } from '../lib/app-error.js';
 export interface SignedInUser {
   actor: Actor;
   email: string;
+  /** Title of the profile that was chosen; absent for the Primary Profile. */
+  profileTitle?: string;
+}
+
+/** A profile other than the primary one, that a caller chose. */
+export interface ChosenProfile {
+  actor: Actor;
+  title: string;
+}
+
+/** Finds what a call or a session names among the actor's own profiles; null when there is no such one. */
+export interface ProfileChoice {
+  byKey(actor: Actor, key: string): Promise<ChosenProfile | null>;
+  byId(actor: Actor, id: string): Promise<ChosenProfile | null>;
 }
 
 declare global {
@@ -20,6 +34,11 @@ declare global {
 export function actorOf(req: Request): Actor {
   if (req.user === undefined) throw signInFirst();
   return req.user.actor;
+}
+
+/** Title of the profile that was chosen; null for the Primary Profile. */
+export function chosenTitle(req: Request): string | null {
+  return req.user?.profileTitle ?? null;
 }
 
 /** Lets signed-in users pass; the error handler sends others to the sign-in page. */
@@ -36,13 +55,43 @@ export function requireApiKey(authenticator: Authenticator): RequestHandler {
     const decide = (error: unknown, user?: Express.User | false | null): void => {
       if (error !== undefined && error !== null) return next(error);
       if (!user) return next(refuseKey(req));
-      if ((req.get('profile-key') ?? '').trim() !== '') {
-        return next(new AppError('forbidden', ErrorCode.forbidden, 'Profile-Key: this key is not known. Leave the header out to use the Primary Profile.'));
-      }
       req.user = user;
       next();
     };
     (authenticator.authenticate('bearer', { session: false }, decide) as RequestHandler)(req, res, next);
+  };
+}
+
+/** Lets a call work in the profile that its header `Profile-Key` names; an unknown key is refused, never ignored. */
+export function profileByKey(profiles: Pick<ProfileChoice, 'byKey'> | undefined): RequestHandler {
+  const choose = async (user: Express.User, key: string): Promise<Express.User> => {
+    const chosen = (await profiles?.byKey(user.actor, key)) ?? null;
+    if (chosen === null) throw new AppError('forbidden', ErrorCode.forbidden, 'Profile-Key: this key is not known. Leave the header out to use the Primary Profile.');
+    return { ...user, actor: chosen.actor, profileTitle: chosen.title };
+  };
+  return async (req, _res, next) => {
+    const key = (req.get('profile-key') ?? '').trim();
+    if (key !== '' && req.user !== undefined) req.user = await choose(req.user, key);
+    next();
+  };
+}
+
+declare module 'express-session' {
+  interface SessionData {
+    /** The profile that this person works in; absent for the Primary Profile. */
+    profileId?: string;
+  }
+}
+
+/** Lets a signed-in person work in the profile that the session names, as long as it is there. */
+export function chosenProfile(profiles: Pick<ProfileChoice, 'byId'>): RequestHandler {
+  return async (req, _res, next) => {
+    const id = req.session?.profileId;
+    if (id === undefined || req.user === undefined) return next();
+    const chosen = await profiles.byId(req.user.actor, id);
+    if (chosen === null) delete req.session.profileId;
+    else req.user = { ...req.user, actor: chosen.actor, profileTitle: chosen.title };
+    next();
   };
 }
 

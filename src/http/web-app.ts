@@ -5,7 +5,7 @@ import helmet from 'helmet';
 import type { Authenticator } from 'passport';
 import { AppError } from '../lib/app-error.js';
 import type { Logger } from '../lib/logger.js';
-import { requireApiKey, requireUser } from './actor.js';
+import { chosenProfile, profileByKey, requireApiKey, requireUser, type ProfileChoice } from './actor.js';
 import { asset, assetFiles } from './assets.js';
 import { csrfTokens, refuseCrossSite, refuseForged } from './csrf.js';
 import { errorHandler } from './errors.js';
@@ -27,6 +27,8 @@ export interface WebAppDeps {
   sessionStore: Store;
   /** With the strategies `local` and `bearer`, and sessions. */
   authenticator: Authenticator;
+  /** Profiles besides the primary one; without it there are none. */
+  profiles?: ProfileChoice;
   /** Origins besides our own that a form may end at: consent pages of networks, e.g. `http://127.0.0.1:3001`. Asked per request. */
   formOrigins: () => string[];
   /** Resolves when the database answers. */
@@ -107,6 +109,7 @@ function api(deps: WebAppDeps): RequestHandler[] {
   return [
     knownRoutesOnly(deps.apiRouters, 'This endpoint does not exist'),
     requireApiKey(deps.authenticator),
+    profileByKey(deps.profiles),
     jsonOnly,
     express.json({ limit: BODY_LIMIT, type: isJson }),
     ...deps.apiRouters,
@@ -133,6 +136,7 @@ function pages(deps: WebAppDeps): RequestHandler[] {
   };
   return [
     ...sessions(deps),
+    ...(deps.profiles === undefined ? [] : [chosenProfile(deps.profiles)]),
     csrfTokens,
     knownRoutesOnly(all, 'There is no such page. It may have moved, or the address is mistyped.'),
     refuseCrossSite,

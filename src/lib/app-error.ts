@@ -90,4 +90,5 @@ export const ErrorCode = {
   missed: 915,
   /** A limit of the account's plan is reached. */
   planLimit: 920,
+  profileTitle: 146,
 } as const;

@@ -1,7 +1,7 @@
 /** The API's routes for posts and their history, compatible with Ayrshare's. */
 import { Router, type Request, type Response } from 'express';
 import type { Actor } from '../accounts/actor.js';
-import { actorOf } from '../http/actor.js';
+import { actorOf, chosenTitle } from '../http/actor.js';
 import { invalidInput, readBody, readQuery } from '../http/input.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';
@@ -43,7 +43,9 @@ async function create(deps: PostApiDeps, req: Request, res: Response): Promise<v
   const goesNow = stored.status === 'scheduled' && stored.scheduledAt <= deps.clock.now();
   const post = goesNow || stored.status === 'publishing' ? ((await deps.settled(stored.id, WAIT_MS)) ?? stored) : stored;
   const { httpStatus, body } = createdAnswer(post, goesNow);
-  res.status(httpStatus).json(body);
+  const profileTitle = chosenTitle(req);
+  // As at Ayrshare: with a Profile-Key the answer is one row of a list.
+  res.status(httpStatus).json(profileTitle === null ? body : { status: body['status'], posts: [{ ...body, profileTitle }] });
 }
 
 async function update(deps: PostApiDeps, req: Request, res: Response): Promise<void> {

@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.js';
 import { newId } from '../lib/ids.js';
 import type { Notifier } from '../lib/notifier.js';
 import type { Seal } from '../lib/seal.js';
+import { freeSlot } from '../lib/slots.js';
 import { headersProblem, sealHeaders, timedHeaderProblem, type HeaderInput } from './custom-headers.js';
 import type { DeliveryLine } from './delivery-line.js';
 import type { DeliveryStore } from './delivery-store.js';
@@ -75,13 +76,25 @@ export function createEndpointService(deps: EndpointServiceDeps) {
     return /^[\x21-\x7e]*$/.test(url) ? url : new URL(url).href;
   }
 
-  async function requireRoom(accountId: string): Promise<void> {
-    const count = (await deps.endpoints.listByAccount(accountId)).length;
+  /** @throws AppError `conflict` when there is no room for one more */
+  async function placeFor(accountId: string): Promise<number | null> {
+    const taken = await deps.endpoints.slotsOf(accountId);
+    if (taken.length >= MAX_ENDPOINTS_PER_ACCOUNT) throw new AppError('conflict', ErrorCode.conflict, `An account has at most ${MAX_ENDPOINTS_PER_ACCOUNT} endpoints. Remove one first.`);
     const limit = (await deps.limitOf?.(accountId)) ?? null;
-    if (limit !== null && count >= limit) {
-      throw new AppError('conflict', ErrorCode.planLimit, `Your plan allows ${limit} webhook endpoint${limit === 1 ? '' : 's'}, and you have ${count}. Remove one, or change your plan on the page "Plan and billing".`);
+    if (limit === null) return null;
+    const slot = freeSlot(taken, limit);
+    if (slot !== null) return slot;
+    const details = { limit: { what: 'endpoints', limit, used: taken.length } };
+    throw new AppError('conflict', ErrorCode.planLimit, `Your plan allows ${limit} webhook endpoint${limit === 1 ? '' : 's'}, and you have ${taken.length}. Remove one, or change your plan on the page "Plan and billing".`, { details });
+  }
+
+  /** @returns false when the profile has an endpoint for its `apiAction` already. @throws AppError `conflict` when there is no room for it */
+  async function insertWithinPlan(endpoint: Endpoint): Promise<boolean> {
+    for (let i = 0; i < MAX_ENDPOINTS_PER_ACCOUNT; i++) {
+      const outcome = await deps.endpoints.insert(endpoint, await placeFor(endpoint.accountId));
+      if (outcome !== 'slot-taken') return outcome === 'inserted';
     }
-    if (count >= MAX_ENDPOINTS_PER_ACCOUNT) throw new AppError('conflict', ErrorCode.conflict, `An account has at most ${MAX_ENDPOINTS_PER_ACCOUNT} endpoints. Remove one first.`);
+    throw new AppError('conflict', ErrorCode.conflict, 'Endpoints are being made by many at once right now. Try again in a moment.');
   }
 
   async function own(actor: Actor, id: string): Promise<Endpoint> {
@@ -155,9 +168,8 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       requireTimedHeader(rest.timedHeader ?? null, rest.headers ?? []);
       requireSecret(secret);
       const url = await requireUrl(rest.url);
-      await requireRoom(actor.accountId);
       const endpoint = build(actor, { ...rest, events, url }, secret, null);
-      await deps.endpoints.insert(endpoint);
+      await insertWithinPlan(endpoint);
       told(endpoint);
       return { endpoint, secret };
     },
@@ -234,7 +246,6 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       const shared = registered[0] === undefined ? null : (openSecrets(registered[0], deps.seal, now())[0] ?? null);
       const secret = input.secret ?? shared ?? newSecret();
       const there = registered.find(({ apiAction }) => apiAction === input.action);
-      if (there === undefined) await requireRoom(actor.accountId);
       const endpoint = await write();
       for (const sibling of registered.filter(({ id }) => id !== endpoint.id)) await keepSecret(sibling, secret);
       return { endpoint, madeSecret: input.secret === undefined && shared === null ? secret : null };
@@ -242,7 +253,7 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       async function write(): Promise<Endpoint> {
         if (there !== undefined) return replace(there);
         const made = build(actor, { name: '', url, style: 'ayrshare', events: [input.action] }, secret, input.action);
-        if (await deps.endpoints.insert(made)) {
+        if (await insertWithinPlan(made)) {
           told(made);
           return made;
         }

@@ -7,7 +7,7 @@ import { TIMEOUT_S, type Endpoint, type Recovery } from './endpoint.js';
 import type { EventInput } from './event.js';
 
 /** `apiAction` is left out where there is none, so that the unique index concerns registered actions only. */
-export type EndpointDoc = Omit<Endpoint, 'id' | 'apiAction' | 'parkedUntil'> & { _id: string; apiAction?: string; rate?: { second: number; used: number } } & OutboxFields<EventInput>;
+export type EndpointDoc = Omit<Endpoint, 'id' | 'apiAction' | 'parkedUntil'> & { _id: string; apiAction?: string; slot?: number; rate?: { second: number; used: number } } & OutboxFields<EventInput>;
 
 export const endpointIndexes: CollectionIndexes[] = [
   {
@@ -18,6 +18,7 @@ export const endpointIndexes: CollectionIndexes[] = [
       { key: { failingSince: 1 }, name: 'failing' },
       outboxIndex,
       { key: { 'recovery.startedAt': 1 }, name: 'recovering', sparse: true },
+      { key: { accountId: 1, slot: 1 }, name: 'within_the_plan', unique: true, partialFilterExpression: { slot: { $type: 'number' } } },
       { key: { profileId: 1, apiAction: 1 }, name: 'one_url_per_action', unique: true, partialFilterExpression: { apiAction: { $type: 'string' } } },
     ],
   },
@@ -31,8 +32,13 @@ export interface AttemptNote {
 }
 
 export interface EndpointStore {
-  /** @returns false when the profile has an endpoint for this `apiAction` already */
-  insert(endpoint: Endpoint): Promise<boolean>;
+  /**
+   * @param slot its place under the plan's limit; null without one
+   * @returns `there` when the profile has an endpoint for this `apiAction` already, `slot-taken` when somebody else got the place
+   */
+  insert(endpoint: Endpoint, slot: number | null): Promise<'inserted' | 'there' | 'slot-taken'>;
+  /** Places of all of an account's endpoints; null for those that were made without a limit. */
+  slotsOf(accountId: string): Promise<(number | null)[]>;
   find(id: string): Promise<Endpoint | null>;
   findMany(ids: string[]): Promise<Endpoint[]>;
   listByAccount(accountId: string): Promise<Endpoint[]>;
@@ -59,14 +65,17 @@ export interface EndpointStore {
 export function createEndpointStore(db: Db): EndpointStore {
   const endpoints: Collection<EndpointDoc> = db.collection<EndpointDoc>('webhook_endpoints');
   return {
-    async insert({ id, apiAction, parkedUntil: _parkedUntil, ...rest }) {
+    async insert({ id, apiAction, parkedUntil: _parkedUntil, ...rest }, slot) {
       try {
-        await endpoints.insertOne({ _id: id, ...rest, ...(apiAction === null ? {} : { apiAction }) });
-        return true;
+        await endpoints.insertOne({ _id: id, ...rest, ...(apiAction === null ? {} : { apiAction }), ...(slot === null ? {} : { slot }) });
+        return 'inserted';
       } catch (error) {
-        if (isDuplicateKey(error)) return false;
-        throw error;
+        if (!isDuplicateKey(error)) throw error;
+        return apiAction !== null && (await endpoints.countDocuments({ profileId: rest.profileId, apiAction }, { limit: 1 })) === 1 ? 'there' : 'slot-taken';
       }
+    },
+    async slotsOf(accountId) {
+      return (await endpoints.find({ accountId }, { projection: { slot: 1 } }).toArray()).map(({ slot }) => slot ?? null);
     },
     async find(id) {
       const doc = await endpoints.findOne({ _id: id });
@@ -131,6 +140,6 @@ function attemptUpdates({ endpointId, attempt }: AttemptNote): { updateOne: { fi
 /** Endpoints that an older version stored lack what came since. */
 const SINCE = { description: '', headers: [], timeoutS: TIMEOUT_S.default, maxPerMinute: null, ordered: false, timedHeader: null, recovery: null, breaker: null } as const;
 
-function toEndpoint({ _id, apiAction, rate: _rate, outbox: _outbox, outboxAt: _outboxAt, ...rest }: EndpointDoc): Endpoint {
+function toEndpoint({ _id, apiAction, rate: _rate, slot: _slot, outbox: _outbox, outboxAt: _outboxAt, ...rest }: EndpointDoc): Endpoint {
   return { id: _id, ...SINCE, ...rest, apiAction: apiAction ?? null, headers: rest.headers ?? [], parkedUntil: rest.breaker?.openUntil ?? null };
 }

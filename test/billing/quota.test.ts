@@ -94,20 +94,28 @@ it('limits nothing and shows nothing while billing is off', async () => {
   }
 });
 
-it('keeps the other limits of a plan: endpoints, and calls of the API a minute', async () => {
+it('keeps the other limits of a plan exactly: profiles, endpoints, and calls of the API a minute', async () => {
   const folder = await temporaryFolder();
   const file = path.join(folder.path, 'plans.json');
-  writeFileSync(file, JSON.stringify({ plans: [{ key: 'tiny', name: 'Tiny', limits: { endpoints: 1, apiCallsPerMinute: 8 } }] }));
+  writeFileSync(file, JSON.stringify({ plans: [{ key: 'tiny', name: 'Tiny', limits: { endpoints: 2, profiles: 3, apiCallsPerMinute: 60 } }] }));
   const app = await startBillingApp({ PLANS_FILE: file });
   try {
     const { api, session } = await app.newcomer('tiny@example.com');
-    await session.post('/inbox/endpoint', {}, { from: '/inbox' });
-    const second = await api.post('/api/hook/webhook', { action: 'scheduled', url: 'https://example.com/hook' });
-    assert.deepEqual([second.status, second.body['code']], [409, 920]);
-    assert.match(String(second.body['message']), /allows 1 webhook endpoint/);
-    const statuses = await Promise.all(Array.from({ length: 20 }, async () => (await api.get('/api/user')).status));
-    assert.ok(statuses.filter((status) => status === 429).length >= 4, statuses.join(' '));
-    assert.ok(statuses.filter((status) => status === 200).length <= 16);
+    const endpoints = await Promise.all(Array.from({ length: 10 }, (_, i) => api.post('/api/webhooks/endpoints', { url: `https://example.com/hook/${i}` })));
+    assert.equal(endpoints.filter(({ status }) => status === 201).length, 2, JSON.stringify(endpoints.map(({ status }) => status)));
+    const third = await api.post('/api/hook/webhook', { action: 'scheduled', url: 'https://example.com/hook' });
+    assert.deepEqual([third.status, third.body['code']], [409, 920]);
+    assert.match(String(third.body['message']), /allows 2 webhook endpoints/);
+    const profiles = await Promise.all(Array.from({ length: 10 }, (_, i) => api.post('/api/profiles', { title: `Client ${i}` })));
+    assert.equal(profiles.filter(({ status }) => status === 200).length, 2, 'and the Primary Profile');
+    const refused = profiles.find(({ status }) => status !== 200);
+    assert.deepEqual([refused?.status, refused?.body['code']], [409, 920]);
+    const page = await session.get('/billing');
+    assert.match(page.text, /id="used-profiles">3 of 3</);
+    assert.match(page.text, /id="used-endpoints">2 of 2</);
+    const statuses = await Promise.all(Array.from({ length: 130 }, async () => (await api.get('/api/user')).status));
+    assert.ok(statuses.filter((status) => status === 429).length >= 10, 'even when the minute turns meanwhile');
+    assert.ok(statuses.filter((status) => status === 200).length <= 120);
   } finally {
     await app.stop();
     await folder.remove();
