@@ -8,7 +8,7 @@ import { flash, render } from '../http/render.js';
 import type { Actor } from '../lib/actor.js';
 import { findPlatform } from '../platforms/registry.js';
 import type { Channel } from './channel.js';
-import { createSimulatedTrouble, troubleActs, troubleKinds, troubleSchema, type TroubleDeps } from './simulated-trouble.js';
+import { actLabel, createSimulatedTrouble, troubleOf, troubleSchema, type TroubleDeps } from './simulated-trouble.js';
 
 export interface TroublePagesDeps extends TroubleDeps {
   channels: { find(actor: Actor, channelId: string): Promise<Channel> };
@@ -24,7 +24,7 @@ export function troublePages({ channels, ...deps }: TroublePagesDeps): Router {
   const show = async (req: Request, res: Response, again: Partial<FormProblems>): Promise<void> => {
     const channel = await find(req);
     render(res, 'channels/trouble', {
-      channel, platformName: findPlatform(channel.platform)?.name ?? channel.platform, rules: await trouble.list(channel), kinds: troubleKinds, acts: troubleActs,
+      channel, platformName: findPlatform(channel.platform)?.name ?? channel.platform, rules: await trouble.list(channel), ...troubleOf(channel.platform), actLabel,
       input: {}, problems: {}, message: '', ...again,
     });
   };

@@ -9,10 +9,15 @@ export function signedOut(network: string, options: FailureOptions = {}): Platfo
   });
 }
 
-/** @param what why it takes no more; default: too many requests */
+/** A limit that opens no earlier is a day's, whatever the network calls it. */
+const LONG_MS = 4 * 3600_000;
+
+/** @param what why it takes no more; default: too many requests, or too many of a day when the network opens only hours later */
 export function rateLimited(network: string, io: PlatformIo, answer: NetworkAnswer, options: FailureOptions & { what?: string } = {}): PlatformFailure {
-  const { what = `${network} takes no more requests from this channel for now.`, ...rest } = options;
+  const { what: known, ...rest } = options;
   const retryAt = rest.retryAt ?? retryAtOf(answer.headers, io.now());
+  const isLong = retryAt !== undefined && retryAt.getTime() - io.now().getTime() > LONG_MS;
+  const what = known ?? (isLong ? `${network} takes no more from this channel today.` : `${network} takes no more from this channel for now.`);
   return new PlatformFailure('rate-limited', `${what} Signpost tries again by itself.`, {
     code: ErrorCode.platformRateLimited, status: answer.status, ...rest, ...(retryAt === undefined ? {} : { retryAt }),
   });
@@ -30,8 +35,10 @@ export function unreachable(network: string, options: FailureOptions = {}): Plat
   });
 }
 
-/** The network's own words as a sentence of ours: with one full stop at its end. */
+const MOST_WORDS = 300;
+
+/** The network's own words, which may be in any language, marked as such and as the end of a sentence of ours. */
 export function inWords(words: string): string {
-  const trimmed = words.trim();
-  return /[.!?…]$/.test(trimmed) ? trimmed : `${trimmed}.`;
+  const trimmed = words.trim().replace(/\s+/g, ' ').replace(/\.$/, '');
+  return `“${trimmed.length > MOST_WORDS ? `${trimmed.slice(0, MOST_WORDS)}…` : trimmed}”.`;
 }

@@ -39,9 +39,9 @@ export interface NetworkAnswer {
 export async function callNetwork(io: PlatformIo, call: NetworkCall): Promise<NetworkAnswer> {
   const answer = await send(io, call);
   const { status } = answer;
-  if (status >= 500 || status === 408 || (status >= 300 && status < 400)) throw noUsableAnswer(call, `HTTP ${status}`, { status, details: shorten(answer.text) });
+  if (status >= 500 || status === 408 || (status >= 300 && status < 400)) throw noUsableAnswer(call, status >= 500 ? `answered with a server error (HTTP ${status})` : `gave no usable answer (HTTP ${status})`, { status, details: shorten(answer.text) });
   const body = parseJson(answer.text);
-  if (body === undefined && status < 300 && answer.text !== '') throw noUsableAnswer(call, 'an answer that is not JSON', { status, details: shorten(answer.text) });
+  if (body === undefined && status < 300 && answer.text !== '') throw noUsableAnswer(call, 'answered with something unreadable', { status, details: shorten(answer.text) });
   return { status, headers: answer.headers, body: body ?? null };
 }
 
@@ -51,7 +51,7 @@ export async function callNetwork(io: PlatformIo, call: NetworkCall): Promise<Ne
  */
 export function readAnswer<T>(call: Pick<NetworkCall, 'network' | 'effect'>, schema: ZodType<T>, answer: NetworkAnswer): T {
   const parsed = schema.safeParse(answer.body);
-  if (!parsed.success) throw noUsableAnswer(call, 'an answer without the expected fields', { status: answer.status, details: shorten(JSON.stringify(answer.body)) });
+  if (!parsed.success) throw noUsableAnswer(call, 'answered with something unexpected', { status: answer.status, details: shorten(JSON.stringify(answer.body)) });
   return parsed.data;
 }
 
@@ -117,7 +117,7 @@ function transportFailure(call: NetworkCall, error: unknown): PlatformFailure {
     });
   }
   const timedOut = code === 'ECONNABORTED' || code === 'ETIMEDOUT' || code === 'ERR_CANCELED';
-  return noUsableAnswer(call, timedOut ? `no answer within ${Math.round(call.timeoutMs / 1000)} s` : `a broken connection (${code})`, { details: code, cause: error });
+  return noUsableAnswer(call, timedOut ? `gave no answer within ${Math.round(call.timeoutMs / 1000)} seconds` : `broke off the connection (${code})`, { details: code, cause: error });
 }
 
 function codeOf(error: unknown): string {
@@ -127,9 +127,9 @@ function codeOf(error: unknown): string {
 
 function noUsableAnswer(call: Pick<NetworkCall, 'network' | 'effect'>, what: string, options: { status?: number; details?: string; cause?: unknown }): PlatformFailure {
   if (call.effect === 'read') {
-    return new PlatformFailure('unreachable', `${call.network} gave ${what}. Signpost tries again by itself.`, { code: ErrorCode.platformUnreachable, ...options });
+    return new PlatformFailure('unreachable', `${call.network} ${what}. Signpost tries again by itself.`, { code: ErrorCode.platformUnreachable, ...options });
   }
-  return new PlatformFailure('unknown', `${call.network} gave ${what}, so the post may or may not be public. Look at the profile before you send it again.`, {
+  return new PlatformFailure('unknown', `${call.network} ${what}, so the post may or may not be public. Look at the profile before you send it again.`, {
     code: ErrorCode.outcomeUnknown, ...options,
   });
 }

@@ -12,9 +12,9 @@ const tokenAnswer = z.object({
   expires_in: z.coerce.number().positive().optional(),
 }).loose();
 
-/** RFC 6749; Meta's Graph API has an object instead, Instagram and Pinterest fields of their own. */
+/** RFC 6749; Meta's Graph API has an object instead, Reddit a number, Instagram and Pinterest fields of their own. */
 const tokenError = z.object({
-  error: z.union([z.string(), z.object({ message: z.string().optional(), code: z.number().optional() })]).optional(),
+  error: z.union([z.string(), z.number(), z.object({ message: z.string().optional(), code: z.number().optional() })]).optional(),
   error_description: z.string().optional(), error_message: z.string().optional(), message: z.string().optional(),
 });
 
@@ -72,7 +72,9 @@ function refusal(request: TokenRequest, status: number, answer: z.infer<typeof t
   // Meta: 1 and 2 are passing faults, 4 is a rate limit.
   if (graph?.code === 1 || graph?.code === 2 || graph?.code === 4) return unreachable(request.network, { status, details });
   // Wrong app credentials are the operator's mistake: the channel is not to be blamed and its tokens stay good.
-  if (name === 'invalid_client' || name === 'unauthorized_client' || name === 'bad_client_secret' || graph?.code === 101) {
+  // Answered 401 without a name, the app itself is meant (RFC 6749, 5.2).
+  const isNameless401 = status === 401 && name === undefined && graph === undefined;
+  if (isNameless401 || name === 'invalid_client' || name === 'unauthorized_client' || name === 'bad_client_secret' || graph?.code === 101) {
     return new PlatformFailure('rejected', `${request.network} doesn't accept the app's client id or secret. Ask the operator of this Signpost to check them.`, {
       code: ErrorCode.platformRejected, status, details,
     });

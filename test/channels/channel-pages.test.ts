@@ -107,6 +107,8 @@ describe('the page of channels', () => {
     await session.post(`${path}/clear`, {}, { from: path });
     assert.ok(!textOf(await session.get(path)).includes('Going wrong now'));
     assert.equal((await apiCall(session, 'POST', '/api/post', { post: 'Trouble again', platforms: ['twitter'] }))['status'], 'success');
+    assert.ok(!(await session.get(path)).text.includes('value="expires"'), 'what cannot happen there is not offered');
+    assert.match(textOf(await session.post(path, { kind: 'expires', act: 'publish', times: '1' }, { from: path })), /can't go wrong at this network/);
     const stranger = await signedUp('eve2@example.com');
     assert.equal((await stranger.post(path, { kind: 'refused' }, { from: '/channels' })).status, 404);
   });

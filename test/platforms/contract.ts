@@ -15,7 +15,7 @@ export interface ContractOptions {
   handle?: string;
   /** It prepares a post first, and only a second step makes it public: then a lost answer is asked for again, never in doubt. */
   prepares?: true;
-  /** Google's refresh tokens stay. */
+  /** What renews tokens stays good there. */
   keepsRefreshToken?: true;
   /** It takes no `<` and `>`. */
   refusesMarkup?: true;

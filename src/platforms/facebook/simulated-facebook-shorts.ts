@@ -10,7 +10,7 @@ const ROOT = '/v23.0';
 
 /** Only the last phase makes anything public. */
 const phases = (path: string): SimulatedRoute[] => [{
-  method: 'post', path: `${ROOT}/:page/${path}`, act: 'publish',
+  method: 'post', path: `${ROOT}/:page/${path}`, act: ({ body }) => (textField(body, 'upload_phase') === 'start' ? 'upload' : 'publish'),
   textOf: ({ body }) => textField(body, 'description'),
   handle: (call) => (textField(call.body, 'upload_phase') === 'start' ? start(call) : finish(call)),
 }];

@@ -15,6 +15,7 @@ export const simulatedFacebook: SimulatedNetwork = {
   exampleHandle: 'ada.bakery',
   handlePattern: /^[\w.]{1,50}$/,
   consent: { path: `${ROOT}/dialog/oauth`, clientParam: 'client_id' },
+  processing: 'after',
   permissions: ['Show a list of the Pages you manage', 'Create and manage content on your Page', 'Read content posted on the Page'],
   pages: { profile: '/page/:handle', post: '/:id' },
   accessTokenMs: SIXTY_DAYS_MS,

@@ -14,6 +14,7 @@ export const simulatedGmb: SimulatedNetwork = {
   exampleHandle: 'adas-bakery',
   handlePattern: /^[\w-]{2,60}$/,
   consent: { path: '/o/oauth2/v2/auth', clientParam: 'client_id' },
+  processing: 'after',
   permissions: ['See, edit, create and delete your Google business listings'],
   pages: { profile: '/location/:handle', post: '/post/:id' },
   accessTokenMs: 3600_000,

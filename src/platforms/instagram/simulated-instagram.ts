@@ -14,6 +14,8 @@ export const simulatedInstagram: SimulatedNetwork = {
   exampleHandle: 'ada.pictures',
   handlePattern: /^[\w.]{1,30}$/,
   consent: { path: '/oauth/authorize', clientParam: 'client_id' },
+  keepsRefreshToken: true,
+  processing: 'prepared',
   permissions: ['View profile and posts', 'Create posts'],
   pages: { profile: '/:handle', post: '/:handle/p/:id' },
   accessTokenMs: SIXTY_DAYS_MS,

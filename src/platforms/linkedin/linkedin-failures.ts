@@ -13,8 +13,9 @@ export function linkedinFailure(answer: NetworkAnswer, io: PlatformIo): Platform
   const { code, message } = linkedinError.safeParse(answer.body).data ?? {};
   const words = message ?? `HTTP ${answer.status}`;
   const options = { status: answer.status, details: code === undefined ? words : `${code}: ${words}` };
-  // LinkedIn doesn't say when; its quotas are counted per day from midnight UTC.
-  if (answer.status === 429) return rateLimited('LinkedIn', io, answer, { ...options, retryAt: new Date(io.now().getTime() + 3600_000) });
+  // Its quotas are counted per day from midnight UTC: https://learn.microsoft.com/linkedin/shared/api-guide/concepts/rate-limits
+  if (answer.status === 429 && /\bDAY\b|daily/i.test(words)) return rateLimited('LinkedIn', io, answer, { ...options, retryAt: nextMidnightUtc(io.now()), what: 'LinkedIn takes no more posts of this account today.' });
+  if (answer.status === 429) return rateLimited('LinkedIn', io, answer, options);
   if (/restricted/i.test(words)) return rejected('LinkedIn has restricted this member. Sign in at LinkedIn to see why.', options);
   if (answer.status === 401 || code === 'REVOKED_ACCESS_TOKEN' || code === 'EXPIRED_ACCESS_TOKEN') return signedOut('LinkedIn', options);
   if (/duplicate/i.test(words)) {
@@ -23,4 +24,8 @@ export function linkedinFailure(answer: NetworkAnswer, io: PlatformIo): Platform
   }
   if (answer.status === 403) return rejected(`LinkedIn doesn't let this account do that: ${inWords(words)} Connect the channel again and allow posting.`, options);
   return rejected(`LinkedIn refused the post: ${inWords(words)} Change it and send it again.`, options);
+}
+
+function nextMidnightUtc(now: Date): Date {
+  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() + 1));
 }

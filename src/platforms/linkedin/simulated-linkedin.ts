@@ -2,6 +2,7 @@
 import { lettersOf, risingDigits } from '../simulator/fake-ids.js';
 import { acceptPost, sourceOf } from '../simulator/new-post.js';
 import { objectField, ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork, type SimulatedRoute } from '../simulator/network.js';
+import { uploadProcessing, uploadState } from '../simulator/upload-processing.js';
 import type { SimulatedPost } from '../simulator/world.js';
 import { littleText, plainText } from './little-text.js';
 
@@ -15,6 +16,7 @@ export const simulatedLinkedin: SimulatedNetwork = {
   exampleHandle: 'ada-lovelace',
   handlePattern: /^[\w-]{2,100}$/,
   consent: { path: '/oauth/v2/authorization', clientParam: 'client_id' },
+  processing: 'uploads',
   permissions: ['Use your name and photo', 'Create, modify and delete posts on your behalf'],
   pages: { profile: '/in/:handle', post: '/feed/update/:id' },
   accessTokenMs: 60 * 24 * 3600_000,
@@ -32,7 +34,7 @@ export const simulatedLinkedin: SimulatedNetwork = {
     serverError: () => failure(500, 'INTERNAL_SERVER_ERROR', 'Internal Server Error'),
     suspended: () => failure(403, 'ACCESS_DENIED', 'Member is restricted'),
     duplicate: () => failure(422, 'DUPLICATE_POST', 'Content is a duplicate of urn:li:share:7000000000000000000'),
-    dailyLimit: () => failure(429, 'TOO_MANY_REQUESTS', 'The daily limit of posts for this member is reached.'),
+    dailyLimit: () => failure(429, 'TOO_MANY_REQUESTS', 'Resource level throttle MEMBER DAY limit for calls to this resource is reached.'),
     refused: (message) => failure(422, 'UNPROCESSABLE_ENTITY', message),
   },
   rate: { limit: 150, windowMs: 24 * 3600_000, headers: () => ({}) },
@@ -58,17 +60,24 @@ function uploadRoutes(kind: 'image' | 'video' | 'document'): SimulatedRoute[] {
     { method: 'put', path: `/upload/${kind}/:id`, act: 'upload', open: true, handle: receive },
     {
       method: 'get', path: `${path}/:urn`, act: 'upload',
-      handle: ({ world, params }) => (world.find('upload', ID, params['urn'] ?? '') === undefined
-        ? failure(404, 'NOT_FOUND', 'Could not find entity')
-        : ok({ id: params['urn'], status: 'AVAILABLE' })),
+      handle: lookAtUpload,
     },
   ];
 }
 
-function initialize(kind: string, { world, account, now, apiUrl, body }: SimulatedCall): SimulatedAnswer {
+function lookAtUpload({ world, params, now }: SimulatedCall): SimulatedAnswer {
+  const upload = world.find('upload', ID, params['urn'] ?? '');
+  if (upload === undefined) return failure(404, 'NOT_FOUND', 'Could not find entity');
+  const state = uploadState(upload, now);
+  if (state === 'failed') return ok({ id: upload.id, status: 'PROCESSING_FAILED', processingFailureReason: 'UNSUPPORTED_MEDIA' });
+  return ok({ id: upload.id, status: upload.bytes === 0 ? 'WAITING_UPLOAD' : state === 'done' ? 'AVAILABLE' : 'PROCESSING' });
+}
+
+function initialize(kind: string, call: SimulatedCall): SimulatedAnswer {
+  const { world, account, now, apiUrl, body } = call;
   const id = risingDigits(now);
   const urn = `urn:li:${kind}:${id}`;
-  world.put('upload', { network: ID, id: urn, accountId: account.id, source: '', contentType: kind, bytes: 0 });
+  world.put('upload', { network: ID, id: urn, accountId: account.id, source: '', contentType: kind, bytes: 0, extra: uploadProcessing(call) });
   const uploadUrl = `${apiUrl}/upload/${kind}/${id}`;
   const bytes = Number(objectField(body, 'initializeUploadRequest')['fileSizeBytes'] ?? 1);
   const how = kind === 'video' ? { uploadToken: '', uploadInstructions: [{ uploadUrl, firstByte: 0, lastByte: Math.max(bytes - 1, 0) }] } : { uploadUrl };
@@ -94,7 +103,7 @@ function createPost(call: SimulatedCall): SimulatedAnswer {
   const single = textField(objectField(content, 'media'), 'id');
   const urns = Array.isArray(images) ? images.map((image: { id?: string }) => image.id ?? '') : single === '' ? [] : [single];
   const uploads = urns.map((urn) => world.find('upload', ID, urn));
-  if (uploads.some((upload) => upload === undefined || upload.bytes === 0)) return failure(422, 'UNPROCESSABLE_ENTITY', 'LinkedIn processing failed for image');
+  if (uploads.some((upload) => upload === undefined || upload.bytes === 0 || upload.accountId !== account.id || uploadState(upload, now) !== 'done')) return failure(422, 'UNPROCESSABLE_ENTITY', 'LinkedIn processing failed for image');
   const post = acceptPost(call, { network: ID, id: `urn:li:share:${risingDigits(now)}`, text, media: uploads.map((upload) => upload!.source) });
   return { status: 201, body: null, headers: { 'x-restli-id': post.id, location: `/posts/${encodeURIComponent(post.id)}` } };
 }

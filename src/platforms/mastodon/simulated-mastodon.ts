@@ -2,6 +2,7 @@
 import { digitsOf, risingDigits } from '../simulator/fake-ids.js';
 import { acceptPost, sourceOf } from '../simulator/new-post.js';
 import { ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork } from '../simulator/network.js';
+import { uploadProcessing, uploadState } from '../simulator/upload-processing.js';
 import type { SimulatedPost } from '../simulator/world.js';
 import { textLength } from '../text-length.js';
 
@@ -15,6 +16,7 @@ export const simulatedMastodon: SimulatedNetwork = {
   exampleHandle: 'ada',
   handlePattern: /^\w{1,30}$/,
   consent: { path: '/oauth/authorize', clientParam: 'client_id' },
+  processing: 'uploads',
   permissions: ['Read your account and posts', 'Publish posts', 'Upload media files'],
   pages: { profile: '/@:handle', post: '/@:handle/:id' },
   // Mastodon's tokens don't expire.
@@ -52,9 +54,7 @@ export const simulatedMastodon: SimulatedNetwork = {
     { method: 'post', path: '/api/v2/media', act: 'upload', handle: uploadMedia },
     {
       method: 'get', path: '/api/v1/media/:id', act: 'upload',
-      handle: ({ params, world }) => (world.find('upload', ID, params['id'] ?? '') === undefined
-        ? failure(404, 'Record not found')
-        : ok({ id: params['id'], url: `https://files.example.com/${params['id']}` })),
+      handle: mediaStatus,
     },
   ],
 };
@@ -72,7 +72,7 @@ function createStatus(call: SimulatedCall): SimulatedAnswer {
   if (textLength('mastodon', text) > 500) return failure(422, 'Validation failed: Text character limit of 500 exceeded');
   if (ids.length > 4) return failure(422, 'Validation failed: Cannot attach more than 4 files');
   const media = ids.map((id) => world.find('upload', ID, id));
-  if (media.some((item) => item === undefined)) return failure(422, 'Cannot attach files that have not finished processing. Try again in a moment!');
+  if (media.some((item) => item === undefined || uploadState(item, now) !== 'done')) return failure(422, 'Cannot attach files that have not finished processing. Try again in a moment!');
   const parentId = textField(body, 'in_reply_to_id') || null;
   if (parentId !== null && world.find('post', ID, parentId) === undefined) return failure(404, 'The post you are trying to reply to does not exist');
   const post = acceptPost(call, { network: ID, id: risingDigits(now), text, media: media.map((item) => item!.source), parentId, extra: { idempotencyKey: key } });
@@ -95,10 +95,20 @@ function deleteStatus({ params, world, account, now }: SimulatedCall): Simulated
   return ok({ id: post.id, text: post.text });
 }
 
-function uploadMedia({ raw, world, account, now }: SimulatedCall): SimulatedAnswer {
+/** 206 while it works on the file: https://docs.joinmastodon.org/methods/media/#get */
+function mediaStatus({ params, world, now }: SimulatedCall): SimulatedAnswer {
+  const upload = world.find('upload', ID, params['id'] ?? '');
+  if (upload === undefined) return failure(404, 'Record not found');
+  const state = uploadState(upload, now);
+  if (state === 'failed') return failure(422, 'Error processing thumbnail for uploaded media');
+  return state === 'done' ? ok({ id: upload.id, url: `https://files.example.com/${upload.id}` }) : { status: 206, body: { id: upload.id, url: null } };
+}
+
+function uploadMedia(call: SimulatedCall): SimulatedAnswer {
+  const { raw, world, account, now } = call;
   const start = raw.indexOf('signpost placeholder for ');
   const id = risingDigits(now);
-  world.put('upload', { network: ID, id, accountId: account.id, source: sourceOf(start === -1 ? raw : raw.subarray(start)), contentType: '', bytes: raw.length });
+  world.put('upload', { network: ID, id, accountId: account.id, source: sourceOf(start === -1 ? raw : raw.subarray(start)), contentType: '', bytes: raw.length, extra: uploadProcessing(call) });
   return { status: 202, body: { id, type: 'image', url: null } };
 }
 

@@ -62,7 +62,8 @@ export function graphFailure(network: string, effect: 'create' | 'read') {
       return why === undefined ? failure : new PlatformFailure('signed-out', `${why} ${failure.message}`, failure.options);
     }
     if (subcode === DAILY_LIMIT) return later(6 * HOUR_MS, `${network} takes no more posts of this account today.`);
-    if (answer.status === 429 || RATE_CODES.has(code)) return later(HOUR_MS / 4, `${network} takes no more requests from this channel for now.`);
+    if (answer.status === 429 || RATE_CODES.has(code)) return rateLimited(network, io, answer, { ...options, retryAt: new Date(io.now().getTime() + (waitMsOf(answer.headers) ?? HOUR_MS / 4)) });
+    if (/suspended|disabled/i.test(error.message ?? '')) return rejected(`${network} has suspended or disabled this account. Sign in at ${network} to see why.`, options);
     if (BLOCKED_FOR_NOW.has(code) || BLOCKED_FOR_NOW.has(subcode) || subcode === 2207051) return later(HOUR_MS, `${network} has blocked posting from this account for a while, because it looked too fast or like spam.`);
     if (DUPLICATE_CODES.has(code) || DUPLICATE_CODES.has(subcode)) return rejected(`${network} already has this post from this account. Change it and send it again.`, { ...options, code: DUPLICATE });
     const media = MEDIA_WORDS[subcode];
@@ -73,8 +74,21 @@ export function graphFailure(network: string, effect: 'create' | 'read') {
   };
 }
 
+const usage = z.record(z.string(), z.array(z.object({ estimated_time_to_regain_access: z.number().optional() })));
+
+/** Minutes until calls are taken again: https://developers.facebook.com/docs/graph-api/overview/rate-limiting#headers-2 */
+function waitMsOf(headers: Record<string, string>): number | undefined {
+  try {
+    const found = usage.parse(JSON.parse(headers['x-business-use-case-usage'] ?? ''));
+    const minutes = Math.max(...Object.values(found).flat().map((entry) => entry.estimated_time_to_regain_access ?? 0));
+    return minutes > 0 ? minutes * 60_000 : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 function unclear(network: string, options: { status: number; details: string }): PlatformFailure {
-  return new PlatformFailure('unknown', `${network} reported a passing fault, so the post may or may not be public. Look at the profile before you send it again.`, {
+  return new PlatformFailure('unknown', `${network} had a passing fault, so the post may or may not be public. Look at the profile before you send it again.`, {
     code: ErrorCode.outcomeUnknown, ...options,
   });
 }

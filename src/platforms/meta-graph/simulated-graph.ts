@@ -1,7 +1,7 @@
 /** How Meta's networks answer on the simulator: one error shape, tokens by GET, containers that become ready. */
 import { hexOf, lettersOf } from '../simulator/fake-ids.js';
 import { ok, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork, type SimulatedRefusals, type SimulatedRoute } from '../simulator/network.js';
-import { answerTokenRequest, renewGrant } from '../simulator/tokens.js';
+import { answerTokenRequest, newGrant } from '../simulator/tokens.js';
 import type { SimulatedGrant } from '../simulator/world.js';
 
 interface ErrorFields {
@@ -27,7 +27,10 @@ export function graphError(code: number, message: string, { subcode, title, user
 
 export const graphRefusals: SimulatedRefusals = {
   signedOut: () => graphError(190, 'Error validating access token: Session has expired.', { subcode: 463, status: 401 }),
-  tooMany: () => graphError(4, '(#4) Application request limit reached', { status: 400, isTransient: true }),
+  tooMany: (after) => ({
+    ...graphError(4, '(#4) Application request limit reached', { status: 400, isTransient: true }),
+    ...(after === null ? {} : { headers: { 'x-business-use-case-usage': JSON.stringify({ 1: [{ type: 'pages', call_count: 100, total_cputime: 10, total_time: 10, estimated_time_to_regain_access: Math.ceil(after / 60) }] }) } }),
+  }),
   serverError: () => graphError(2, 'An unexpected error has occurred. Please retry your request later.', { status: 500, isTransient: true }),
   suspended: () => graphError(200, '(#200) The account has been suspended and cannot publish.', { status: 403 }),
   duplicate: () => graphError(506, 'Duplicate status message', { title: 'Duplicate', userMessage: 'This status update is identical to the last one you posted.' }),
@@ -46,13 +49,14 @@ interface TokenPaths {
   codeByGet?: string;
 }
 
-/** The token routes besides the POST one. A token is renewed by itself: there are no refresh tokens. */
+/** The token routes besides the POST one. A token is renewed by itself, and stays good until its own end: there are no refresh tokens. */
 export function graphTokenRoutes(network: () => SimulatedNetwork, paths: TokenPaths): SimulatedRoute[] {
   const grantOf = ({ query, world }: SimulatedCall): SimulatedGrant | undefined => world.grantByAccessToken(network().id, query['access_token'] ?? query['fb_exchange_token'] ?? '');
   const renewed = (call: SimulatedCall, rotates: boolean): SimulatedAnswer => {
     const grant = grantOf(call);
     if (grant === undefined || grant.isRevoked || grant.accessExpiresAt <= call.now) return graphRefusals.signedOut();
-    const next = rotates ? renewGrant(network(), call, grant) : grant;
+    const next = rotates ? newGrant(network().id, grant.accountId, `${grant.id} ${call.now} ${lettersOf(String(Math.random()), 6)}`, call.now + (network().accessTokenMs ?? call.settings.accessTokenMs)) : grant;
+    if (rotates) call.world.put('grant', next);
     return ok({ access_token: next.accessToken, token_type: 'bearer', expires_in: Math.ceil((next.accessExpiresAt - call.now) / 1000) });
   };
   const route = (path: string | undefined, handle: SimulatedRoute['handle']): SimulatedRoute[] => (path === undefined ? [] : [{ method: 'get', path, act: 'refresh', open: true, grantOf, handle }]);

@@ -2,6 +2,7 @@
 import { digitsOf, risingDigits } from '../simulator/fake-ids.js';
 import { acceptPost, sourceOf } from '../simulator/new-post.js';
 import { objectField, ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork } from '../simulator/network.js';
+import { uploadProcessing, uploadState } from '../simulator/upload-processing.js';
 import { textLength } from '../text-length.js';
 
 const ID = 'pinterest';
@@ -14,6 +15,7 @@ export const simulatedPinterest: SimulatedNetwork = {
   exampleHandle: 'adacollects',
   handlePattern: /^\w{3,30}$/,
   consent: { path: '/oauth', clientParam: 'client_id' },
+  processing: 'uploads',
   permissions: ['See your user account', 'See your boards', 'See and create your Pins'],
   pages: { profile: '/:handle', post: '/pin/:id/' },
   accessTokenMs: 30 * 24 * 3600_000,
@@ -56,9 +58,7 @@ export const simulatedPinterest: SimulatedNetwork = {
     { method: 'post', path: '/upload/:id', act: 'upload', open: true, handle: receive },
     {
       method: 'get', path: '/v5/media/:id', act: 'upload',
-      handle: ({ params, world }) => (world.find('upload', ID, params['id'] ?? '') === undefined
-        ? failure(404, 1, 'Media not found.')
-        : ok({ media_id: params['id'], status: 'succeeded' })),
+      handle: mediaStatus,
     },
   ],
 };
@@ -96,9 +96,17 @@ function deletePin({ world, account, params, now }: SimulatedCall): SimulatedAns
   return { status: 204, body: null };
 }
 
-function register({ world, account, now, apiUrl }: SimulatedCall): SimulatedAnswer {
+function mediaStatus({ params, world, now }: SimulatedCall): SimulatedAnswer {
+  const upload = world.find('upload', ID, params['id'] ?? '');
+  if (upload === undefined) return failure(404, 1, 'Media not found.');
+  const state = uploadState(upload, now);
+  return ok({ media_id: upload.id, status: upload.bytes === 0 ? 'registered' : state === 'done' ? 'succeeded' : state });
+}
+
+function register(call: SimulatedCall): SimulatedAnswer {
+  const { world, account, now, apiUrl } = call;
   const id = risingDigits(now);
-  world.put('upload', { network: ID, id, accountId: account.id, source: '', contentType: 'video/mp4', bytes: 0 });
+  world.put('upload', { network: ID, id, accountId: account.id, source: '', contentType: 'video/mp4', bytes: 0, extra: uploadProcessing(call) });
   return { status: 201, body: { media_id: id, media_type: 'video', upload_url: `${apiUrl}/upload/${id}`, upload_parameters: { key: `uploads/${id}`, policy: 'simulated' } } };
 }
 

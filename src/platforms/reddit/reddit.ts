@@ -111,9 +111,9 @@ const REFUSALS: Record<string, string> = {
   SUBMIT_VALIDATION_FLAIR_REQUIRED: 'The subreddit wants a flair, which Signpost cannot set. Choose another one.',
   NO_SELFS: 'The subreddit takes no text posts. Add a link or an image.',
   NO_LINKS: 'The subreddit takes text posts only. Remove the link or image.',
-  NO_IMAGES: 'The subreddit takes no images.',
+  NO_IMAGES: 'The subreddit takes no images. Remove the image, or choose another subreddit.',
   TOO_LONG: 'The text or title is too long for Reddit. Shorten it.',
-  ALREADY_SUB: 'This link was submitted there before.',
+  ALREADY_SUB: 'This link was submitted there before. Use another link or subreddit.',
   USER_SUSPENDED: 'Reddit has suspended this account. Sign in at Reddit to see why.',
 };
 

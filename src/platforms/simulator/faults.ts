@@ -1,6 +1,6 @@
 /** Faults on demand: asked for by a marker in a post's text, or by rules set through the control API; seeded, so a run repeats. */
 import { createHash, randomBytes } from 'node:crypto';
-import type { Act } from './network.js';
+import type { Act, SimulatedNetwork } from './network.js';
 import type { World } from './world.js';
 
 /** Each fault and what it does; the control API and the documentation list these. */
@@ -141,6 +141,23 @@ export function markersIn(text: string): Fault[] {
 /** Where a marker strikes when it doesn't say: what happens while processing begins with the preparation, on networks that have one. */
 function defaultActs(kind: FaultKind): string[] {
   return kind === 'stuck' || kind === 'processing-fails' || kind === 'late' || kind === 'expires' ? ['prepare', 'publish'] : ['publish'];
+}
+
+/** Whose faults these are: what decides where one can strike. */
+export interface FaultedNetwork extends Pick<SimulatedNetwork, 'processing' | 'keepsRefreshToken'> {
+  /** Its channels renew their tokens. */
+  renewsTokens: boolean;
+}
+
+/** @returns the act at which this fault shows at this network when it is asked for at `act`; null when it can't happen there */
+export function aimOf(kind: FaultKind, act: Act, { processing, keepsRefreshToken, renewsTokens }: FaultedNetwork): Act | null {
+  if (act === 'refresh' && !renewsTokens) return null;
+  if (kind === 'already-rotated') return renewsTokens && keepsRefreshToken !== true ? 'refresh' : null;
+  if (kind === 'expires') return processing === 'prepared' ? 'prepare' : null;
+  if (kind === 'late') return processing === 'prepared' ? 'prepare' : 'publish';
+  if (kind !== 'stuck' && kind !== 'processing-fails') return act;
+  if (processing === undefined) return null;
+  return processing === 'after' ? 'publish' : processing === 'prepared' ? 'prepare' : 'upload';
 }
 
 export function isFaultKind(kind: string): kind is FaultKind {

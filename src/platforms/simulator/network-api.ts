@@ -2,7 +2,7 @@
 import express, { type Request, type RequestHandler, type Response, Router } from 'express';
 import type { Logger } from '../../lib/logger.js';
 import type { Fault, Faults } from './faults.js';
-import { textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork, type SimulatedRoute, type SimulatorSettings } from './network.js';
+import { textField, type Act, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork, type SimulatedRoute, type SimulatorSettings } from './network.js';
 import { answerTokenRequest, renewGrant } from './tokens.js';
 import type { SimulatedAccount, SimulatedGrant, World } from './world.js';
 
@@ -37,8 +37,9 @@ function serve(network: SimulatedNetwork, route: SimulatedRoute, meter: Meter, d
     if (account === null) return send(res, network.refusals.signedOut());
     call.account = account;
     if (account.isSuspended === true) return send(res, network.refusals.suspended());
-    const fault = deps.faults.draw({ network: network.id, accountId: account.id, handle: account.handle, act: route.act, text: route.textOf?.(call) ?? '' });
-    if (fault !== null) deps.log.info({ network: network.id, act: route.act, fault: fault.kind }, 'simulated fault');
+    const act = actOf(route, call);
+    const fault = deps.faults.draw({ network: network.id, accountId: account.id, handle: account.handle, act, text: route.textOf?.(call) ?? '' });
+    if (fault !== null) deps.log.info({ network: network.id, act, fault: fault.kind }, 'simulated fault');
     await answer(network, route, call, fault, meter, res);
   };
 }
@@ -48,12 +49,13 @@ async function answer(network: SimulatedNetwork, route: SimulatedRoute, call: Si
   if (fault?.kind === 'reset-before-accept') return cut(res);
   const refusal = fault === null ? null : refusalOf(network, route, fault, call);
   if (refusal !== null) return send(res, refusal);
-  const usage = route.act === 'publish' ? meter.count(call.account.id, call.now) : null;
+  const isPublish = actOf(route, call) === 'publish';
+  const usage = isPublish ? meter.count(call.account.id, call.now) : null;
   if (usage?.isOver === true && call.settings.enforceRateLimits) {
     const tooMany = network.refusals.tooMany(Math.ceil((usage.resetAt - call.now) / 1000), call.now);
     return send(res, { ...tooMany, headers: { ...usage.headers, ...tooMany.headers } });
   }
-  if (route.act === 'publish' && call.settings.refuseDuplicates && wasPosted(network, call, route.textOf?.(call) ?? '')) return send(res, network.refusals.duplicate());
+  if (isPublish && call.settings.refuseDuplicates && wasPosted(network, call, route.textOf?.(call) ?? '')) return send(res, network.refusals.duplicate());
   if (fault?.kind === 'stuck' || fault?.kind === 'processing-fails' || fault?.kind === 'late' || fault?.kind === 'expires') call.effect = fault.kind;
   if (call.effect === 'late') call.settings = { ...call.settings, processingMs: Number(fault?.options['ms'] ?? 120_000) };
   const answered = route.handle(call);
@@ -69,26 +71,31 @@ async function answer(network: SimulatedNetwork, route: SimulatedRoute, call: Si
   send(res, { ...answered, headers: { ...usage?.headers, ...answered.headers } });
 }
 
+function actOf({ act }: SimulatedRoute, call: SimulatedCall): Act {
+  return typeof act === 'function' ? act(call) : act;
+}
+
 function wasPosted(network: SimulatedNetwork, { world, account }: SimulatedCall, text: string): boolean {
   return text !== '' && world.postsOf(network.id, account.id).some((post) => post.text === text && post.deletedAt === null);
 }
 
 function refusalOf(network: SimulatedNetwork, route: SimulatedRoute, fault: Fault, call: SimulatedCall): SimulatedAnswer | null {
   const { refusals } = network;
+  const act = actOf(route, call);
   switch (fault.kind) {
     case 'rate-limited': return refusals.tooMany(fault.options['after'] === 'none' ? null : Number(fault.options['after'] ?? 2), call.now);
     case 'server-error': return refusals.serverError();
     case 'html-error': return { status: 502, body: HTML_ERROR };
-    case 'signed-out': return refusals.signedOut();
+    case 'signed-out': return act === 'refresh' && route.grantOf === undefined ? network.token.error('invalid_grant', 'The token is no longer good.') : refusals.signedOut();
     case 'revoked': {
-      const grant = route.act === 'refresh' ? grantToRenew(network, route, call) : call.world.grantByAccessToken(network.id, tokenOf(network, call));
+      const grant = act === 'refresh' ? grantToRenew(network, route, call) : call.world.grantByAccessToken(network.id, tokenOf(network, call));
       if (grant !== undefined) call.world.put('grant', { ...grant, isRevoked: true });
-      return refusals.signedOut();
+      return act === 'refresh' ? route.handle(call) : refusals.signedOut();
     }
     case 'already-rotated': {
       const grant = grantToRenew(network, route, call);
       if (grant !== undefined) renewGrant(network, call, grant);
-      return network.token.error('invalid_grant', 'The refresh token was used before.');
+      return route.handle(call);
     }
     case 'suspended': return refusals.suspended();
     case 'duplicate': return refusals.duplicate();
@@ -132,7 +139,7 @@ function accountOfToken(network: SimulatedNetwork, call: SimulatedCall): Simulat
 
 /** Faults of the token endpoint are aimed at the account whose refresh token it is. */
 function accountOfGrant(network: SimulatedNetwork, route: SimulatedRoute, call: SimulatedCall): SimulatedAccount {
-  const grant = route.act === 'refresh' ? grantToRenew(network, route, call) : undefined;
+  const grant = actOf(route, call) === 'refresh' ? grantToRenew(network, route, call) : undefined;
   return (grant === undefined ? undefined : call.world.find('account', network.id, grant.accountId)) ?? NOBODY;
 }
 

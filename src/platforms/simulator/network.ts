@@ -35,7 +35,8 @@ export interface SimulatedRoute {
   method: 'get' | 'post' | 'put' | 'delete';
   /** Express path below `/<network>/api`. */
   path: string;
-  act: Act;
+  /** A function where one address does several things. */
+  act: Act | ((call: SimulatedCall) => Act);
   /** True when it needs no access token. */
   open?: boolean;
   /** On a route that renews tokens: whose tokens they are, where that isn't told by a field `refresh_token`. */
@@ -69,8 +70,10 @@ export interface SimulatedNetwork {
   consent: { path: string; clientParam: string };
   /** Instead of consent, or besides it: a page that gives what is typed in to connect, as `BotFather` does. */
   gives?: { path: string; title: string; lead: string; values(grant: SimulatedGrant, account: SimulatedAccount, apiUrl: string): { label: string; value: string }[] };
-  /** Refreshing keeps the refresh token, as Google does. */
+  /** What renews tokens stays good, as at Google and Meta. */
   keepsRefreshToken?: true;
+  /** What takes its time there: what is `prepared` before it is published, a post `after` its acceptance, or `uploads` that a post needs. */
+  processing?: 'prepared' | 'after' | 'uploads';
   /** What the app asks for, in the network's words. */
   permissions: string[];
   /** Paths below `/<network>/web`, with `:handle` and `:id`; other names are filled in by `pageParams`. */

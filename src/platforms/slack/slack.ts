@@ -1,6 +1,6 @@
 /** Slack: messages to one channel of a workspace with a bot's token; refusals come with status 200. */
 import { z } from 'zod';
-import { rateLimited, rejected, signedOut } from '../failures.js';
+import { inWords, rateLimited, rejected, signedOut } from '../failures.js';
 import { callNetwork, readAnswer, type NetworkAnswer, type NetworkCall } from '../network-call.js';
 import type { Credentials, Platform, PlatformContent, PlatformFailure, PlatformIo, PublishResult } from '../platform.js';
 
@@ -148,9 +148,11 @@ const REFUSALS: Record<string, string> = {
   missing_scope: 'The app lacks a permission. Give its bot the scopes chat:write, channels:read and channels:history, and install it again.',
   is_archived: 'The channel is archived. Connect another one.',
   msg_too_long: 'The text is too long for Slack. Shorten it.',
-  no_text: 'Slack needs a text.',
-  ekm_access_denied: 'The workspace has suspended posting.',
-  team_access_not_granted: 'The workspace has not allowed the app.',
+  no_text: 'Slack needs a text. Write something and send it again.',
+  ekm_access_denied: 'The workspace has suspended posting. Ask its administrators.',
+  team_access_not_granted: 'The workspace does not allow the app any more. Ask its administrators.',
+  restricted_action: 'The workspace does not let the app post in this channel. Ask its administrators.',
+  duplicate_message: 'Slack already has this message. Change it and send it again.',
   org_login_required: 'The workspace is being moved. Try again later.',
 };
 
@@ -158,5 +160,5 @@ function slackFailure(answer: NetworkAnswer, code: string, io: PlatformIo): Plat
   const options = { status: answer.status, details: code };
   if (answer.status === 429 || code === 'ratelimited' || code === 'rate_limited') return rateLimited(NAME, io, answer, options);
   if (answer.status === 401 || SIGNED_OUT.has(code)) return signedOut(NAME, options);
-  return rejected(REFUSALS[code] ?? `Slack refused the message (${code}). Change it and send it again.`, options);
+  return rejected(REFUSALS[code] ?? `Slack refused the message: ${inWords(code)} Change it and send it again.`, options);
 }

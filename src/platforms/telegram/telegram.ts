@@ -104,7 +104,7 @@ function telegramFailure(answer: NetworkAnswer, io: PlatformIo): PlatformFailure
   const retryAfterS = parameters?.retry_after;
   if (answer.status === 429) return rateLimited(NAME, io, answer, { ...options, ...(retryAfterS === undefined ? {} : { retryAt: new Date(io.now().getTime() + retryAfterS * 1000) }) });
   if (answer.status === 401 || answer.status === 404) return signedOut(NAME, options);
-  if (/deactivated|banned/i.test(words)) return rejected('Telegram has deactivated or banned this channel or bot.', options);
+  if (/deactivated|banned/i.test(words)) return rejected('Telegram has deactivated or banned this channel or bot. Open it at Telegram to see why.', options);
   if (MAY_NOT_POST.test(words)) return rejected('The bot may not post to the channel. Make it an administrator there that may post, then send it again.', options);
   if (/chat not found/i.test(words)) return rejected("Telegram doesn't know the channel, or the bot is not in it. Add the bot, then send it again.", options);
   if (/too long/i.test(words)) return rejected('The text is too long for Telegram: at most 4,096 characters, with media 1,024. Shorten it.', options);

@@ -14,6 +14,8 @@ export const simulatedThreads: SimulatedNetwork = {
   exampleHandle: 'ada.words',
   handlePattern: /^[\w.]{1,30}$/,
   consent: { path: '/oauth/authorize', clientParam: 'client_id' },
+  keepsRefreshToken: true,
+  processing: 'prepared',
   permissions: ['Read your profile', 'Publish posts', 'Delete posts'],
   pages: { profile: '/@:handle', post: '/@:handle/post/:id' },
   accessTokenMs: SIXTY_DAYS_MS,

@@ -19,6 +19,7 @@ export const simulatedTiktok: SimulatedNetwork = {
   exampleHandle: 'ada.creates',
   handlePattern: /^[\w.]{2,24}$/,
   consent: { path: '/v2/auth/authorize', clientParam: 'client_key' },
+  processing: 'after',
   permissions: ['Read your profile info', 'Post videos and photos to TikTok', 'Read your public videos on TikTok'],
   pages: { profile: '/@:handle', post: '/@:handle/:kind/:id' },
   pageParams: (_account, post) => ({ kind: isPhotos(post) ? 'photo' : 'video' }),

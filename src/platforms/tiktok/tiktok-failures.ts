@@ -12,10 +12,9 @@ const TOO_MANY_POSTS = 373;
 const REFUSALS: Record<string, string> = {
   url_ownership_unverified: "TikTok doesn't fetch videos from this address: its owner isn't verified there. Use a URL of a verified domain.",
   privacy_level_option_mismatch: "TikTok doesn't allow this visibility for this account. Choose another one.",
-  unaudited_client_can_only_post_to_private_accounts: 'TikTok lets this app post to private accounts only until it is audited.',
+  unaudited_client_can_only_post_to_private_accounts: 'TikTok lets this app post to private accounts only until it is audited. Make the account private, or use another app.',
   spam_risk_user_banned_from_posting: 'TikTok has banned this account from posting. Sign in at TikTok to see why.',
   reached_active_user_cap: "The app's daily number of users at TikTok is reached. Try again tomorrow.",
-  invalid_params: 'TikTok refused the post: something in it is not allowed.',
 };
 
 export function tiktokFailure(answer: NetworkAnswer, io: PlatformIo): PlatformFailure {

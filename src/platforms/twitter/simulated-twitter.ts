@@ -4,6 +4,7 @@ import twitterText from 'twitter-text';
 import { acceptPost, sourceOf } from '../simulator/new-post.js';
 import { objectField, ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork } from '../simulator/network.js';
 import type { SimulatedPost } from '../simulator/world.js';
+import { uploadProcessing, uploadState } from '../simulator/upload-processing.js';
 import { textLength } from '../text-length.js';
 
 const ID = 'twitter';
@@ -24,6 +25,7 @@ export const simulatedTwitter: SimulatedNetwork = {
   exampleHandle: 'ada',
   handlePattern: /^\w{1,15}$/,
   consent: { path: '/i/oauth2/authorize', clientParam: 'client_id' },
+  processing: 'uploads',
   permissions: ['See your posts and profile', 'Post and delete posts for you', 'Upload media for you', 'Stay connected until you take it back'],
   pages: { profile: '/:handle', post: '/:handle/status/:id' },
   accountId: (handle) => digits(handle.toLowerCase(), 17),
@@ -64,7 +66,7 @@ export const simulatedTwitter: SimulatedNetwork = {
     { method: 'post', path: '/2/media/metadata', act: 'upload', handle: ({ body }) => ok({ data: { id: textField(body, 'id') } }) },
     {
       method: 'get', path: '/2/media/upload', act: 'upload',
-      handle: ({ query }) => ok({ data: { id: query['media_id'] ?? '', processing_info: { state: 'succeeded', progress_percent: 100 } } }),
+      handle: uploadStatus,
     },
   ],
 };
@@ -79,7 +81,7 @@ function createTweet(call: SimulatedCall): SimulatedAnswer {
   if (textLength('weighted', text) > (/premium$/i.test(account.handle) ? 25_000 : 280)) return problem(403, 'Forbidden', 'Your Tweet text is too long.');
   if (mediaIds.length > 4) return invalid('$.media.media_ids: must have at most 4 items.');
   const uploads = mediaIds.map((id) => world.find('upload', ID, id));
-  if (uploads.some((upload) => upload === undefined || upload.accountId !== account.id)) return invalid('Your media IDs are invalid.');
+  if (uploads.some((upload) => upload === undefined || upload.accountId !== account.id || uploadState(upload, now) !== 'done')) return invalid('Your media IDs are invalid.');
   const parentId = textField(objectField(body, 'reply'), 'in_reply_to_tweet_id') || null;
   if (parentId !== null && !isThere(world.find('post', ID, parentId))) return problem(403, 'Forbidden', 'You attempted to reply to a Tweet that is deleted or not visible to you.');
   const id = snowflake(now, `${account.id} ${text} ${Math.random()}`);
@@ -124,13 +126,14 @@ function deleteTweet({ params, world, account, now }: SimulatedCall): SimulatedA
   return ok({ data: { deleted: true } });
 }
 
-function initialize({ body, world, account, now }: SimulatedCall): SimulatedAnswer {
+function initialize(call: SimulatedCall): SimulatedAnswer {
+  const { body, world, account, now } = call;
   const contentType = textField(body, 'media_type');
   const bytes = Number(body['total_bytes']);
   if (contentType === '' || !Number.isInteger(bytes)) return invalid('media_type and total_bytes are required.');
   if (contentType.startsWith('image/') && bytes > 5_242_880) return problem(413, 'Payload Too Large', 'File size exceeds 5242880 bytes.');
   const id = snowflake(now, `${account.id} ${contentType} ${bytes} ${Math.random()}`);
-  world.put('upload', { network: ID, id, accountId: account.id, source: '', contentType, bytes });
+  world.put('upload', { network: ID, id, accountId: account.id, source: '', contentType, bytes, ...(contentType.startsWith('video/') ? { extra: uploadProcessing(call) } : {}) });
   return ok({ data: { id, media_key: `3_${id}`, expires_after_secs: 86_400 } });
 }
 
@@ -140,6 +143,17 @@ function append({ params, world, raw }: SimulatedCall): SimulatedAnswer {
   const content = raw.subarray(Math.max(raw.indexOf('signpost placeholder for '), 0));
   if (upload.source === '') world.put('upload', { ...upload, source: sourceOf(content) });
   return ok({ data: { expires_at: 0 } });
+}
+
+/** Videos are worked on; images are there at once. */
+function uploadStatus({ query, world, now, account }: SimulatedCall): SimulatedAnswer {
+  const upload = world.find('upload', ID, query['media_id'] ?? '');
+  if (upload === undefined || upload.accountId !== account.id) return invalid('Unknown media id.');
+  const state = uploadState(upload, now);
+  const info = state === 'done' ? { state: 'succeeded', progress_percent: 100 }
+    : state === 'failed' ? { state: 'failed', progress_percent: 40, error: { code: 1, name: 'InvalidMedia', message: 'Unsupported video format' } }
+      : { state: 'in_progress', progress_percent: 40, check_after_secs: 1 };
+  return ok({ data: { id: upload.id, processing_info: info } });
 }
 
 function finalize({ params, world }: SimulatedCall): SimulatedAnswer {

@@ -13,6 +13,7 @@ export const simulatedYoutube: SimulatedNetwork = {
   exampleHandle: 'ada.films',
   handlePattern: /^[\w.-]{3,30}$/,
   consent: { path: '/o/oauth2/v2/auth', clientParam: 'client_id' },
+  processing: 'after',
   permissions: ['Manage your YouTube videos', 'See, edit, and permanently delete your YouTube videos, ratings, comments and captions'],
   pages: { profile: '/@:handle', post: '/watch?v=:id' },
   accessTokenMs: 3600_000,
