@@ -26,6 +26,8 @@ export interface StoredBreaker {
 const OPEN_AFTER = 5;
 const FIRST_OPEN_MS = 60_000;
 const LONGEST_OPEN_MS = 30 * 60_000;
+/** Endpoints that went down together are not probed together. */
+const JITTER = 0.2;
 
 export function newBreaker(cap: number): Breaker {
   return { failuresInRow: 0, openUntil: 0, openMs: 0, slots: cap };
@@ -47,8 +49,11 @@ export function slotsOf(breaker: Breaker, now: number): number {
   return breaker.openUntil > now ? 0 : breaker.slots;
 }
 
-/** @returns the breaker after this answer */
-export function afterAttempt(breaker: Breaker, result: Pick<AttemptResult, 'status' | 'error'>, cap: number, now: number): Breaker {
+/**
+ * @param random in [0, 1)
+ * @returns the breaker after this answer
+ */
+export function afterAttempt(breaker: Breaker, result: Pick<AttemptResult, 'status' | 'error'>, cap: number, now: number, random: number): Breaker {
   if (!isOutage(result)) {
     const slots = Math.min(cap, breaker.slots * 2);
     return { failuresInRow: 0, openUntil: 0, openMs: slots === cap ? 0 : breaker.openMs, slots };
@@ -59,7 +64,7 @@ export function afterAttempt(breaker: Breaker, result: Pick<AttemptResult, 'stat
   // Others of the same outage, sent before it was noticed, don't park it longer.
   if (breaker.openUntil > now) return { ...breaker, failuresInRow };
   const openMs = breaker.openMs === 0 ? FIRST_OPEN_MS : Math.min(LONGEST_OPEN_MS, breaker.openMs * 2);
-  return { failuresInRow, openUntil: now + openMs, openMs, slots: 1 };
+  return { failuresInRow, openUntil: now + Math.round(openMs * (1 + JITTER * random)), openMs, slots: 1 };
 }
 
 /** A receiver that answers, even with a refusal, is there; one that can't be reached, is slow, or says that it is in trouble, is not. */

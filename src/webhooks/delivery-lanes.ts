@@ -13,6 +13,8 @@ export interface LaneLimits {
   perHost: number;
   /** Claimed deliveries that wait in memory for one endpoint, if it is fast. */
   queuePerEndpoint: number;
+  /** Claimed deliveries that wait in memory for all endpoints together; beyond it each holds as many as it may have in flight. */
+  queueTotal: number;
 }
 
 /** One endpoint's share of this process. */
@@ -80,6 +82,7 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
   const waitingForRepeats = new Set<Lane>();
   let inFlight = 0;
   let repeats = 0;
+  let queued = 0;
 
   function partOf(cap: number): number {
     return Math.max(1, Math.floor(cap / sharers()));
@@ -94,7 +97,7 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
     const most = slots(lane);
     if (most < partOf(limits.perEndpoint)) return most;
     const ahead = Math.floor((AHEAD_MS / lane.answerMs) * most);
-    return Math.max(most, Math.min(limits.queuePerEndpoint, ahead));
+    return Math.max(most, Math.min(limits.queuePerEndpoint, ahead, lane.queue.length + limits.queueTotal - queued));
   }
 
   function room(lane: Lane): number {
@@ -127,6 +130,7 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
 
   function start(lane: Lane, host: Host): Delivery {
     const delivery = lane.queue.shift()!;
+    queued -= 1;
     lane.inFlight += 1;
     inFlight += 1;
     host.inFlight += 1;
@@ -150,10 +154,12 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
       const lane = get(delivery.endpointId);
       if (first) lane.queue.unshift(delivery);
       else lane.queue.push(delivery);
+      queued += 1;
       line.add(lane);
     },
     takeBack(lane, fits) {
       const taken = lane.queue.filter(fits);
+      queued -= taken.length;
       if (taken.length > 0) lane.queue = lane.queue.filter((delivery) => !fits(delivery));
       line.add(lane);
       return taken;

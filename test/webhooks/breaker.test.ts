@@ -19,29 +19,38 @@ const fine = { status: 200, error: null } as const;
 describe('the breaker', () => {
   it('opens after five failures in a row, probes with one request, waits twice as long up to half an hour, and lets others follow gradually', () => {
     let breaker = newBreaker(5);
-    for (let i = 0; i < 4; i++) breaker = afterAttempt(breaker, down, 5, 0);
+    for (let i = 0; i < 4; i++) breaker = afterAttempt(breaker, down, 5, 0, 0);
     assert.equal(slotsOf(breaker, 0), 5);
-    breaker = afterAttempt(breaker, down, 5, 0);
+    breaker = afterAttempt(breaker, down, 5, 0, 0);
     assert.equal(slotsOf(breaker, 59_999), 0);
     assert.equal(slotsOf(breaker, 60_000), 1);
-    assert.equal(afterAttempt(breaker, down, 5, 1_000).openUntil, breaker.openUntil, 'stragglers park it no longer');
+    assert.equal(afterAttempt(breaker, down, 5, 1_000, 0).openUntil, breaker.openUntil, 'stragglers park it no longer');
     let now = 60_000;
     for (const wait of [120_000, 240_000, 480_000, 960_000, 1_800_000, 1_800_000]) {
-      breaker = afterAttempt(breaker, down, 5, now);
+      breaker = afterAttempt(breaker, down, 5, now, 0);
       assert.equal(breaker.openUntil - now, wait);
       now = breaker.openUntil;
     }
     const slots = [2, 4, 5];
     for (const expected of slots) {
-      breaker = afterAttempt(breaker, fine, 5, now);
+      breaker = afterAttempt(breaker, fine, 5, now, 0);
       assert.equal(slotsOf(breaker, now), expected);
     }
     assert.deepEqual(breaker, newBreaker(5));
   });
 
+  it('parks endpoints that went down together for a little longer by chance, never shorter', () => {
+    const opened = [0, 0.5, 0.999].map((random) => {
+      let breaker = newBreaker(5);
+      for (let i = 0; i < 5; i++) breaker = afterAttempt(breaker, down, 5, 0, random);
+      return breaker.openUntil;
+    });
+    assert.deepEqual(opened, [60_000, 66_000, 71_988]);
+  });
+
   it('takes a refusal for an answer', () => {
     let breaker = newBreaker(5);
-    for (let i = 0; i < 20; i++) breaker = afterAttempt(breaker, refusal, 5, 0);
+    for (let i = 0; i < 20; i++) breaker = afterAttempt(breaker, refusal, 5, 0, 0);
     assert.equal(slotsOf(breaker, 0), 5);
   });
 

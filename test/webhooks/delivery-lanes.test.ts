@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { createLanes, type LaneLimits, type Lanes } from '../../src/webhooks/delivery-lanes.js';
 import type { Delivery } from '../../src/webhooks/delivery.js';
 
-const LIMITS: LaneLimits = { total: 10, repeats: 6, perEndpoint: 3, perHost: 4, queuePerEndpoint: 100 };
+const LIMITS: LaneLimits = { total: 10, repeats: 6, perEndpoint: 3, perHost: 4, queuePerEndpoint: 100, queueTotal: 1_000 };
 
 function delivery(endpointId: string, overrides: Partial<Delivery> = {}): Delivery {
   return { id: `dlv_${endpointId}`, endpointId, endpointUrl: `https://${endpointId}.example.com/hook`, attemptCount: 0, trigger: 'automatic', ...overrides } as Delivery;
@@ -64,6 +64,12 @@ describe('lanes', () => {
     const lane = lanes.get('a');
     lane.answerMs = 2;
     assert.equal(lanes.room(lane), 100);
+    const crowded = createLanes({ ...LIMITS, queueTotal: 20 }, () => 0);
+    fill(crowded, 'b', 15);
+    crowded.get('a').answerMs = 2;
+    assert.equal(crowded.room(crowded.get('a')), 5, 'no more than there is room for in memory');
+    fill(crowded, 'a', 5);
+    assert.equal(crowded.room(crowded.get('c')), 3, 'but as many as may be in flight');
     lane.answerMs = 15_000;
     assert.equal(lanes.room(lane), 3);
     lane.breaker = { failuresInRow: 5, openUntil: 1, openMs: 1, slots: 1 };
