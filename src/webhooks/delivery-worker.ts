@@ -127,11 +127,9 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     const now = deps.clock.now();
     if ((delivery.lease?.until.getTime() ?? 0) - now.getTime() < limits.leaseReserveMs) return deps.deliveries.release([delivery], now);
     const found = await deps.targets.get(delivery.endpointId);
-    if (found === null) return deps.deliveries.cancelLeased(delivery, 'The endpoint was removed.', now);
+    const reason = offReason(found?.endpoint);
     // A person's resend or test goes out to a paused endpoint too: that is how one finds out whether it works again.
-    if (found.endpoint.state !== 'enabled' && !isUrgent(delivery)) {
-      return deps.deliveries.cancelLeased(delivery, `The endpoint is ${found.endpoint.state}.`, now);
-    }
+    if (found === null || (reason !== null && !isUrgent(delivery))) return deps.deliveries.cancelLeased(delivery, reason ?? '', now);
     adopt(of, found.endpoint);
     if (lanes.hasTooMany(of) && !isUrgent(delivery)) {
       of.hot = true;
@@ -199,7 +197,11 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     const isStored = await deps.recorder.record({ delivery, attempt: { ...result, number: delivery.attemptCount + 1, trigger: delivery.trigger, nextAttemptAt }, next, tries });
     if (!isStored) unrecorded.add(delivery.id);
     if (result.status === 410) await deps.onGone(delivery.endpointId);
-    if (nextAttemptAt !== null) await askToWake(delivery.endpointId, nextAttemptAt);
+    if (nextAttemptAt === null) return;
+    // It may have been turned off or removed during the request: then there is nothing to wait for.
+    const reason = offReason((await deps.targets.get(delivery.endpointId))?.endpoint);
+    if (reason === null) await askToWake(delivery.endpointId, nextAttemptAt);
+    else await deps.deliveries.cancelWaiting(delivery.endpointId, reason, deps.clock.now());
   }
 
   /** One wake-up per endpoint: only the earliest is asked for; it asks for the next one itself. */
@@ -347,4 +349,10 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
       clearTimeout(late);
     },
   };
+}
+
+/** @param endpoint undefined: it is gone */
+function offReason(endpoint: Endpoint | undefined): string | null {
+  if (endpoint === undefined) return 'The endpoint was removed.';
+  return endpoint.state === 'enabled' ? null : `The endpoint is ${endpoint.state}.`;
 }
