@@ -88,7 +88,7 @@ describe('turns at the networks', () => {
 });
 
 describe('a network that never answers', () => {
-  const hanging = (network: Network): Network => ({ ...network, timeoutMs: 60_000, publish: (content, channelId) => (channelId === 'chn_0' ? new Promise(() => undefined) : network.publish(content, channelId)) });
+  const hanging = (network: Network): Network => ({ ...network, timeoutMs: 60_000, publish: (content, channelId, io) => (channelId === 'chn_0' ? new Promise(() => undefined) : network.publish(content, channelId, io)) });
 
   it('delays neither the post\'s other channels nor their next steps', async () => {
     let tries = 0;
