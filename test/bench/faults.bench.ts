@@ -12,7 +12,7 @@ export const bench: Bench = {
 };
 
 async function run(): Promise<BenchResult> {
-  const result = await runFaults({ kills: KILLS, seed: SEED, accounts: 5, posts: Math.max(40, KILLS * 4), say: (line) => console.log(`  ${line}`) });
+  const result = await runFaults({ kills: KILLS, seed: SEED, accounts: Math.max(5, KILLS / 10), posts: Math.max(40, KILLS * 4), say: (line) => console.log(`  ${line}`) });
   const { kills, broken, publications, published, unconfirmed, failed, events, webhookRequests, repeats, settledAfterMs, tookMs } = result;
   for (const line of broken.slice(0, 50)) console.log(`  BROKEN ${line}`);
   return {
