@@ -7,6 +7,8 @@ export interface LaneLimits {
   total: number;
   /** Of those, so many may be repeats; the rest is kept for first attempts. */
   repeats: number;
+  /** From so many in flight on, an endpoint that has not just answered gets one slot only: many dead ones together must not take all. */
+  crowdedAt: number;
   /** Requests in flight to one endpoint, of all processes that send. */
   perEndpoint: number;
   /** Requests in flight to one host, of all processes that send: many endpoints may share it. */
@@ -27,6 +29,8 @@ export interface Lane {
   hot: boolean;
   /** How long its answers take, recent ones counting most. */
   answerMs: number;
+  /** When it answered last, whatever it said (ms of the epoch). */
+  answeredAt: number;
   breaker: Breaker;
   /** When the breaker was opened or closed last (ms of the epoch), here or by another process; 0: never, as far as is known here. */
   breakerAt: number;
@@ -66,6 +70,8 @@ interface Host {
 /** What is claimed should be sent within this time, as fast as its endpoint has been answering. */
 const AHEAD_MS = 5_000;
 const UNKNOWN_ANSWER_MS = 500;
+/** Who answered so recently is alive. */
+const ALIVE_MS = 2_000;
 /** So long after a breaker was closed, nobody holds an older word of it. */
 const REMEMBERED_MS = 10_000;
 
@@ -114,6 +120,7 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
   function hasSlot(lane: Lane, first: Delivery | undefined): first is Delivery {
     if (first === undefined) return false;
     // What a person asked for goes out to a parked endpoint too: that is how one finds out whether it works again.
+    if (lane.inFlight > 0 && inFlight >= limits.crowdedAt && now() - lane.answeredAt > ALIVE_MS) return false;
     return lane.inFlight < (isUrgent(first) ? limits.perEndpoint : slots(lane));
   }
 
@@ -142,7 +149,7 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
   }
 
   function get(endpointId: string): Lane {
-    const there = lanes.get(endpointId) ?? { endpointId, queue: [], inFlight: 0, hot: false, answerMs: UNKNOWN_ANSWER_MS, breaker: newBreaker(limits.perEndpoint), breakerAt: 0 };
+    const there = lanes.get(endpointId) ?? { endpointId, queue: [], inFlight: 0, hot: false, answerMs: UNKNOWN_ANSWER_MS, answeredAt: 0, breaker: newBreaker(limits.perEndpoint), breakerAt: 0 };
     lanes.set(endpointId, there);
     return there;
   }

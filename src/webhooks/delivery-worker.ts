@@ -19,7 +19,7 @@ export interface WorkerLimits extends LaneLimits {
   leaseReserveMs: number;
 }
 
-export const WORKER_LIMITS: WorkerLimits = { total: 200, repeats: 150, perEndpoint: 5, perHost: 40, queuePerEndpoint: 2_000, queueTotal: 20_000, leaseMs: 75_000, leaseReserveMs: 40_000 };
+export const WORKER_LIMITS: WorkerLimits = { total: 200, repeats: 150, crowdedAt: 100, perEndpoint: 5, perHost: 40, queuePerEndpoint: 2_000, queueTotal: 20_000, leaseMs: 75_000, leaseReserveMs: 40_000 };
 
 /** A delivery that was claimed this often without a stored attempt takes its sender down with it. */
 const MAX_CLAIMS = 5;
@@ -145,6 +145,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     of.answerMs = Math.max(1, of.answerMs * 0.7 + result.durationMs * 0.3);
     const before = of.breaker;
     const now = deps.clock.now();
+    if (result.status !== null) of.answeredAt = now.getTime();
     of.breaker = afterAttempt(before, result, limits.perEndpoint, now.getTime(), deps.random());
     const news = newsOf(before, of.breaker, now);
     if (news === null) return;

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { createLanes, type LaneLimits, type Lanes } from '../../src/webhooks/delivery-lanes.js';
 import type { Delivery } from '../../src/webhooks/delivery.js';
 
-const LIMITS: LaneLimits = { total: 10, repeats: 6, perEndpoint: 3, perHost: 4, queuePerEndpoint: 100, queueTotal: 1_000 };
+const LIMITS: LaneLimits = { total: 10, repeats: 6, crowdedAt: 10, perEndpoint: 3, perHost: 4, queuePerEndpoint: 100, queueTotal: 1_000 };
 
 function delivery(endpointId: string, overrides: Partial<Delivery> = {}): Delivery {
   return { id: `dlv_${endpointId}`, endpointId, endpointUrl: `https://${endpointId}.example.com/hook`, attemptCount: 0, trigger: 'automatic', ...overrides } as Delivery;
@@ -45,6 +45,19 @@ describe('lanes', () => {
     const started = startAll(lanes);
     assert.equal(started.filter((id) => id !== 'd').length, 4);
     assert.equal(started.filter((id) => id === 'd').length, 2);
+  });
+
+  it('give an endpoint that does not answer a single slot when many are taken, so that dead ones together leave some to the others', () => {
+    const lanes = createLanes({ ...LIMITS, perEndpoint: 5, crowdedAt: 5 }, () => 10_000);
+    for (const id of ['a', 'b', 'c']) fill(lanes, id, 5);
+    assert.deepEqual(startAll(lanes), ['a', 'b', 'c', 'a', 'b'], 'all alike until it is crowded');
+    fill(lanes, 'd', 5);
+    assert.deepEqual(startAll(lanes), ['d']);
+    const alive = lanes.get('d');
+    alive.answeredAt = 9_500;
+    lanes.answered(alive, delivery('d'));
+    lanes.ended(delivery('d'));
+    assert.deepEqual(startAll(lanes), ['d', 'd', 'd', 'd'], 'one that answers has its share');
   });
 
   it('give a slot back when its receiver has answered, and the last one when the outcome is stored', () => {

@@ -47,7 +47,7 @@ export interface RigOptions {
   localUrl?: () => string;
 }
 
-const LIMITS: WorkerLimits = { total: 50, repeats: 40, perEndpoint: 5, perHost: 20, queuePerEndpoint: 20, queueTotal: 1_000, leaseMs: 60_000, leaseReserveMs: 5_000 };
+const LIMITS: WorkerLimits = { total: 50, repeats: 40, crowdedAt: 40, perEndpoint: 5, perHost: 20, queuePerEndpoint: 20, queueTotal: 1_000, leaseMs: 60_000, leaseReserveMs: 5_000 };
 
 export async function startRig(options: RigOptions = {}): Promise<Rig> {
   const { db } = await temporaryDatabase();
