@@ -55,6 +55,8 @@ export interface WebhooksDeps {
   allowCidrs?: readonly string[];
   /** False: https only. */
   allowHttp?: boolean;
+  /** Authorities (PEM) that are trusted beside the usual ones, for tests. */
+  extraCa?: readonly string[];
   /** The profile's refId, for answers of the API. */
   refId(actor: Actor): Promise<string>;
   /** Names this process in leases. */
@@ -95,7 +97,7 @@ const HEALTH_EVERY_MS = 60_000;
 export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const { db, seal, clock, log, notifier, publicUrl } = deps;
   const guard = createAddressGuard({ allowLoopback: deps.loopbackOnly, allowCidrs: deps.allowCidrs ?? [] });
-  const http = createHttpClient({ guard, userAgent: deps.userAgent });
+  const http = createHttpClient({ guard, userAgent: deps.userAgent, ...(deps.extraCa === undefined ? {} : { extraCa: deps.extraCa }) });
   // The inbox may live on an address that users must not call: it is called by this client, and nothing else is.
   const ownHttp = createHttpClient({ userAgent: deps.userAgent });
   const ownInboxUrl = (url: string): string | null => (isOwnInbox(url, publicUrl()) ? deps.localUrl() + new URL(url).pathname : null);

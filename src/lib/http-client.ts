@@ -1,8 +1,9 @@
 /** The one HTTP client: axios on an undici transport that follows no redirects, obeys no proxies and reads no more than it was told to. */
 import axios, { AxiosError, AxiosHeaders, CanceledError, create, type AxiosInstance, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
 import { Readable } from 'node:stream';
-import { Agent, errors } from 'undici';
-import { createConnector, type ConnectionGuard } from './http-connector.js';
+import { errors } from 'undici';
+import { createAgents, type ClientCertificate } from './http-agents.js';
+import type { ConnectionGuard } from './http-connector.js';
 import { exchange, type ExchangeAnswer, type ExchangeFailure, type ExchangeRequest, type WireFacts } from './http-exchange.js';
 
 export interface HttpClientOptions {
@@ -15,6 +16,8 @@ export interface HttpClientOptions {
   /** Default for axios's `maxContentLength`. */
   maxResponseBytes?: number;
   keepAliveMs?: number;
+  /** Authorities (PEM) that are trusted beside the usual ones. */
+  extraCa?: readonly string[];
 }
 
 export interface HttpClient extends AxiosInstance {
@@ -33,6 +36,8 @@ declare module 'axios' {
     repeatable?: boolean;
     /** See `ExchangeRequest.sample`; `response.data` holds what was kept. */
     sample?: { keepBytes: number; readBytes: number };
+    /** Names the client to a server that asks for it (mTLS). */
+    clientCertificate?: ClientCertificate | null;
   }
 }
 
@@ -55,16 +60,16 @@ export function wasSent(error: unknown): boolean {
 
 /** @returns an axios instance; see `repeatable`, `sample`, `wasSent` and `wireFactsOf` for what it adds. */
 export function createHttpClient(options: HttpClientOptions): HttpClient {
-  const connect = createConnector(options.guard ?? null, options.connectTimeoutMs ?? 5_000);
-  const shared = { connect, maxHeaderSize: 16_384, headersTimeout: 0, bodyTimeout: 0, allowH2: false } as const;
-  const agent = new Agent({ ...shared, keepAliveTimeout: options.keepAliveMs ?? 4_000, pipelining: 1 });
-  const freshAgent = new Agent({ ...shared, pipelining: 0 }); // 0 turns keep-alive off: never an idle socket
+  const agents = createAgents({
+    guard: options.guard ?? null, connectTimeoutMs: options.connectTimeoutMs ?? 5_000, keepAliveMs: options.keepAliveMs ?? 4_000, ...(options.extraCa === undefined ? {} : { extraCa: options.extraCa }),
+  });
 
   const adapter = async (config: InternalAxiosRequestConfig): Promise<AxiosResponse> => {
     const request = await readRequest(config, options.userAgent);
-    let outcome = await exchange(agent, request);
+    const pool = agents.of(config.clientCertificate ?? null);
+    let outcome = await exchange(pool.kept, request);
     if (!outcome.ok && config.repeatable === true && diedIdle(outcome.failure) && !(request.body instanceof Readable)) {
-      outcome = await exchange(freshAgent, request);
+      outcome = await exchange(pool.fresh, request);
     }
     if (!outcome.ok) throw failureError(outcome.failure, config);
     return settle(outcome.answer, config);
@@ -75,13 +80,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     timeout: options.timeoutMs ?? 30_000,
     maxContentLength: options.maxResponseBytes ?? 2 * 1024 * 1024,
   });
-  const close = async () => {
-    await Promise.all([agent.close(), freshAgent.close()]);
-  };
-  const destroy = async () => {
-    await Promise.all([agent.destroy(), freshAgent.destroy()]);
-  };
-  return Object.assign(client, { close, destroy });
+  return Object.assign(client, { close: agents.close, destroy: agents.destroy });
 }
 
 /** The other side closed a kept-alive connection just as the request went out: not a byte of an answer, and not a fresh connection's fault. */

@@ -36,13 +36,22 @@ export function socketStory(socket: Socket): { remoteAddress: string | null; reu
   return { remoteAddress, reused: false, dnsMs: story.dnsMs, connectMs: story.connectMs, tlsMs: story.tlsMs };
 }
 
+/** What a connection shows of itself in TLS, and whom it trusts; PEM. */
+export interface TlsIdentity {
+  certificate?: string;
+  key?: string;
+  /** In place of the usual authorities. */
+  ca?: readonly string[];
+}
+
 /**
  * @param guard null: every address may be dialled
  * @param connectTimeoutMs for TCP and TLS together
  */
-export function createConnector(guard: ConnectionGuard | null, connectTimeoutMs: number): buildConnector.connector {
+export function createConnector(guard: ConnectionGuard | null, connectTimeoutMs: number, { certificate, key, ca }: TlsIdentity = {}): buildConnector.connector {
   // A custom lookup is never called for a literal address, so literals are judged here.
-  const connect = buildConnector({ timeout: connectTimeoutMs, ...(guard === null ? {} : { lookup: guard.lookup }) });
+  const tls = { ...(certificate === undefined ? {} : { cert: certificate }), ...(key === undefined ? {} : { key }), ...(ca === undefined ? {} : { ca: [...ca] }) };
+  const connect = buildConnector({ timeout: connectTimeoutMs, ...(guard === null ? {} : { lookup: guard.lookup }), ...tls });
   return (options, callback) => {
     const host = options.hostname.replace(/^\[|\]$/g, '');
     const refused = guard !== null && isIP(host) !== 0 ? guard.refusal(host) : null;

@@ -1,6 +1,7 @@
 /** Makes one attempt: a signed POST to an endpoint, and what came of it. Never throws for what a receiver does. */
 import type { AxiosResponse } from 'axios';
 import type { Clock } from '../lib/clock.js';
+import type { ClientCertificate } from '../lib/http-agents.js';
 import { wireFactsOf, type HttpClient } from '../lib/http-client.js';
 import { BLOCKED_ADDRESS } from '../lib/http-connector.js';
 import { MASK } from './custom-headers.js';
@@ -16,6 +17,7 @@ export interface Target {
   headers: Record<string, string>;
   timeoutMs: number;
   timedHeader: string | null;
+  clientCertificate: ClientCertificate | null;
 }
 
 export interface SenderDeps {
@@ -66,6 +68,7 @@ export function createSender(deps: SenderDeps): Sender {
           timeout: timeoutMs,
           sample: { keepBytes: KEEP_BYTES, readBytes: READ_BYTES },
           repeatable: true,
+          clientCertificate: own === null ? target.clientCertificate : null,
           validateStatus: null,
           transformRequest: unchanged,
           transformResponse: unchanged,

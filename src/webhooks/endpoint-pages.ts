@@ -53,7 +53,7 @@ function idOf(req: Request): string {
 }
 
 function blank(): FormProblems['input'] {
-  return { name: '', url: '', style: 'ayrshare', events: ['scheduled', '*'], headers: '', timeoutS: String(TIMEOUT_S.default), description: '', maxPerMinute: '', timedHeader: '' };
+  return { name: '', url: '', style: 'ayrshare', events: ['scheduled', '*'], headers: '', timeoutS: String(TIMEOUT_S.default), description: '', maxPerMinute: '', timedHeader: '', clientCertificate: '' };
 }
 
 async function list({ endpoints, deliveries, inbox }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
@@ -108,10 +108,10 @@ async function edit({ endpoints }: EndpointPagesDeps, req: Request, res: Respons
 }
 
 /** The endpoint as its form shows it. */
-function typed({ name, description, url, style, events, headers, timeoutS, maxPerMinute, ordered, timedHeader }: Endpoint): FormProblems['input'] {
+function typed({ name, description, url, style, events, headers, timeoutS, maxPerMinute, ordered, timedHeader, clientCertificate }: Endpoint): FormProblems['input'] {
   return {
     name, description, url, style, events, headers: maskedLines(headers), timeoutS: String(timeoutS), maxPerMinute: maxPerMinute === null ? '' : String(maxPerMinute),
-    timedHeader: timedHeader ?? '', ...(ordered ? { ordered: 'on' } : {}),
+    timedHeader: timedHeader ?? '', clientCertificate: clientCertificate?.certificate ?? '', ...(ordered ? { ordered: 'on' } : {}),
   };
 }
 

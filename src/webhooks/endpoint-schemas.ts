@@ -58,15 +58,23 @@ const box = z.literal('on', 'Check the box, or leave it.').optional().transform(
 const optionFields = {
   description: z.string('Write what it is for.').trim().max(MAX_DESCRIPTION, `A description has at most ${MAX_DESCRIPTION} characters.`).optional().transform((text) => text ?? ''),
   maxPerMinute: z.union([z.literal('').transform(() => null), z.coerce.number('Enter a number, or nothing.').int('Enter a whole number.').min(MAX_PER_MINUTE.min, `At least ${MAX_PER_MINUTE.min}.`).max(MAX_PER_MINUTE.max, `At most ${MAX_PER_MINUTE.max}.`)], 'Enter a number, or nothing.').optional().transform((number) => number ?? null),
+  /** An empty certificate is none. */
+  clientCertificate: z.string('Paste a certificate.').trim().max(40_000, 'This is too long for a certificate.').optional().transform((text) => text ?? ''),
+  clientKeySecret: z.string('Paste a key.').max(40_000, 'This is too long for a private key.').optional().transform((text) => text ?? ''),
   ordered: box,
   timedHeader: z.string('Write the name of a header.').trim().max(100, 'This name is too long.').optional().transform((text) => (text === undefined || text === '' ? null : text)),
 };
 
-export const newEndpointSchema = z.object({ ...endpointFields, ...optionFields, secret: secret.optional() });
+export const newEndpointSchema = z.object({ ...endpointFields, ...optionFields, secret: secret.optional() }).transform(withCertificate);
 /** How long the old secret signs too; 0 to 7 days. */
 export const rotateSchema = z.object({ overlapHours: z.coerce.number('Enter a number of hours.').min(0, 'At least 0 hours.').max(168, 'At most 168 hours, which are 7 days.').default(24) });
 export const recoverSchema = z.object({ within: z.enum(['24h', '3d', '7d', '30d'], 'Choose how far back.') });
-export const changeEndpointSchema = z.object({ ...endpointFields, ...optionFields });
+export const changeEndpointSchema = z.object({ ...endpointFields, ...optionFields }).transform(withCertificate);
+
+/** Two fields of the form are one thing. */
+function withCertificate<T extends { clientCertificate: string; clientKeySecret: string }>({ clientCertificate, clientKeySecret, ...rest }: T) {
+  return { ...rest, clientCertificate: clientCertificate === '' ? null : { certificate: clientCertificate, key: clientKeySecret } };
+}
 
 /** @throws AppError `not-found` for what can't be an id: an address that was mistyped */
 export function readId(params: Record<string, unknown>): string {

@@ -7,17 +7,18 @@ import { newId } from '../lib/ids.js';
 import type { Notifier } from '../lib/notifier.js';
 import type { Seal } from '../lib/seal.js';
 import { freeSlot } from '../lib/slots.js';
-import { headersProblem, sealHeaders, timedHeaderProblem, type HeaderInput } from './custom-headers.js';
+import { readCertificate, type CertificateInput, type StoredCertificate } from './client-certificate.js';
+import { sealHeaders, type HeaderInput } from './custom-headers.js';
 import type { DeliveryLine } from './delivery-line.js';
 import type { DeliveryStore } from './delivery-store.js';
 import type { DeliveryWorker } from './delivery-worker.js';
-import { AYRSHARE_ACTIONS, sealContext, TIMEOUT_S, type Endpoint } from './endpoint.js';
+import { sealContext, TIMEOUT_S, type Endpoint } from './endpoint.js';
+import { requireEvents, requireHeaders, requireSecret, requireTimedHeader } from './endpoint-checks.js';
 import type { EndpointChange, EndpointStore } from './endpoint-store.js';
 import { urlProblem, type UrlPolicy } from './endpoint-url.js';
-import { PUBLIC_EVENT_TYPES } from './event.js';
 import type { EventService } from './event-service.js';
 import type { PayloadStyle } from './payload.js';
-import { newSecret, secretProblem } from './signing.js';
+import { newSecret } from './signing.js';
 import { openSecrets, type Targets } from './targets.js';
 
 export interface EndpointServiceDeps {
@@ -49,6 +50,8 @@ export interface EndpointInput {
   maxPerMinute?: number | null | undefined;
   ordered?: boolean | undefined;
   timedHeader?: string | null | undefined;
+  /** Null: none. An empty key means the one that is stored. */
+  clientCertificate?: CertificateInput | null | undefined;
 }
 
 /** The secret is in the answer once and never again. */
@@ -111,8 +114,16 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       id, accountId: actor.accountId, profileId: actor.profileId, name, description, url, style, events, apiAction, timeoutS, maxPerMinute, ordered, timedHeader, recovery: null,
       headers: sealHeaders(headers, [], deps.seal, sealContext(id)), state: 'enabled', stateReason: null,
       secrets: [{ sealed: deps.seal.seal(secret, sealContext(id)), createdAt: at, expiresAt: null }],
+      clientCertificate: readClientCertificate(input.clientCertificate ?? null, id, url, null),
       lastAttempt: null, failingSince: null, parkedUntil: null, breaker: null, createdAt: at, updatedAt: at,
     };
+  }
+
+  function readClientCertificate(given: CertificateInput | null, id: string, url: string, before: StoredCertificate | null): StoredCertificate | null {
+    if (given === null) return null;
+    const read = url.startsWith('http:') ? { field: 'clientCertificate', message: 'A client certificate needs an https URL: without TLS nobody asks for it.' } : readCertificate(given, before, deps.seal, sealContext(id), now());
+    if (!('field' in read)) return read;
+    throw new AppError('invalid', ErrorCode.badRequest, `${read.field}: ${read.message}`, { fields: [read] });
   }
 
   async function change(endpoint: Endpoint, to: EndpointChange): Promise<Endpoint> {
@@ -184,7 +195,9 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       const { name, style, headers, description = endpoint.description, timeoutS = endpoint.timeoutS, maxPerMinute = endpoint.maxPerMinute, ordered = endpoint.ordered, timedHeader = endpoint.timedHeader } = input;
       const sealed = headers === undefined ? endpoint.headers : sealHeaders(requireHeaders(headers), endpoint.headers, deps.seal, sealContext(id));
       requireTimedHeader(timedHeader, sealed);
-      const changed = await change(endpoint, { name, description, style, timeoutS, maxPerMinute, ordered, timedHeader, headers: sealed, ...fixed, events, url, breaker: unparked() });
+      const before = endpoint.clientCertificate;
+      const clientCertificate = input.clientCertificate === undefined ? before : readClientCertificate(input.clientCertificate, id, url, before);
+      const changed = await change(endpoint, { name, description, clientCertificate, style, timeoutS, maxPerMinute, ordered, timedHeader, headers: sealed, ...fixed, events, url, breaker: unparked() });
       if (ordered && !endpoint.ordered) await deps.line.lineUp(id);
       if (!ordered && endpoint.ordered) await deps.line.dissolve(id);
       deps.worker.unpark(id);
@@ -287,32 +300,6 @@ export function createEndpointService(deps: EndpointServiceDeps) {
     if (openSecrets(endpoint, deps.seal, now())[0] === secret) return;
     await change(endpoint, { secrets: rotated(endpoint, secret) });
   }
-}
-
-function requireEvents({ style, events }: EndpointInput): string[] {
-  const known: readonly string[] = style === 'ayrshare' ? AYRSHARE_ACTIONS : ['*', ...PUBLIC_EVENT_TYPES];
-  const chosen = [...new Set(events)].filter((event) => known.includes(event));
-  if (chosen.length === 0) {
-    const message = style === 'ayrshare' ? 'Choose at least one action.' : 'Choose at least one event, or all events.';
-    throw new AppError('invalid', ErrorCode.badRequest, `events: ${message}`, { fields: [{ field: 'events', message }] });
-  }
-  return chosen.includes('*') ? ['*'] : chosen;
-}
-
-function requireHeaders(headers: HeaderInput[]): HeaderInput[] {
-  const message = headersProblem(headers);
-  if (message === null) return headers;
-  throw new AppError('invalid', ErrorCode.badRequest, `headers: ${message}`, { fields: [{ field: 'headers', message }] });
-}
-
-function requireTimedHeader(name: string | null, headers: readonly { name: string }[]): void {
-  const message = name === null ? null : timedHeaderProblem(name, headers);
-  if (message !== null) throw new AppError('invalid', ErrorCode.badRequest, `timedHeader: ${message}`, { fields: [{ field: 'timedHeader', message }] });
-}
-
-function requireSecret(secret: string): void {
-  const message = secretProblem(secret);
-  if (message !== null) throw new AppError('invalid', ErrorCode.badRequest, `secret: ${message}`, { fields: [{ field: 'secret', message }] });
 }
 
 function noEndpoint(): AppError {

@@ -24,7 +24,7 @@ export const endpointIndexes: CollectionIndexes[] = [
   },
 ];
 
-export type EndpointChange = Partial<Pick<Endpoint, 'name' | 'url' | 'style' | 'events' | 'state' | 'stateReason' | 'secrets' | 'headers' | 'timeoutS' | 'description' | 'maxPerMinute' | 'ordered' | 'timedHeader' | 'recovery' | 'updatedAt' | 'failingSince' | 'breaker'>>;
+export type EndpointChange = Partial<Pick<Endpoint, 'name' | 'url' | 'style' | 'events' | 'state' | 'stateReason' | 'secrets' | 'headers' | 'timeoutS' | 'description' | 'maxPerMinute' | 'ordered' | 'timedHeader' | 'clientCertificate' | 'recovery' | 'updatedAt' | 'failingSince' | 'breaker'>>;
 
 export interface AttemptNote {
   endpointId: string;
@@ -138,7 +138,7 @@ function attemptUpdates({ endpointId, attempt }: AttemptNote): { updateOne: { fi
 }
 
 /** Endpoints that an older version stored lack what came since. */
-const SINCE = { description: '', headers: [], timeoutS: TIMEOUT_S.default, maxPerMinute: null, ordered: false, timedHeader: null, recovery: null, breaker: null } as const;
+const SINCE = { description: '', headers: [], timeoutS: TIMEOUT_S.default, maxPerMinute: null, ordered: false, timedHeader: null, clientCertificate: null, recovery: null, breaker: null } as const;
 
 function toEndpoint({ _id, apiAction, rate: _rate, slot: _slot, outbox: _outbox, outboxAt: _outboxAt, ...rest }: EndpointDoc): Endpoint {
   return { id: _id, ...SINCE, ...rest, apiAction: apiAction ?? null, headers: rest.headers ?? [], parkedUntil: rest.breaker?.openUntil ?? null };

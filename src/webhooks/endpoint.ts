@@ -1,5 +1,6 @@
 /** An endpoint: a URL that a user registered for webhooks, with the events it gets and the secrets that sign them. */
 import type { StoredBreaker } from './breaker.js';
+import type { StoredCertificate } from './client-certificate.js';
 import type { CustomHeader } from './custom-headers.js';
 import type { PayloadStyle } from './payload.js';
 
@@ -46,6 +47,8 @@ export interface Endpoint {
   ordered: boolean;
   /** Name of an extra header with a Stripe-style signature; null: none. */
   timedHeader: string | null;
+  /** Names Signpost to a receiver that asks for it in TLS. */
+  clientCertificate: StoredCertificate | null;
   /** The recovery that runs or ran last. */
   recovery: Recovery | null;
   lastAttempt: { at: Date; deliveryId: string; ok: boolean; status: number | null; error: string | null } | null;

@@ -1,6 +1,7 @@
 /** Endpoints as the sender needs them, secrets opened; kept for a second, so that a busy endpoint is not read anew for every delivery. */
 import type { Clock } from '../lib/clock.js';
 import type { Seal } from '../lib/seal.js';
+import { openCertificate } from './client-certificate.js';
 import { openHeaders } from './custom-headers.js';
 import type { Target } from './delivery-sender.js';
 import { sealContext, type Endpoint } from './endpoint.js';
@@ -85,6 +86,7 @@ function openTarget(endpoint: Endpoint, seal: Seal, now: Date): Target {
     headers: openHeaders(endpoint.headers, seal, sealContext(endpoint.id)),
     timeoutMs: endpoint.timeoutS * 1_000,
     timedHeader: endpoint.timedHeader,
+    clientCertificate: endpoint.clientCertificate === null ? null : openCertificate(endpoint.clientCertificate, seal, sealContext(endpoint.id)),
   };
 }
 

@@ -17,6 +17,7 @@ const fields = {
   headers,
   description: z.string('Write what it is for.').max(MAX_DESCRIPTION, `A description has at most ${MAX_DESCRIPTION} characters.`),
   maxPerMinute: z.number('Give a number, or null.').int().min(MAX_PER_MINUTE.min).max(MAX_PER_MINUTE.max).nullable(),
+  clientCertificate: z.strictObject({ certificate: z.string('Give the certificate in PEM.').max(40_000), key: z.string('Give the private key in PEM.').max(40_000).default('') }).nullable(),
   ordered: z.boolean('Give true or false.'),
   timedHeader: z.string('Give the name of a header, or null.').min(1).max(100).nullable(),
   timeoutS: z.number('Give a number of seconds.').int().min(TIMEOUT_S.min).max(TIMEOUT_S.max),
@@ -24,7 +25,7 @@ const fields = {
 
 export const apiNewEndpoint = z.strictObject({
   ...fields, name: fields.name.default(''), style: fields.style.default('signpost'), events: fields.events.default(['*']), headers: fields.headers.optional(), timeoutS: fields.timeoutS.optional(),
-  description: fields.description.optional(), maxPerMinute: fields.maxPerMinute.optional(), ordered: fields.ordered.optional(), timedHeader: fields.timedHeader.optional(),
+  description: fields.description.optional(), maxPerMinute: fields.maxPerMinute.optional(), ordered: fields.ordered.optional(), timedHeader: fields.timedHeader.optional(), clientCertificate: fields.clientCertificate.optional(),
   secret: z.string().min(1).max(256).optional(),
 });
 export const apiChangeEndpoint = z.strictObject({ ...fields, state: z.enum(['enabled', 'paused'], 'Use enabled or paused.') }).partial();

@@ -122,10 +122,11 @@ async function verify({ endpoints, clock }: WebhookApiDeps, req: Request, res: R
   res.json({ status: 'success', ...diagnose(headers, body, secrets, clock.now()) });
 }
 
-function endpointRow({ id, name, description, url, style, events, state, stateReason, apiAction, headers, timeoutS, maxPerMinute, ordered, timedHeader, lastAttempt, failingSince, parkedUntil, recovery, createdAt, updatedAt }: Endpoint): object {
+function endpointRow({ id, name, description, url, style, events, state, stateReason, apiAction, headers, timeoutS, maxPerMinute, ordered, timedHeader, clientCertificate, lastAttempt, failingSince, parkedUntil, recovery, createdAt, updatedAt }: Endpoint): object {
   const masked = Object.fromEntries(headers.map((header) => [header.name, MASK]));
   return {
-    id, name, description, url, style, events, state, stateReason, action: apiAction, headers: masked, timeoutS, maxPerMinute, ordered, timedHeader, lastAttempt, failingSince, parkedUntil, recovery, createdAt, updatedAt,
+    id, name, description, url, style, events, state, stateReason, action: apiAction, headers: masked, timeoutS, maxPerMinute, ordered, timedHeader,
+    clientCertificate: clientCertificate === null ? null : { certificate: clientCertificate.certificate, subject: clientCertificate.subject, expiresAt: clientCertificate.expiresAt }, lastAttempt, failingSince, parkedUntil, recovery, createdAt, updatedAt,
   };
 }
 

@@ -43,6 +43,7 @@ export interface RigOptions {
   loopbackOnly?: boolean;
   publicUrl?: string;
   maxBacklog?: number;
+  extraCa?: readonly string[];
   sharers?: () => number;
   localUrl?: () => string;
 }
@@ -65,6 +66,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   function compose(): Webhooks {
     const handlers = new Map<string, (key: string) => Promise<void>>();
     const made = composeWebhooks({
+      ...(options.extraCa === undefined ? {} : { extraCa: options.extraCa }),
       db, seal, notifier, clock: { now }, log: createLogger('silent'), userAgent: 'Signpost/test', owner: `rig-${running.length}`, publicUrl: () => options.publicUrl ?? 'http://127.0.0.1:9', localUrl: options.localUrl ?? (() => 'http://127.0.0.1:9'),
       loopbackOnly: options.loopbackOnly ?? true, refId: async () => 'ref', random: () => 0, timeoutMs: options.timeoutMs ?? 5_000, ...(options.maxBacklog === undefined ? {} : { maxBacklog: options.maxBacklog }), limits: { ...LIMITS, ...options.limits },
       ...(options.sharers === undefined ? {} : { sharers: options.sharers }),
