@@ -8,8 +8,9 @@ export interface SettledDeps {
   notifier: Notifier;
 }
 
-/** Another process may do the work: look at the document this often besides being told. */
+/** Another process may do the work: look at the document besides being told, soon at first and then this often. */
 const LOOK_EVERY_MS = 500;
+const FIRST_LOOK_MS = 60;
 
 /**
  * Resolves with the post as soon as nothing of it is about to happen: each publication is settled, held, waits for a retry, or is in its network's
@@ -19,17 +20,19 @@ const LOOK_EVERY_MS = 500;
 export function createSettled({ find, notifier }: SettledDeps): (postId: string, timeoutMs: number) => Promise<Post | null> {
   return async (postId, timeoutMs) => {
     const deadline = Date.now() + timeoutMs;
+    let lookAfterMs = FIRST_LOOK_MS;
     for (;;) {
       let wakeUp: () => void = () => undefined;
       const told = new Promise<void>((resolve) => {
         wakeUp = resolve;
       });
       const unsubscribe = notifier.subscribe(`post:${postId}`, wakeUp);
-      const timer = setTimeout(wakeUp, Math.min(LOOK_EVERY_MS, Math.max(1, deadline - Date.now())));
+      const timer = setTimeout(wakeUp, Math.min(lookAfterMs, Math.max(1, deadline - Date.now())));
       try {
         const post = await find(postId);
         if (post === null || isAnswered(post) || Date.now() >= deadline) return post;
         await told;
+        lookAfterMs = Math.min(LOOK_EVERY_MS, lookAfterMs * 2);
       } finally {
         clearTimeout(timer);
         unsubscribe();
