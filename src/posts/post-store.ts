@@ -299,9 +299,10 @@ function leaseWith(lease: Lease): UpdateFilter<PostDoc> {
 
 /** Only what differs is written: a move makes new versions of what it changes and shares the rest, so sameness is identity. */
 function casOf({ before, after, events }: Change, writer: string): { filter: Filter<PostDoc>; update: UpdateFilter<PostDoc> } {
-  const { id: _id, lease, dueAt: _dueAt, version: _version, history, ...fields } = after;
+  const { lease, history } = after;
   const due = lease === null ? earliestDue(after.publications) : null;
-  const set: Partial<PostDoc> = { ...changedFields(before, fields), writer };
+  const set = changedFields(before, after);
+  set.writer = writer;
   const unset: Record<string, ''> = {};
   // A leased post has no `dueAt`, and nobody else could have given it one without taking the lease.
   if (due !== null) set.dueAt = due;
@@ -325,9 +326,16 @@ function casOf({ before, after, events }: Change, writer: string): { filter: Fil
   };
 }
 
-function changedFields(before: Post, after: Omit<Post, 'id' | 'dueAt' | 'lease' | 'version' | 'history'>): Partial<PostDoc> {
-  const known: Record<string, unknown> = { ...before };
-  return Object.fromEntries(Object.entries(after).filter(([name, value]) => value !== known[name]));
+/** Without what is moved otherwise. */
+const MOVED_APART: ReadonlySet<string> = new Set<keyof Post>(['id', 'dueAt', 'lease', 'version', 'history']);
+
+function changedFields(before: Post, after: Post): Partial<PostDoc> {
+  const changed: Partial<PostDoc> = {};
+  for (const name in after) {
+    const field = name as keyof Post;
+    if (after[field] !== before[field] && !MOVED_APART.has(name)) Object.assign(changed, { [field]: after[field] });
+  }
+  return changed;
 }
 
 function sortKey({ order }: PostListFilter): 'createdAt' | 'scheduledAt' {

@@ -6,6 +6,7 @@ import type { RetryPolicy } from './retry-policy.js';
 import { call, contentOf, finderOf, poller, type Answer } from './step-calls.js';
 import { openSession, settleFailure, settleLookUp, settlePollFailure } from './step-outcomes.js';
 import { currentPublication, isFresh, type ChannelSession, type Task, type WorkDeps } from './task.js';
+import type { Turn } from './turns.js';
 import { dueSince, failureOf, recordAcceptance, recordMissed, recordPollFailure, recordPutOff, recordUnconfirmed, startSending } from './transitions.js';
 import { PlatformFailure, type Platform } from '../platforms/platform.js';
 
@@ -93,7 +94,7 @@ function needsWork(step: Step, now: Date): boolean {
 
 async function begin(held: HeldPost, publication: Publication, step: Step, deps: WorkDeps): Promise<void> {
   const after = isOverdue(held.current(), publication, step, deps.now(), deps.policy) ? await overdueTurn(held, publication, deps) : null;
-  if (after === null) return work({ held, publication, step, deps, endTurn: null });
+  if (after === null) return work({ held, publication, step, deps, turn: null });
   await held.settle((post) => recordPutOff(post, step.id, after, 'It is late, and so are others of this channel: they go out one by one.', deps.now()));
 }
 
@@ -109,17 +110,17 @@ async function overdueTurn(held: HeldPost, { channelId }: Publication, deps: Wor
 
 async function work(task: Task): Promise<void> {
   if (!isFresh(task.step)) return ask(task);
-  if (task.endTurn !== null) return sendInTurn(task, task.endTurn);
-  const endTurn = await task.deps.turns.take(task.publication.channelId, task.publication.platform);
-  if (endTurn === null) return;
+  if (task.turn !== null) return sendInTurn(task, task.turn);
+  const turn = await task.deps.turns.take(task.publication.channelId, task.publication.platform);
+  if (turn === null) return;
   try {
-    await sendInTurn({ ...task, endTurn }, endTurn);
+    await sendInTurn({ ...task, turn }, turn);
   } finally {
-    endTurn();
+    turn.end();
   }
 }
 
-async function sendInTurn(task: Task, endTurn: () => void): Promise<void> {
+async function sendInTurn(task: Task, turn: Turn): Promise<void> {
   const { held, step, deps } = task;
   if (held.lost() || !held.isSafe() || !(await mayWork(held, deps))) return;
   const session = await openSession(task, (move) => settle(task, move));
@@ -131,7 +132,8 @@ async function sendInTurn(task: Task, endTurn: () => void): Promise<void> {
   }
   if (!(await held.apply((post) => startSending(post, [step.id], deps.now())))) return;
   if (isCounted(step, session.platform)) deps.rates.began(task.publication.channelId, session.platform.limits.publish ?? []);
-  await send(task, session, endTurn);
+  await turn.toCall();
+  await send(task, session, turn);
 }
 
 /** Where it can't be told, the post is given back, as when the profile became another worker's. */
@@ -161,11 +163,11 @@ async function roomFor({ held, publication, step, deps }: Task, platform: Platfo
 }
 
 /** The channel's next post needn't wait until the outcome of this one is stored, unless more of this one follows. */
-async function send(task: Task, session: ChannelSession, endTurn: () => void): Promise<void> {
+async function send(task: Task, session: ChannelSession, turn: Turn): Promise<void> {
   const { publication, step, deps } = task;
   const startedAt = deps.now();
   const answer = await call(task, session);
-  if (publication.followUps === undefined) endTurn();
+  if (publication.followUps === undefined) turn.end();
   if (answer instanceof PlatformFailure) await settleFailure(task, startedAt, answer, finderOf(session.platform, step) !== null, (move) => settle(task, move));
   else await settleAcceptance(task, 'publish', startedAt, answer);
 }

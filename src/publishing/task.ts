@@ -5,7 +5,7 @@ import type { Post, Publication, Step } from '../posts/post.js';
 import type { HeldPost } from './held-post.js';
 import type { Rates } from './rates.js';
 import type { RetryPolicy } from './retry-policy.js';
-import type { Turns } from './turns.js';
+import type { Turn, Turns } from './turns.js';
 
 /** What the publisher needs to act on a channel. */
 export interface ChannelSession {
@@ -38,8 +38,8 @@ export interface Task {
   publication: Publication;
   step: Step;
   deps: WorkDeps;
-  /** Ends the channel's turn; null: none was taken yet. */
-  endTurn: (() => void) | null;
+  /** The channel's; null: none was taken yet. */
+  turn: Turn | null;
 }
 
 /** Stores the move that ends a step. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { createTurns } from '../../src/publishing/turns.js';
+import { createTurns, type Turn, type Turns } from '../../src/publishing/turns.js';
 import { published, startEngine, type Engine, type Network } from './engine.js';
 
 let engine: Engine | null = null;
@@ -36,37 +36,46 @@ describe('one account\'s many posts', () => {
 });
 
 describe('turns at the networks', () => {
+  /** Begun, and calling. */
+  async function call(turns: Turns, channel: string, platform: string): Promise<Turn> {
+    const turn = await turns.take(channel, platform);
+    assert.ok(turn !== null);
+    await turn.toCall();
+    return turn;
+  }
+
   it('let so many calls to one platform be under way, and leave room to another', async () => {
     const turns = createTurns(5, (platform) => (platform === 'slow' ? 3 : 4));
-    const ends = await Promise.all([1, 2, 3].map((i) => turns.take(`slow-${i}`, 'slow')));
+    const slow = await Promise.all([1, 2, 3].map((i) => call(turns, `slow-${i}`, 'slow')));
     let fourth = false;
-    const waiting = turns.take('slow-4', 'slow').then((end) => { fourth = true; return end; });
-    const other = await turns.take('other-1', 'other');
+    const waiting = call(turns, 'slow-4', 'slow').then((turn) => { fourth = true; return turn; });
+    const other = await call(turns, 'other-1', 'other');
     assert.equal(fourth, false);
-    ends[0]!();
-    ends[0]!();
-    assert.notEqual(await waiting, null);
-    const [fifth, sixth] = [turns.take('other-2', 'other'), turns.take('other-3', 'other')];
-    assert.notEqual(await fifth, null);
+    slow[0]!.end();
+    slow[0]!.end();
+    await waiting;
+    const fifth = call(turns, 'other-2', 'other');
+    const sixth = call(turns, 'other-3', 'other');
+    await fifth;
     let last = false;
     void sixth.then(() => { last = true; });
     await pause(1);
     assert.equal(last, false, 'five in all');
-    other!();
-    assert.notEqual(await sixth, null);
+    other.end();
+    await sixth;
   });
 
   it('go in order on each channel, and are refused to all who wait when nothing may begin any more', async () => {
     const turns = createTurns(10, () => 10);
     const order: number[] = [];
     const first = await turns.take('c', 'p');
-    const others = [1, 2, 3].map((i) => turns.take('c', 'p').then((end) => { if (end !== null) order.push(i); return end; }));
-    first!();
+    const others = [1, 2, 3].map((i) => turns.take('c', 'p').then((turn) => { if (turn !== null) order.push(i); return turn; }));
+    first!.end();
     const second = await others[0]!;
     turns.close();
     assert.deepEqual(await Promise.all(others.slice(1)), [null, null]);
     assert.equal(await turns.take('d', 'p'), null);
-    second!();
+    second!.end();
     assert.deepEqual(order, [1]);
   });
 
@@ -75,15 +84,33 @@ describe('turns at the networks', () => {
     let underWay = 0;
     let most = 0;
     await Promise.all(Array.from({ length: 200 }, async (_, i) => {
-      const end = await turns.take(`c${i % 23}`, `p${i % 3}`);
+      const turn = await call(turns, `c${i % 23}`, `p${i % 3}`);
       most = Math.max(most, (underWay += 1));
       await pause(i % 3);
       underWay -= 1;
-      end!();
+      turn.end();
     }));
     assert.equal(most, 7);
-    const ends = await Promise.all([1, 2, 3, 4].map((i) => turns.take(`c${i}`, 'p0')));
-    assert.ok(ends.every((end) => end !== null));
+    await Promise.all([1, 2, 3, 4].map((i) => call(turns, `c${i}`, 'p0')));
+  });
+
+  it('store no intents ahead of a platform that hangs, and some ahead of one that is quick', async () => {
+    const begun = async (platform: string): Promise<number> => {
+      let count = 0;
+      for (let i = 0; i < 20; i++) void turns.take(`${platform}-later-${i}`, platform).then(() => { count += 1; });
+      await pause(1);
+      return count;
+    };
+    let ticks = 0;
+    const turns = createTurns(100, () => 3, () => ticks);
+    await Promise.all([1, 2, 3].map((i) => call(turns, `hanging-${i}`, 'hanging')));
+    assert.equal(await begun('hanging'), 0);
+    for (let i = 0; i < 10; i++) (await call(turns, 'quick-1', 'quick')).end();
+    await Promise.all([1, 2, 3].map((i) => call(turns, `quick-${i}`, 'quick')));
+    const ahead = await begun('quick');
+    assert.equal(ahead, 10);
+    ticks += 500;
+    assert.equal(await begun('quick'), 0, 'that pace is long past');
   });
 });
 

@@ -1,0 +1,59 @@
+/** Lets so many in at once, the others in the order in which they came. */
+
+export interface Gate {
+  /** True: in. Otherwise whoever waits learns whether it got in. */
+  enter(): true | Promise<boolean>;
+  leave(): void;
+  /** How many left within the last moments: 0.1 to 0.2 s. */
+  pace(): number;
+  /** Sends those who wait away. */
+  close(): void;
+  isIdle(): boolean;
+}
+
+const WINDOW_MS = 100;
+
+/**
+ * @param size may change; whoever leaves lets in as many as fit by then
+ * @param ticks ms of a clock that nobody sets
+ */
+export function createGate(size: () => number, ticks: () => number): Gate {
+  const queue: ((granted: boolean) => void)[] = [];
+  let inside = 0;
+  let window = 0;
+  let leftNow = 0;
+  let leftBefore = 0;
+
+  function turnWindow(): void {
+    const current = Math.floor(ticks() / WINDOW_MS);
+    if (current === window) return;
+    leftBefore = current === window + 1 ? leftNow : 0;
+    leftNow = 0;
+    window = current;
+  }
+
+  return {
+    enter() {
+      if (queue.length > 0 || inside >= size()) return new Promise((resolve) => queue.push(resolve));
+      inside += 1;
+      return true;
+    },
+    leave() {
+      turnWindow();
+      leftNow += 1;
+      inside -= 1;
+      while (queue.length > 0 && inside < size()) {
+        inside += 1;
+        queue.shift()!(true);
+      }
+    },
+    pace() {
+      turnWindow();
+      return leftNow + leftBefore;
+    },
+    close() {
+      for (const waiter of queue.splice(0)) waiter(false);
+    },
+    isIdle: () => inside === 0,
+  };
+}
