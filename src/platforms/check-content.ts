@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { ErrorCode, type FieldProblem } from '../lib/app-error.js';
 import type { MediaItem, MediaKind, Platform, PlatformContent } from './platform.js';
-import type { ImageRule } from './platform-limits.js';
+import type { ImageRule, VideoRule } from './platform-limits.js';
 import { textLength, unitName } from './text-length.js';
 
 /** What can be checked before anything is sent. */
@@ -39,7 +39,7 @@ export function checkContent(platform: Platform, content: CheckableContent): Fie
   return [
     ...textProblems(platform, content).map((message) => problem('post', ErrorCode.textTooLong, message)),
     ...mediaProblems(platform, content.media).map((message) => problem('mediaUrls', ErrorCode.mediaRule, message)),
-    ...content.media.flatMap((item, i) => checkFile(platform, item).map((message) => problem(`mediaUrls[${i}]`, ErrorCode.mediaRule, message))),
+    ...content.media.flatMap((item, i) => checkFile(platform, item, content.options).map((message) => problem(`mediaUrls[${i}]`, ErrorCode.mediaRule, message))),
     ...optionProblems(platform, content).map(({ field, message }) => problem(field, ErrorCode.badRequest, message)),
   ];
 }
@@ -52,7 +52,7 @@ export function refusalOf({ name, thread, comment }: Pick<Platform, 'name' | 'th
 
 /** The same for a further item of a thread: a post with neither options nor media of the first. Fields as `checkContent`'s. */
 export function checkReply(platform: Platform, content: Pick<CheckableContent, 'text' | 'media'>): FieldProblem[] {
-  const { options: _options, ...rules } = platform;
+  const { options: _options, alsoCheck: _alsoCheck, ...rules } = platform;
   return checkContent(rules, content);
 }
 
@@ -62,9 +62,11 @@ export function checkComment(platform: Platform, content: Pick<CheckableContent,
 }
 
 /** What the platform's own option object says wrongly or leaves out, e.g. `youTubeOptions.title`. */
-function optionProblems({ options, optionsKey }: Platform, content: CheckableContent): { field: string; message: string }[] {
+function optionProblems({ options, optionsKey, alsoCheck }: Platform, content: CheckableContent): { field: string; message: string }[] {
   const parsed = options?.safeParse(content.options ?? {}, { error: plainWords });
-  if (parsed === undefined || parsed.success) return [];
+  if (parsed === undefined || parsed.success) {
+    return (alsoCheck?.({ options: {}, ...content }) ?? []).map(({ field, message }) => ({ field: field.startsWith('mediaUrls') ? field : `${optionsKey ?? 'options'}.${field}`, message }));
+  }
   return parsed.error.issues.map((issue) => ({ field: [optionsKey ?? 'options', ...issue.path.map(String)].join('.'), message: issue.message }));
 }
 
@@ -78,7 +80,7 @@ function plainWords(issue: z.core.$ZodRawIssue): string | undefined {
 }
 
 /** @returns the platform's rules that what is known of the file breaks, in plain words */
-export function checkFile({ limits: { media: rules }, name }: Platform, { kind, facts }: MediaItem): string[] {
+export function checkFile({ limits: { media: rules }, name }: Platform, { kind, facts }: MediaItem, options: Record<string, unknown> = {}): string[] {
   if (facts === undefined) return [];
   const { contentType, bytes, width, height, durationMs } = facts;
   const file = kind === 'image' ? rules.image : kind === 'video' ? rules.video : rules.document;
@@ -88,22 +90,39 @@ export function checkFile({ limits: { media: rules }, name }: Platform, { kind, 
   if (file?.maxBytes !== undefined && bytes !== undefined && bytes > file.maxBytes) {
     return [`The file is too large for ${name}: ${megabytes(bytes)}, at most ${megabytes(file.maxBytes)}.`];
   }
-  if (kind === 'image' && rules.image !== undefined && width !== undefined && height !== undefined) return imageProblems(rules.image, name, width, height);
-  if (kind !== 'video' || rules.video === undefined || durationMs === undefined) return [];
-  const { minSeconds = 0, maxSeconds = Infinity } = rules.video;
-  const seconds = durationMs / 1000;
-  if (seconds < minSeconds) return [`The video is too short for ${name}: ${Math.round(seconds)} s, at least ${minSeconds} s.`];
-  if (seconds > maxSeconds) return [`The video is too long for ${name}: ${Math.round(seconds)} s, at most ${maxSeconds} s.`];
+  if (file?.minBytes !== undefined && bytes !== undefined && bytes < file.minBytes) {
+    return [`The file is too small for ${name}: ${kilobytes(bytes)}, at least ${kilobytes(file.minBytes)}. Use one of better quality.`];
+  }
+  const shape = kind === 'image' ? rules.image : kind === 'video' ? rules.video : undefined;
+  const wrongShape = shape === undefined || width === undefined || height === undefined || height === 0 ? [] : shapeProblems(shape, `The ${kind}`, name, width, height);
+  if (wrongShape.length > 0 || kind !== 'video' || rules.video === undefined || durationMs === undefined) return wrongShape;
+  return lengthProblems(rules.video, name, durationMs / 1000, options);
+}
+
+function lengthProblems({ minSeconds = 0, maxSeconds = Infinity, longer }: VideoRule, name: string, seconds: number, options: Record<string, unknown>): string[] {
+  const allowed = longer !== undefined && options[longer.option] === true ? longer.maxSeconds : maxSeconds;
+  if (seconds < minSeconds) return [`The video is too short for ${name}: ${inSeconds(seconds)}, at least ${inSeconds(minSeconds)}.`];
+  if (seconds > allowed) return [`The video is too long for ${name}: ${inSeconds(seconds)}, at most ${inSeconds(allowed)}. Use a shorter one.`];
   return [];
 }
 
-function imageProblems(rule: ImageRule, name: string, width: number, height: number): string[] {
-  const { minWidth = 0, maxWidth = Infinity, minAspect = 0, maxAspect = Infinity } = rule;
-  if (width < minWidth) return [`The image is too narrow for ${name}: ${width} pixels, at least ${minWidth}.`];
-  if (width > maxWidth) return [`The image is too wide for ${name}: ${width} pixels, at most ${maxWidth}.`];
+function shapeProblems(rule: ImageRule, what: string, name: string, width: number, height: number): string[] {
+  const { minWidth = 0, maxWidth = Infinity, minAspect = 0, maxAspect = Infinity, maxPixels = Infinity } = rule;
+  if (width < minWidth) return [`${what} is too narrow for ${name}: ${width} pixels, at least ${minWidth}.`];
+  if (width > maxWidth) return [`${what} is too wide for ${name}: ${width} pixels, at most ${maxWidth}.`];
+  if (width * height > maxPixels) return [`${what} has too many pixels for ${name}: ${number(width * height)}, at most ${number(maxPixels)}.`];
   const aspect = width / height;
-  if (aspect < minAspect || aspect > maxAspect) return [`The image has the wrong shape for ${name}: width to height is ${aspect.toFixed(2)}, it must be ${minAspect.toFixed(2)} to ${maxAspect.toFixed(2)}.`];
-  return [];
+  if (aspect >= minAspect && aspect <= maxAspect) return [];
+  const range = maxAspect === Infinity ? `at least ${minAspect.toFixed(2)}` : `${minAspect.toFixed(2)} to ${maxAspect.toFixed(2)}`;
+  return [`${what} has the wrong shape for ${name}: width to height is ${aspect.toFixed(2)}, it must be ${range}.`];
+}
+
+function inSeconds(seconds: number): string {
+  return `${Math.round(seconds * 10) / 10} s`;
+}
+
+function kilobytes(bytes: number): string {
+  return `${(bytes / 1000).toFixed(1)} kB`;
 }
 
 function megabytes(bytes: number): string {
@@ -116,6 +135,8 @@ function textProblems(platform: Platform, content: CheckableContent): string[] {
   if (text.trim() === '' && (limits.text.required || media.length === 0)) return [`${name} needs a text. Write something to publish.`];
   const { forbidden = '' } = limits.text;
   if (Array.from(forbidden).some((character) => text.includes(character))) return [`${name} doesn't take ${Array.from(forbidden).join(' and ')} in the text. Remove them.`];
+  const tagged = tagProblem(platform, text);
+  if (tagged !== null) return [tagged];
   const { length, max, bytes } = countText(platform, text, { hasMedia: media.length > 0, options: content.options });
   if (length > max) {
     return [`The text is too long for ${name}: ${number(length)} ${unitName[limits.text.counting]}, at most ${number(max)}. Shorten it by ${number(length - max)}.`];
@@ -124,6 +145,17 @@ function textProblems(platform: Platform, content: CheckableContent): string[] {
     return [`The text is too large for ${name}: ${number(bytes.length)} bytes, at most ${number(bytes.max)}. Use fewer emoji or accents, or shorten it.`];
   }
   return [];
+}
+
+const HASHTAG = /(?<![\p{L}\p{N}_&/])[#＃][\p{L}\p{N}_]*\p{L}[\p{L}\p{N}_]*/gu;
+const MENTION = /(?<![\p{L}\p{N}_.])@[\w.]+/gu;
+
+function tagProblem({ limits: { text: { maxHashtags = Infinity, maxMentions = Infinity } }, name }: Platform, text: string): string | null {
+  if (maxHashtags === Infinity && maxMentions === Infinity) return null;
+  const [tags, mentions] = [HASHTAG, MENTION].map((pattern) => text.match(pattern)?.length ?? 0) as [number, number];
+  if (tags > maxHashtags) return `${name} takes at most ${maxHashtags} hashtags, this text has ${tags}. Remove ${tags - maxHashtags}.`;
+  if (mentions > maxMentions) return `${name} takes at most ${maxMentions} mentions, this text has ${mentions}. Remove ${mentions - maxMentions}.`;
+  return null;
 }
 
 function mediaProblems({ limits: { media: rule }, name }: Platform, media: MediaItem[]): string[] {
@@ -142,6 +174,8 @@ function mediaProblems({ limits: { media: rule }, name }: Platform, media: Media
   if (refused !== undefined) return [`${name} doesn't take ${PLURAL[refused]}. It takes ${rule.kinds.map((kind) => PLURAL[kind]).join(' and ')}.`];
   const videos = media.filter((item) => item.kind === 'video').length;
   if (videos > rule.maxVideos) return [`${name} takes at most ${count(rule.maxVideos, 'video')} in a post, this one has ${videos}.`];
+  const documents = media.filter((item) => item.kind === 'document').length;
+  if (documents > (rule.maxDocuments ?? Infinity)) return [`${name} takes at most ${count(rule.maxDocuments!, 'document')} in a post, this one has ${documents}.`];
   if (!rule.mixed && kinds.size > 1) return [`${name} doesn't mix ${[...kinds].map((kind) => PLURAL[kind]).join(' and ')} in one post. Use one kind.`];
   return [];
 }

@@ -6,7 +6,7 @@ export function mediaFactsOf(data: Uint8Array, contentType: string): MediaFacts 
   const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   const known: MediaFacts = { contentType, bytes: bytes.length };
   try {
-    return { ...known, ...sizeOf(bytes), ...(contentType.startsWith('video/') ? durationOf(bytes) : {}) };
+    return { ...known, ...sizeOf(bytes), ...(contentType.startsWith('video/') ? videoFactsOf(bytes) : {}) };
   } catch (error) {
     if (error instanceof RangeError) return known;
     throw error;
@@ -70,9 +70,27 @@ function webpSize(bytes: Buffer): Size | null {
 }
 
 /** The movie header of ISO base media files: `moov` holds `mvhd` with a time scale and a duration in it. */
-function durationOf(bytes: Buffer): Pick<MediaFacts, 'durationMs'> {
+function videoFactsOf(bytes: Buffer): MediaFacts {
   const moov = boxIn(bytes, 'moov');
-  const header = moov === null ? null : boxIn(moov, 'mvhd');
+  if (moov === null) return {};
+  return { ...durationOf(moov), ...pictureOf(moov) };
+}
+
+/** The first track that has a picture; its matrix says whether it is shown turned by a quarter. */
+function pictureOf(moov: Buffer): Partial<Size> {
+  for (const track of boxesIn(moov, 'trak')) {
+    const header = boxIn(track, 'tkhd');
+    if (header === null) continue;
+    const matrix = header.readUInt8(0) === 1 ? 52 : 40;
+    const [width, height] = [header.readUInt32BE(matrix + 36) >>> 16, header.readUInt32BE(matrix + 40) >>> 16];
+    if (width === 0 || height === 0) continue;
+    return header.readInt32BE(matrix) === 0 ? { width: height, height: width } : { width, height };
+  }
+  return {};
+}
+
+function durationOf(moov: Buffer): Pick<MediaFacts, 'durationMs'> {
+  const header = boxIn(moov, 'mvhd');
   if (header === null) return {};
   const isLong = header.readUInt8(0) === 1;
   const scale = header.readUInt32BE(isLong ? 20 : 12);
@@ -82,14 +100,17 @@ function durationOf(bytes: Buffer): Pick<MediaFacts, 'durationMs'> {
 
 /** @returns what is inside the first box of this type */
 function boxIn(bytes: Buffer, type: string): Buffer | null {
+  return boxesIn(bytes, type).next().value ?? null;
+}
+
+function* boxesIn(bytes: Buffer, type: string): Generator<Buffer, undefined> {
   for (let at = 0; at + 8 <= bytes.length; ) {
     const short = bytes.readUInt32BE(at);
     const isLong = short === 1;
     const size = isLong ? Number(bytes.readBigUInt64BE(at + 8)) : short === 0 ? bytes.length - at : short;
     const head = isLong ? 16 : 8;
-    if (size < head) return null;
-    if (bytes.toString('latin1', at + 4, at + 8) === type) return bytes.subarray(at + head, at + size);
+    if (size < head) return;
+    if (bytes.toString('latin1', at + 4, at + 8) === type) yield bytes.subarray(at + head, at + size);
     at += size;
   }
-  return null;
 }

@@ -10,7 +10,8 @@ const KINDS: Record<string, MediaKind> = Object.fromEntries([
 const TYPES: Record<string, string> = {
   jpg: 'image/jpeg', jpeg: 'image/jpeg', png: 'image/png', gif: 'image/gif', webp: 'image/webp', heic: 'image/heic', avif: 'image/avif',
   bmp: 'image/bmp', tif: 'image/tiff', tiff: 'image/tiff', mp4: 'video/mp4', m4v: 'video/mp4', mov: 'video/quicktime', webm: 'video/webm',
-  mpeg: 'video/mpeg', mpg: 'video/mpeg', pdf: 'application/pdf',
+  mpeg: 'video/mpeg', mpg: 'video/mpeg', pdf: 'application/pdf', doc: 'application/msword', docx: 'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
+  ppt: 'application/vnd.ms-powerpoint', pptx: 'application/vnd.openxmlformats-officedocument.presentationml.presentation',
 };
 
 const FALLBACK: Record<MediaKind, string> = { image: 'image/jpeg', video: 'video/mp4', document: 'application/pdf', unknown: 'application/octet-stream' };

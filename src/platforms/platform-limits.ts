@@ -17,6 +17,8 @@ export interface PlatformLimits {
     longer?: { option: string; max: number };
     /** Characters that the network refuses, e.g. youtube: `<>`. */
     forbidden?: string;
+    maxHashtags?: number;
+    maxMentions?: number;
   };
   media: {
     min: number;
@@ -24,6 +26,8 @@ export interface PlatformLimits {
     /** Kinds the platform takes. */
     kinds: MediaKind[];
     maxVideos: number;
+    /** Left out: as many as files. */
+    maxDocuments?: number;
     /** May images and videos be mixed in one post? */
     mixed: boolean;
     /** At least one of these kinds is needed, e.g. youtube: `video`. */
@@ -40,12 +44,13 @@ export interface PlatformLimits {
 }
 
 export interface FileRule {
+  minBytes?: number;
   maxBytes?: number;
   /** MIME types; left out: any. */
   types?: string[];
 }
 
-export interface ImageRule extends FileRule {
+interface ShapeRule extends FileRule {
   minWidth?: number;
   maxWidth?: number;
   /** Width divided by height. */
@@ -53,7 +58,14 @@ export interface ImageRule extends FileRule {
   maxAspect?: number;
 }
 
-export interface VideoRule extends FileRule {
+export interface ImageRule extends ShapeRule {
+  /** Width times height. */
+  maxPixels?: number;
+}
+
+export interface VideoRule extends ShapeRule {
   minSeconds?: number;
   maxSeconds?: number;
+  /** An option that allows more, e.g. twitter: `longVideo`. */
+  longer?: { option: string; maxSeconds: number };
 }

@@ -207,6 +207,8 @@ export interface Platform {
   /** Reads the option object; unknown keys are left alone, as clients send more than we know. */
   options?: ZodType;
   limits: PlatformLimits;
+  /** Rules that follow from an option and the media together, e.g. that a reel is a video. Options are parsed already; fields as `checkContent`'s, options without their object's name. */
+  alsoCheck?(content: Pick<PlatformContent, 'text' | 'media' | 'options'>): { field: string; message: string }[];
   /**
    * True when publishing the same `idempotencyKey` again can't make a second post (the network honours keys, or ids are ours to choose):
    * then a look-up that finds nothing needs no waiting before it is sent again.

@@ -1,5 +1,5 @@
 /** The calls that a step makes at its network, each with an end: an answer, or the failure that it means. */
-import { refusalOf } from '../platforms/check-content.js';
+import { checkComment, checkContent, checkReply, refusalOf } from '../platforms/check-content.js';
 import { PlatformFailure, type Platform, type PlatformContent, type Processing, type PublishResult } from '../platforms/platform.js';
 import { textFor, type Post, type Publication, type Step } from '../posts/post.js';
 import { isFollowUp, placeOf } from './follow-ups.js';
@@ -28,12 +28,20 @@ export function call(task: Task, session: ChannelSession): Promise<Answer | Plat
 }
 
 async function callFor({ publication, step }: Task, content: PlatformContent, { platform, credentials, io }: ChannelSession): Promise<PublishResult> {
-  if (!isFollowUp(step)) return platform.publish(content, credentials, io);
-  const refusal = refusalOf(platform, step.kind);
+  const refusal = isFollowUp(step) ? refusalOf(platform, step.kind) : null;
   if (refusal !== null) throw new PlatformFailure('rejected', refusal);
+  refuseWhatBreaksRules(platform, content, step);
+  if (!isFollowUp(step)) return platform.publish(content, credentials, io);
   const place = placeOf(publication, step);
   if (place === null) throw new PlatformFailure('rejected', `Signpost doesn't know the post's id at ${platform.name}, so nothing can be added to it. Add it there by hand.`);
   return step.kind === 'comment' ? platform.comment!.comment(content, place.rootId, credentials, io) : platform.thread!.reply(content, place, credentials, io);
+}
+
+/** Posts may be stored unchecked (`validateScheduled: false`), and a platform's rules may have changed since: nothing that breaks one is sent. */
+function refuseWhatBreaksRules(platform: Platform, content: PlatformContent, step: Step): void {
+  const check = !isFollowUp(step) ? checkContent : step.kind === 'comment' ? checkComment : checkReply;
+  const [problem] = check(platform, content);
+  if (problem !== undefined) throw new PlatformFailure('rejected', problem.message, { ...(problem.code === undefined ? {} : { code: problem.code }), details: problem.field });
 }
 
 export function poller(task: Task, { platform, credentials, io }: ChannelSession, handle: string, processing: Processing): Promise<Answer | PlatformFailure> {

@@ -93,6 +93,15 @@ describe('what a media file says of itself', () => {
     }
   });
 
+  it('is the picture of an MP4, as it is shown', () => {
+    const track = (isTurned: boolean, version: 0 | 1 = 0): Buffer => box('trak', box('tkhd', Buffer.concat([
+      Buffer.from([version, 0, 0, 0]), Buffer.alloc(version === 1 ? 48 : 36), uint32(isTurned ? 0 : 0x10000), Buffer.alloc(32), uint32(1920 << 16), uint32(1080 << 16),
+    ])));
+    const sound = box('trak', box('tkhd', Buffer.alloc(84)));
+    const sizeIn = (...tracks: Buffer[]): [number?, number?] => size(box('moov', Buffer.concat(tracks)), 'video/mp4');
+    assert.deepEqual([sizeIn(sound, track(false)), sizeIn(track(true)), sizeIn(track(true, 1)), sizeIn(sound)], [[1920, 1080], [1080, 1920], [1080, 1920], [undefined, undefined]]);
+  });
+
   it('is nothing when it is damaged, and no bytes make it fail or hang', () => {
     const begun = performance.now();
     fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), fc.constantFrom('', 'GIF', 'RIFF\0\0\0\0WEBPVP8 ', '\xff\xd8\xff\xe1', '\x89PNG\r\n\x1a\n', '\0\0\0\x18moov'), fc.constantFrom('image/jpeg', 'video/mp4'), (bytes, magic, type) => {

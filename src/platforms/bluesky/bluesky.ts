@@ -26,7 +26,12 @@ export const bluesky = {
     // https://docs.bsky.app/docs/advanced-guides/posts and the lexicon app.bsky.feed.post
     text: { max: 300, counting: 'graphemes', maxBytes: 3000, required: false },
     // Four images or one video: the lexicons app.bsky.embed.images and app.bsky.embed.video
-    media: { min: 0, max: 4, kinds: ['image', 'video'], maxVideos: 1, mixed: false },
+    media: {
+      min: 0, max: 4, kinds: ['image', 'video'], maxVideos: 1, mixed: false,
+      image: { maxBytes: 1_000_000, types: ['image/jpeg', 'image/png', 'image/webp', 'image/gif'] }, video: { maxBytes: 100_000_000, types: ['video/mp4'], maxSeconds: 180 },
+    },
+    // 5,000 points an hour and 35,000 a day, a create costs 3: https://docs.bsky.app/docs/advanced-guides/rate-limits
+    publish: [{ max: 1666, windowMs: 3600_000 }, { max: 11_666, windowMs: 24 * 3600_000 }],
   },
   // The record's key is ours, made from the idempotency key.
   isIdempotent: true,

@@ -17,12 +17,20 @@ const started = z.object({ video_id: z.string(), upload_url: z.string() });
 const finished = z.object({ success: z.boolean().optional(), post_id: z.union([z.string(), z.number()]).optional() });
 const videoStatus = z.object({ status: z.object({ video_status: z.string(), publishing_phase: z.object({ status: z.string() }).optional(), processing_phase: z.object({ error: z.object({ message: z.string() }).optional() }).optional() }) });
 
+/** What `reels` and `stories` want of the media. */
+export function shortProblems({ media, options }: Pick<PlatformContent, 'media' | 'options'>): { field: string; message: string }[] {
+  const field = options['stories'] === true ? 'stories' : options['reels'] === true ? 'reels' : null;
+  if (field === null) return [];
+  if (media.length !== 1) return [{ field, message: `A Facebook ${field === 'reels' ? 'reel needs exactly one video' : 'story needs exactly one image or video'}.` }];
+  return field === 'reels' && media[0]!.kind !== 'video' ? [{ field, message: 'A Facebook reel needs a video. Use a video, or post it without faceBookOptions.reels.' }] : [];
+}
+
 /** https://developers.facebook.com/docs/video-api/guides/reels-publishing and https://developers.facebook.com/docs/page-stories-api */
 export async function publishShort(content: PlatformContent, kind: 'reel' | 'story', page: PageAccess, io: PlatformIo): Promise<PublishResult> {
-  const [item] = content.media;
-  if (content.media.length !== 1 || item === undefined) throw rejected(`A Facebook ${kind} needs exactly one ${kind === 'reel' ? 'video' : 'image or video'}.`);
+  const [problem] = shortProblems(content);
+  if (problem !== undefined) throw rejected(problem.message);
+  const item = content.media[0]!;
   if (item.kind === 'video') return publishVideo(content, kind, page, io);
-  if (kind === 'reel') throw rejected('A Facebook reel needs a video. Use a video, or post it without faceBookOptions.reels.');
   const photo = await ask(io, { ...base(page), effect: 'read', method: 'POST', url: `${page.root}/${page.pageId}/photos`, body: { url: item.url, published: false } }, z.object({ id: z.string() }), graphFailure('Facebook', 'read'));
   const { post_id: id } = await ask(io, { ...base(page), effect: 'create', method: 'POST', url: `${page.root}/${page.pageId}/photo_stories`, body: { photo_id: photo.id } }, finished, graphFailure('Facebook', 'create'));
   return published(String(id ?? photo.id), io);

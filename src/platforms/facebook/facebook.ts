@@ -4,7 +4,7 @@ import { ask, type NetworkCall } from '../network-call.js';
 import { graphFailure } from '../meta-graph/graph-failures.js';
 import { requestTokens } from '../oauth-tokens.js';
 import type { Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
-import { pollShort, publishShort } from './facebook-shorts.js';
+import { pollShort, publishShort, shortProblems } from './facebook-shorts.js';
 import { facebookOptions, targetingOf } from './facebook-options.js';
 
 const NAME = 'Facebook';
@@ -36,6 +36,7 @@ export const facebook = {
       video: { maxBytes: 2_000_000_000, types: ['video/mp4', 'video/quicktime'], maxSeconds: 1200 },
     },
   },
+  alsoCheck: shortProblems,
   publishTimeoutMs: 120_000,
 
   async verify(credentials, io) {

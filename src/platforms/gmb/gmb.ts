@@ -32,7 +32,7 @@ export const gmb = {
   options: gmbOptions,
   limits: {
     text: { max: 1500, counting: 'characters', required: false },
-    media: { min: 0, max: 1, kinds: ['image'], maxVideos: 0, mixed: false, image: { maxBytes: 5_000_000, types: ['image/jpeg', 'image/png'], minWidth: 250 } },
+    media: { min: 0, max: 1, kinds: ['image'], maxVideos: 0, mixed: false, image: { minBytes: 10_240, maxBytes: 5_000_000, types: ['image/jpeg', 'image/png'], minWidth: 250 } },
   },
   publishTimeoutMs: TIMEOUT_MS,
 

@@ -22,7 +22,7 @@ export const instagram = {
   optionsKey: 'instagramOptions',
   options: instagramOptions,
   limits: {
-    text: { max: 2200, counting: 'characters', required: false },
+    text: { max: 2200, counting: 'characters', required: false, maxHashtags: 30, maxMentions: 20 },
     media: {
       min: 1, max: 10, kinds: ['image', 'video'], maxVideos: 10, mixed: true,
       image: { maxBytes: 8_000_000, types: ['image/jpeg'], minAspect: 0.8, maxAspect: 1.91 },

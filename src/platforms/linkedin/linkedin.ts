@@ -34,10 +34,10 @@ export const linkedin = {
   limits: {
     text: { max: 3000, counting: 'utf16', required: false },
     media: {
-      min: 0, max: 9, kinds: ['image', 'video', 'document'], maxVideos: 1, mixed: false,
-      image: { maxBytes: 5_000_000, types: ['image/jpeg', 'image/png', 'image/gif'] },
-      video: { maxBytes: 500_000_000, types: ['video/mp4'], minSeconds: 3, maxSeconds: 1800 },
-      document: { maxBytes: 100_000_000 },
+      min: 0, max: 9, kinds: ['image', 'video', 'document'], maxVideos: 1, maxDocuments: 1, mixed: false,
+      image: { maxBytes: 5_000_000, types: ['image/jpeg', 'image/png', 'image/gif'], maxPixels: 36_152_320 },
+      video: { maxBytes: 500_000_000, types: ['video/mp4'], minSeconds: 3, maxSeconds: 1800, minAspect: 1 / 2.4, maxAspect: 2.4 },
+      document: { maxBytes: 100_000_000, types: ['application/pdf', 'application/msword', 'application/vnd.openxmlformats-officedocument.wordprocessingml.document', 'application/vnd.ms-powerpoint', 'application/vnd.openxmlformats-officedocument.presentationml.presentation'] },
     },
     publish: [{ max: 150, windowMs: 24 * 3600_000 }],
   },

@@ -34,7 +34,11 @@ export const mastodon = {
   options: mastodonOptions,
   limits: {
     text: { max: 500, counting: 'mastodon', required: false },
-    media: { min: 0, max: 4, kinds: ['image', 'video'], maxVideos: 1, mixed: false, image: { maxBytes: 16_000_000 }, video: { maxBytes: 99_000_000 } },
+    media: {
+      min: 0, max: 4, kinds: ['image', 'video'], maxVideos: 1, mixed: false,
+      image: { maxBytes: 16_000_000, types: ['image/jpeg', 'image/png', 'image/gif', 'image/webp', 'image/heic', 'image/heif', 'image/avif'] },
+      video: { maxBytes: 99_000_000, types: ['video/mp4', 'video/quicktime', 'video/webm'] },
+    },
     publish: [{ max: 300, windowMs: 3 * 3600_000 }],
   },
   // The same key gives the same status for an hour; look-ups are sure by then.

@@ -44,6 +44,8 @@ export const pinterest = {
       image: { maxBytes: 20_000_000, types: ['image/jpeg', 'image/png', 'image/gif', 'image/webp'] }, video: { maxBytes: 2_000_000_000, types: ['video/mp4', 'video/quicktime'], minSeconds: 4, maxSeconds: 900 },
     },
   },
+  alsoCheck: ({ media, options }) => (media[0]?.kind === 'video' && options['thumbNail'] === undefined
+    ? [{ field: 'thumbNail', message: 'Pinterest needs a cover image for a video. Set pinterestOptions.thumbNail to its address.' }] : []),
   publishTimeoutMs: 180_000,
 
   async verify(credentials, io) {

@@ -31,7 +31,7 @@ export const reddit = {
   options: redditOptions,
   limits: {
     text: { max: 40_000, counting: 'characters', required: false },
-    media: { min: 0, max: 1, kinds: ['image'], maxVideos: 0, mixed: false, image: { maxBytes: 20_000_000 } },
+    media: { min: 0, max: 1, kinds: ['image'], maxVideos: 0, mixed: false, image: { maxBytes: 20_000_000, types: ['image/jpeg', 'image/png', 'image/gif'] } },
     publish: [{ max: 100, windowMs: 60_000 }],
   },
   publishTimeoutMs: TIMEOUT_MS,

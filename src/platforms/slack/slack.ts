@@ -24,7 +24,7 @@ export const slack = {
   limits: {
     // Longer texts are cut by Slack from 40,000 on; beyond 4,000 it advises against: https://api.slack.com/methods/chat.postMessage
     text: { max: 4000, counting: 'characters', required: false },
-    media: { min: 0, max: 10, kinds: ['image'], maxVideos: 0, mixed: false },
+    media: { min: 0, max: 10, kinds: ['image'], maxVideos: 0, mixed: false, image: { types: ['image/jpeg', 'image/png', 'image/gif'] } },
     publish: [{ max: 1, windowMs: 1000 }],
   },
   publishTimeoutMs: TIMEOUT_MS,

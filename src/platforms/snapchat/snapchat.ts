@@ -36,9 +36,13 @@ export const snapchat = {
     text: { max: 160, counting: 'characters', required: false },
     media: {
       min: 1, max: 1, kinds: ['image', 'video'], maxVideos: 1, mixed: false,
-      image: { maxBytes: 20_000_000, types: ['image/jpeg', 'image/png'] }, video: { maxBytes: 500_000_000, types: ['video/mp4'], minSeconds: 5, maxSeconds: 60 },
+      // Upright, 9:16 with a little room.
+      image: { maxBytes: 20_000_000, types: ['image/jpeg', 'image/png'], minAspect: 0.5, maxAspect: 0.6 },
+      video: { maxBytes: 500_000_000, types: ['video/mp4'], minSeconds: 5, maxSeconds: 60, minAspect: 0.5, maxAspect: 0.6 },
     },
   },
+  alsoCheck: ({ media, options }) => (options['spotlight'] === true && media[0]?.kind === 'image'
+    ? [{ field: 'spotlight', message: 'Snapchat takes videos only for a spotlight. Use a video, or post it as a story.' }] : []),
   publishTimeoutMs: 240_000,
 
   async verify(credentials, io) {

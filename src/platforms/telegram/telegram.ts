@@ -20,9 +20,12 @@ export const telegram = {
   optionsKey: null,
   limits: {
     text: { max: 4096, counting: 'utf16', required: false, maxWithMedia: 1024 },
-    media: { min: 0, max: 10, kinds: ['image', 'video', 'document'], maxVideos: 10, mixed: true, image: { maxBytes: 5_000_000 }, video: { maxBytes: 20_000_000 }, document: { maxBytes: 20_000_000 } },
+    media: { min: 0, max: 10, kinds: ['image', 'video', 'document'], maxVideos: 10, mixed: true, image: { maxBytes: 5_000_000, minAspect: 1 / 20, maxAspect: 20 }, video: { maxBytes: 20_000_000 }, document: { maxBytes: 20_000_000 } },
     publish: [{ max: 20, windowMs: 60_000 }],
   },
+  // https://core.telegram.org/bots/api#sendmediagroup
+  alsoCheck: ({ media }) => (media.length > 1 && media.some(({ kind }) => kind === 'document') && media.some(({ kind }) => kind !== 'document' && kind !== 'unknown')
+    ? [{ field: 'mediaUrls', message: "Telegram doesn't show documents in one album with images or videos. Use one kind." }] : []),
   hasNumericIds: true,
   publishTimeoutMs: 60_000,
 

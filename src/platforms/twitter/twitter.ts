@@ -28,11 +28,12 @@ export const twitter = {
     text: { max: 280, counting: 'weighted', required: false, longer: { option: 'longPost', max: 25_000 } },
     media: {
       min: 0, max: 4, kinds: ['image', 'video'], maxVideos: 1, mixed: false,
-      image: { maxBytes: 5_242_880, types: ['image/jpeg', 'image/png', 'image/webp', 'image/gif'] },
-      video: { maxBytes: 536_870_912, types: ['video/mp4', 'video/quicktime'], minSeconds: 0.5, maxSeconds: 600 },
+      image: { maxBytes: 5_242_880, types: ['image/jpeg', 'image/png', 'image/webp', 'image/gif'], minWidth: 4, maxWidth: 8192 },
+      video: { maxBytes: 536_870_912, types: ['video/mp4', 'video/quicktime'], minSeconds: 0.5, maxSeconds: 140, longer: { option: 'longVideo', maxSeconds: 600 }, minAspect: 1 / 3, maxAspect: 3 },
     },
     publish: [{ max: 100, windowMs: 15 * 60_000 }],
   },
+  alsoCheck: ({ media, options }) => (options['poll'] !== undefined && media.length > 0 ? [{ field: 'poll', message: 'X takes a poll or media, not both. Remove one of them.' }] : []),
   publishTimeoutMs: 120_000,
 
   async verify(credentials, io) {
