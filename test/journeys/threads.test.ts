@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { apiClient, connectChannel, createApiKey, signUp, type ApiClient } from '../../src/cli/newcomer.js';
 import type { ListedPost } from '../../src/platforms/simulator/control-api.js';
+import { findPlatform } from '../../src/platforms/registry.js';
+import { formIn, type HttpSession } from '../support/http-session.js';
 import { startReceiver, type Receiver } from '../support/receiver.js';
 import { startApp, type TestApp } from '../support/start-app.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -33,7 +35,8 @@ describe('a thread and a first comment, by API', () => {
     receiver = await startReceiver();
     app = await startApp({ retryPolicy: { retryDelaysMs: [50], lookUpDelaysMs: [50], settleMs: 200 } });
     const { session } = await signUp(app.url);
-    for (const [platform, handle] of [['bluesky', 'ada.bsky.social'], ['twitter', 'ada'], ['mastodon', 'ada'], ['threads', 'ada'], ['slack', 'general'], ['facebook', 'ada']] as const) await connectChannel(session, platform, handle);
+    for (const [platform, handle] of [['bluesky', 'ada.bsky.social'], ['twitter', 'ada'], ['mastodon', 'ada'], ['threads', 'ada'], ['facebook', 'ada']] as const) await connectChannel(session, platform, handle);
+    await connectSlack(session);
     api = apiClient(app.url, await createApiKey(session));
     await api.post('/api/hook/webhook', { action: 'scheduled', url: `${receiver.url}/hook`, secret: 'a secret of the test' });
   });
@@ -41,6 +44,16 @@ describe('a thread and a first comment, by API', () => {
     await app.stop();
     await receiver.stop();
   });
+
+  /** Its values are typed in. */
+  async function connectSlack(session: HttpSession): Promise<void> {
+    const given = await fetch(`${app.simulatorUrl}/slack/web/apps`, { method: 'POST', body: new URLSearchParams({ newHandle: 'general' }) });
+    const values = [...(await given.text()).matchAll(/<dd><code>([^<]*)<\/code><\/dd>/g)].map((match) => match[1]!);
+    const page = await session.get('/channels/connect/slack?network=simulated');
+    const { action, fields } = formIn(page.text, '/channels/connect/slack/fields');
+    const done = await session.post(action, { ...fields, ...Object.fromEntries(findPlatform('slack')!.connectFields!.fields.map(({ name }, i) => [name, values[i] ?? ''])) });
+    assert.match(done.text, /is connected/);
+  }
 
   async function publicOn(network: string, marker: string): Promise<ListedPost[]> {
     const response = await fetch(`${app.simulatorUrl}/simulator/posts?network=${network}`);
