@@ -42,16 +42,23 @@ export function postIdRows(post: Post): Row[] {
 /** What follows a public post, in keys of Signpost's own: `thread`, `firstComment`, and `warnings` for what did not go out. */
 function followUpFields({ followUps }: Publication): Row {
   if (followUps === undefined) return {};
-  const thread = followUps.flatMap((step, i) => (step.kind === 'reply' ? [{ item: i + 2, ...followUpRow(step) }] : []));
+  const isBroken = followUps.some(isEndedBadly);
+  const thread = followUps.flatMap((step, i) => (step.kind === 'reply' ? [{ item: i + 2, ...followUpRow(step, isBroken) }] : []));
   const comment = followUps.find((step) => step.kind === 'comment');
   const warnings = followUps.flatMap((step, i) => (step.failure === null || step.state === 'published' ? [] : [{
     code: step.failure.code, message: `${step.kind === 'comment' ? 'First comment' : `Thread item ${i + 2}`}: ${step.failure.message}`,
   }]));
-  return { ...(thread.length === 0 ? {} : { thread }), ...(comment === undefined ? {} : { firstComment: followUpRow(comment) }), ...(warnings.length === 0 ? {} : { warnings }) };
+  return { ...(thread.length === 0 ? {} : { thread }), ...(comment === undefined ? {} : { firstComment: followUpRow(comment, false) }), ...(warnings.length === 0 ? {} : { warnings }) };
 }
 
-function followUpRow({ state, remoteId, url }: FollowUp): Row {
-  const status = state === 'published' ? 'success' : state === 'failed' || state === 'missed' || state === 'unconfirmed' ? 'error' : 'waiting';
+function isEndedBadly({ state }: FollowUp): boolean {
+  return state === 'failed' || state === 'missed' || state === 'unconfirmed';
+}
+
+/** @param isBroken the thread ended at an item before it, so it doesn't go out by itself */
+function followUpRow(step: FollowUp, isBroken: boolean): Row {
+  const { state, remoteId, url } = step;
+  const status = state === 'published' ? 'success' : isEndedBadly(step) ? 'error' : state === 'pending' && isBroken ? 'not sent' : 'waiting';
   return { status, ...given('id', remoteId), ...given('postUrl', url) };
 }
 

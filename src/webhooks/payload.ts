@@ -166,14 +166,21 @@ function successRow(p: PublicationFacts): Record<string, unknown> {
 /** As the API answers them: `thread`, `firstComment`, and `warnings` for what is not public of them. */
 function followUpFields({ followUps }: PublicationFacts): Record<string, unknown> {
   if (followUps === undefined) return {};
-  const thread = followUps.filter(({ kind }) => kind === 'reply').map(followUpRow);
-  const [comment] = followUps.filter(({ kind }) => kind === 'comment').map(followUpRow);
+  const isBroken = followUps.some(isEndedBadly);
+  const thread = followUps.filter(({ kind }) => kind === 'reply').map((step) => followUpRow(step, isBroken));
+  const [comment] = followUps.filter(({ kind }) => kind === 'comment').map((step) => followUpRow(step, false));
   const warnings = followUps.flatMap(({ failure, item }) => (failure === null ? [] : [{ code: failure.code, message: `${item === null ? 'First comment' : `Thread item ${item}`}: ${failure.message}` }]));
   return { ...(thread.length === 0 ? {} : { thread }), ...(comment === undefined ? {} : { firstComment: comment }), ...(warnings.length === 0 ? {} : { warnings }) };
 }
 
-function followUpRow({ item, state, remoteId, url }: FollowUpFacts): Record<string, unknown> {
-  const status = state === 'published' ? 'success' : ['failed', 'missed', 'unconfirmed'].includes(state) ? 'error' : 'waiting';
+function isEndedBadly({ state }: FollowUpFacts): boolean {
+  return state === 'failed' || state === 'missed' || state === 'unconfirmed';
+}
+
+/** @param isBroken the thread ended at an item before it, so it doesn't go out by itself */
+function followUpRow(step: FollowUpFacts, isBroken: boolean): Record<string, unknown> {
+  const { item, state, remoteId, url } = step;
+  const status = state === 'published' ? 'success' : isEndedBadly(step) ? 'error' : state === 'pending' && isBroken ? 'not sent' : 'waiting';
   return { ...(item === null ? {} : { item }), status, ...(remoteId === null ? {} : { id: remoteId }), ...(url === null ? {} : { postUrl: url }) };
 }
 

@@ -97,11 +97,11 @@ describe('a thread and a first comment, by API', () => {
     assert.equal(broken['status'], 'success');
     assert.deepEqual(broken['errors'], []);
     const [row] = rowsOf(broken);
-    assert.deepEqual(row!.thread!.map(({ status }) => status), ['success', 'error', 'waiting', 'waiting']);
+    assert.deepEqual(row!.thread!.map(({ status }) => status), ['success', 'error', 'not sent', 'not sent']);
     assert.match(row!.warnings![0]!.message, /^Thread item 3: X refused/);
     const told = await receiver.waitFor('its webhook', (request) => (request.json as { id?: string } | undefined)?.id === id, 15_000);
     const event = told.json as { status: string; code: number; postIds: Row[] };
-    assert.deepEqual([event.status, event.code, event.postIds[0]!.thread!.map(({ status }) => status)], ['success', 200, ['success', 'error', 'waiting', 'waiting']]);
+    assert.deepEqual([event.status, event.code, event.postIds[0]!.thread!.map(({ status }) => status)], ['success', 200, ['success', 'error', 'not sent', 'not sent']]);
 
     assert.equal((await api.put('/api/post/retry', { id })).status, 200);
     const whole = await waitUntil('the rest to be sent', async () => {

@@ -78,7 +78,7 @@ describe('a thread in the composer', () => {
     const id = String(body['id']);
     const page = await session.get(`/posts/${id}`);
     assert.match(page.text, /Partly published/);
-    assert.match(page.text, /Thread item 3[\s\S]*Failed[\s\S]*X refused[\s\S]*Thread item 4[\s\S]*Waiting/);
+    assert.match(page.text, /Thread item 3[\s\S]*Failed[\s\S]*X refused[\s\S]*Thread item 4[\s\S]*Not sent/);
     assert.match(page.text, /thread item 2 published/);
     const publicationId = /name="publicationId" value="([^"]+)">\s*<p class="mb-2">The post is public/.exec(page.text)?.[1] ?? assert.fail('no button');
     await session.post(`/posts/${id}/retry`, { publicationId });
