@@ -1,6 +1,6 @@
 /** View models of the billing pages. */
 import type { BillingView } from './billing-service.js';
-import { planOfPrice, type Limits, type Plan, type PlanBook, type Price } from './plan.js';
+import { planOfPrice, rankOf, type Limits, type Plan, type PlanBook, type Price } from './plan.js';
 import type { Subscription } from './subscription.js';
 import type { PostUsage } from './usage-service.js';
 
@@ -52,7 +52,7 @@ export function stateView({ view, usage, profiles, endpoints, held, plans, isSim
     isUnknownPrice: isLive && snapshot !== null && planOfPrice(plans, snapshot) === null,
     trialEndsSoon: snapshot?.status === 'trialing' && snapshot.trialEnd !== null && (subscription?.isTrialEnding === true || snapshot.trialEnd.getTime() - now.getTime() < TRIAL_ENDS_SOON_MS),
     subscriptionCount: (account?.subscriptions ?? []).filter(isCharged).length,
-    plans: plans.plans.map((one) => ({ ...one, priceText: priceText(one.price), isCurrent: one.key === plan.key })),
+    plans: plans.plans.map((one) => ({ ...one, priceText: priceText(one.price), isCurrent: one.key === plan.key, isUpgrade: rankOf(plans, one.key) > rankOf(plans, plan.key) })),
   };
 }
 

@@ -18,7 +18,7 @@ function zoned(at: Date, timeZone: string): Temporal.ZonedDateTime {
 }
 
 /** A zone that this machine no longer knows must not keep anybody from posting. */
-function zoneOr(timeZone: string): string {
+export function zoneOr(timeZone: string): string {
   try {
     Temporal.Instant.fromEpochMilliseconds(0).toZonedDateTimeISO(timeZone);
     return timeZone;

@@ -3,12 +3,13 @@
  * goes out anywhere (cancelled before its time, failed or missed on every channel) is given back, one that was published counts even when it is
  * deleted later.
  */
+import { formatTime, zoneName } from '../http/time-text.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';
 import { newId } from '../lib/ids.js';
 import type { Logger } from '../lib/logger.js';
 import type { Notifier } from '../lib/notifier.js';
-import { monthOf, nextMonth } from './month.js';
+import { monthOf, nextMonth, zoneOr } from './month.js';
 import type { Plan } from './plan.js';
 import type { UsageStore } from './usage-store.js';
 
@@ -61,6 +62,7 @@ export interface PostUsage {
   used: number;
   limit: number | null;
   month: string;
+  timeZone: string;
   resetsAt: Date;
 }
 
@@ -110,7 +112,7 @@ export function createUsageService(deps: UsageServiceDeps) {
     const [plan, timeZone] = await Promise.all([deps.planOf(accountId), deps.timeZoneOf(accountId)]);
     const now = clock.now();
     const month = monthOf(now, timeZone);
-    return { plan, used: await store.count(accountId, month), limit: plan.limits.postsPerMonth, month, resetsAt: nextMonth(now, timeZone) };
+    return { plan, used: await store.count(accountId, month), limit: plan.limits.postsPerMonth, month, timeZone: zoneOr(timeZone), resetsAt: nextMonth(now, timeZone) };
   }
 
   return {
@@ -163,9 +165,9 @@ export function createUsageService(deps: UsageServiceDeps) {
   };
 }
 
-function limitReached({ plan, used, limit, month, resetsAt }: PostUsage & { plan: Plan }, url: string): AppError {
+function limitReached({ plan, used, limit, month, timeZone, resetsAt }: PostUsage & { plan: Plan }, url: string): AppError {
   const message = `Your plan ${plan.name} allows ${limit} post${limit === 1 ? '' : 's'} a month, and all of them are used. `
-    + `It begins anew on ${resetsAt.toISOString().replace(/\.\d+Z$/, 'Z')}. To post more now, change your plan: ${url}`;
+    + `They begin anew on ${formatTime(resetsAt, timeZone)} (${zoneName(timeZone, resetsAt)}). To post more now, change your plan: ${url}`;
   const details = { limit: { what: 'postsPerMonth', plan: plan.key, limit, used, month, resetsAt: resetsAt.toISOString(), changePlanUrl: url } };
   return new AppError('too-many', ErrorCode.planLimit, message, { details });
 }

@@ -1,6 +1,6 @@
 /** Wraps the POST route of a form: when a rule is broken, the same form comes back with what was typed and what is wrong. */
 import type { Request, RequestHandler, Response } from 'express';
-import { AppError, type FieldProblem } from '../lib/app-error.js';
+import { AppError, ErrorCode, type FieldProblem } from '../lib/app-error.js';
 
 export interface FormProblems {
   /** What the user sent, by field name; passwords and tokens left out. Repeated fields are lists. */
@@ -11,6 +11,8 @@ export interface FormProblems {
   fields: FieldProblem[];
   /** One sentence for the top of the form. */
   message: string;
+  /** Where to go when the account's plan stands in the way. */
+  planLink?: { href: string; text: string };
 }
 
 type Route = (req: Request, res: Response) => unknown;
@@ -40,7 +42,8 @@ function describe(req: Request, error: AppError): FormProblems {
   for (const { field, message } of error.fields) problems[field] = problems[field] === undefined ? message : `${problems[field]} ${message}`;
   const few = error.fields.length > 0 && error.kind === 'invalid';
   const message = few ? 'Please look at the fields marked below; nothing was saved yet.' : error.message;
-  return { input: typedFields(req), problems, fields: error.fields, message };
+  const planLink = error.code === ErrorCode.planLimit ? { planLink: { href: '/billing', text: 'Plan and billing' } } : {};
+  return { input: typedFields(req), problems, fields: error.fields, message, ...planLink };
 }
 
 const SECRET_FIELD = /password|secret|token/i;

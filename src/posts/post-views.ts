@@ -100,6 +100,8 @@ export interface ComposeView {
   /** Every problem in one sentence that says what it is about, for the top of the form. */
   summary: string[];
   message: string | null;
+  /** Set when the account's plan stands in the way. */
+  planLink: FormProblems['planLink'] | null;
   /** Offsets to choose from when the time happens twice. */
   overlap: { first: string; second: string } | null;
 }
@@ -174,6 +176,7 @@ export function composeView({ channels, again, ...rest }: ComposeOptions): Compo
     problems: problemsByField(again, fields),
     summary: (again?.fields ?? []).map(({ field, message, platform }) => (isOptionOf(platform, field) ? `${platformName(platform ?? '').name}, ${labelOf(keyIn(field))}: ${message}` : `${itemName(field)}${message}`)),
     message: again?.message ?? null,
+    planLink: again?.planLink ?? null,
     overlap: time.kind === 'overlap' ? { first: time.first.offset, second: time.second.offset } : null,
   };
 }

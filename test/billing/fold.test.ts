@@ -112,6 +112,38 @@ describe('facts that arrive within one second', () => {
   });
 });
 
+describe('what else may happen to a subscription', () => {
+  const base = stripeLife({ customer: 'cus_1', subscription: 'sub_1', accountId: ACCOUNT, start: START, shape: 'new' });
+  const active = base[5]!;
+  const at = (seconds: number, type: string, object: object): StripeEvent => ({ ...active, id: `evt_at_${seconds}_${type}`, type, created: active.created + seconds, data: { object: { ...object } } });
+  const planNow = (events: StripeEvent[]): string => entitlementOf(fold(events.flatMap(read)).subscriptions, null, plans, new Date((active.created + 100) * 1000)).plan.key;
+
+  it('paused, it gives nothing; resumed, it gives its plan again', () => {
+    const paused = at(10, 'customer.subscription.paused', { ...active.data.object, status: 'paused' });
+    const resumed = at(20, 'customer.subscription.resumed', active.data.object);
+    assert.equal(planNow([active]), 'basic');
+    assert.equal(planNow([paused, active]), 'free');
+    assert.equal(planNow([resumed, paused, active]), 'basic');
+  });
+
+  it('a status that is too new to be known changes nothing', () => {
+    assert.equal(planNow([active, at(10, 'customer.subscription.updated', { ...active.data.object, status: 'hibernating' })]), 'basic');
+    assert.equal(planNow([at(10, 'customer.subscription.created', { ...active.data.object, status: 'hibernating' })]), 'free', 'and gives nothing by itself');
+  });
+
+  it('a deleted customer has nothing any more, whenever that is told', () => {
+    const deleted = at(10, 'customer.deleted', { id: 'cus_1', object: 'customer', metadata: {} });
+    assert.equal(planNow([deleted, active]), 'free');
+    assert.equal(planNow([active, at(20, 'customer.subscription.updated', active.data.object), deleted]), 'free');
+  });
+
+  it('refunds of one charge are one line with all that was given back', () => {
+    const refund = (seconds: number, amount: number): StripeEvent => at(seconds, 'charge.refunded', { id: 'ch_1', object: 'charge', customer: 'cus_1', amount_refunded: amount, currency: 'eur' });
+    const { invoices } = fold([refund(20, 900), refund(10, 400)].flatMap(read));
+    assert.deepEqual(invoices.map(({ id, amount, outcome }) => [id, amount, outcome]), [['ch_1', 900, 'refunded']]);
+  });
+});
+
 it('folds any events at all to the same state in any order', () => {
   const event = fc.record({
     id: fc.integer({ min: 0, max: 30 }).map((n) => `stripe:evt_${n}`),

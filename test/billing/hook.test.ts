@@ -79,7 +79,7 @@ describe('the door for Stripe\'s events', () => {
     assert.equal((await stored('evt_broken'))?.['outcome'], 'ignored');
   });
 
-  it('changes the plan at once, seen in the page within a second without a reload, once for duplicates', async () => {
+  it('created, renewed and cancelled are seen in the page within a second without a reload, once for duplicates', async () => {
     const { session, accountId } = await app.newcomer('live@example.com');
     assert.equal(await planOf(session), 'Free');
     await session.post('/inbox/endpoint', {}, { from: '/inbox' });
@@ -87,17 +87,27 @@ describe('the door for Stripe\'s events', () => {
     const reader = stream.body!.getReader();
     const { events } = beginning(accountId);
     for (const event of [...events].reverse()) assert.equal((await app.send(event)).status, 200);
-    const sentAt = performance.now();
-    let text = '';
-    while (!/id="plan-name">Flat</.test(text)) text += new TextDecoder().decode((await reader.read()).value);
-    assert.ok(performance.now() - sentAt < 1_000, 'within a second');
+    const seenSoon = async (pattern: RegExp): Promise<void> => {
+      const sentAt = performance.now();
+      let text = '';
+      while (!pattern.test(text)) text += new TextDecoder().decode((await reader.read()).value);
+      assert.ok(performance.now() - sentAt < 1_000, `${String(pattern)} within a second`);
+    };
+    await seenSoon(/id="plan-name">Flat</);
+    const told = (type: string, id: string, object: object): object => ({ ...events[2]!, id, type, created: events[2]!.created + 10, data: { object: { ...events[2]!.data.object, ...object } } });
+    const renewedUntil = Math.floor(Date.now() / 1000) + 60 * 86_400;
+    const items = { data: [{ id: 'si_1', price: { id: 'price_signpost_flat', lookup_key: null }, current_period_end: renewedUntil }] };
+    assert.equal((await app.send(told('customer.subscription.updated', 'evt_live_renewed', { status: 'active', items }))).status, 200);
+    await seenSoon(new RegExp(`Next charge</dt><dd>\\s*<time datetime="${new Date(renewedUntil * 1000).toISOString()}"`));
+    assert.equal((await app.send(told('customer.subscription.deleted', 'evt_live_cancelled', { status: 'canceled', items }))).status, 200);
+    await seenSoon(/id="plan-name">Free</);
     await reader.cancel();
     for (const event of events) assert.match(String((await app.send(event)).body['message']), /Received before/);
-    assert.equal(await planOf(session), 'Flat');
+    assert.equal(await planOf(session), 'Free');
     await waitUntil('the events to be applied', async () => (await stored(events[0]!.id))?.['outcome'] === 'applied');
-    const told = (await documents(app.databaseName, 'webhook_events')).filter(({ accountId: of, type }) => of === accountId && type === 'subscription.changed');
-    assert.ok(told.length >= 1 && told.length <= events.length);
-    assert.equal((told.at(-1)?.['data'] as Record<string, unknown> | undefined)?.['plan'], 'flat');
+    const recorded = (await documents(app.databaseName, 'webhook_events')).filter(({ accountId: of, type }) => of === accountId && type === 'subscription.changed');
+    assert.ok(recorded.length >= 3 && recorded.length <= events.length + 2);
+    assert.equal((recorded.at(-1)?.['data'] as Record<string, unknown> | undefined)?.['plan'], 'free');
   });
 
   it('parks what nobody can place, and applies it when the checkout says whose it is', async () => {

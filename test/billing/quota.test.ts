@@ -44,6 +44,7 @@ describe('the Free plan', () => {
     const page = await session.post('/posts', { post: 'From the page', platforms: 'bluesky', when: 'now' }, { from: '/posts/new' });
     assert.equal(page.status, 429);
     assert.match(page.text, /plan Free allows 5 posts a month/);
+    assert.match(page.text, /<a href="\/billing">Plan and billing<\/a><\/p>/, 'with the way to change it');
     assert.match(page.text, /From the page/, 'what was typed is kept');
     const billing = await session.get('/billing');
     assert.match(billing.text, /5 of 5/);

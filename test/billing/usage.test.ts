@@ -32,12 +32,13 @@ describe('usage', () => {
   let now = new Date('2026-10-31T22:00:00Z');
   let stored = new Set<string>();
   let account = 0;
+  let zone = 'Europe/Berlin';
   const reachedLimits: LimitReached[] = [];
 
   before(async () => {
     await ensureIndexes(db, usageIndexes);
     usage = createUsageService({
-      store: createUsageStore(db), clock: { now: () => now }, notifier: createNotifier(), log: createLogger('silent'), recordReached: async (reached) => void reachedLimits.push(reached), planOf: async () => plan, timeZoneOf: async () => 'Europe/Berlin',
+      store: createUsageStore(db), clock: { now: () => now }, notifier: createNotifier(), log: createLogger('silent'), recordReached: async (reached) => void reachedLimits.push(reached), planOf: async () => plan, timeZoneOf: async () => zone,
       existingPosts: async (ids) => new Set(ids.filter((id) => stored.has(id))), billingUrl: () => 'https://signpost.example/billing',
     });
   });
@@ -54,6 +55,38 @@ describe('usage', () => {
     now = new Date('2026-10-31T23:00:01Z');
     assert.equal(await count(id, 'p6'), true);
     assert.equal(await used(id), 1);
+  });
+
+  it('gives nobody a second month for changing the zone, there and back', async () => {
+    const id = newAccount();
+    const before = now;
+    now = new Date('2026-10-31T12:00:00Z');
+    zone = 'UTC';
+    for (let i = 0; i < 5; i++) assert.equal(await count(id, `oct${i}`), true);
+    zone = 'Pacific/Auckland';
+    for (let i = 0; i < 5; i++) assert.equal(await count(id, `nov${i}`), true, 'it is November there');
+    assert.equal(await count(id, 'nov5'), false);
+    zone = 'UTC';
+    assert.equal(await count(id, 'oct5'), false, 'October is still used up');
+    now = new Date('2026-11-01T00:00:00Z');
+    assert.equal(await count(id, 'nov6'), false, 'and November was used ahead');
+    zone = 'Europe/Berlin';
+    now = before;
+  });
+
+  it('tells once that the month is used up, also when posts are given back and others come', async () => {
+    const id = newAccount();
+    const mine = (): LimitReached[] => reachedLimits.filter(({ accountId }) => accountId === id);
+    for (let i = 0; i < 4; i++) await count(id, `p${i}`);
+    await usage.sweep();
+    assert.equal(mine().length, 0);
+    await Promise.all([count(id, 'p4'), count(id, 'p5'), count(id, 'p6')]);
+    await fate(id, 'p0', 5, 'cancelled');
+    await count(id, 'p7');
+    await usage.sweep();
+    const ids = new Set(mine().map((reached) => reached.id));
+    assert.equal(ids.size, 1);
+    assert.equal(mine()[0]?.limit, 5);
   });
 
   it('gives back what failed, was missed or cancelled everywhere, however often that is told, and nothing else', async () => {

@@ -129,6 +129,60 @@ describe('paying for a plan in a browser', { skip: noBrowser() }, () => {
     await isFine();
   });
 
+  it('shows a trial that is about to end, a pause, a payment to confirm, what comes of not paying, and a refund, without a reload', async () => {
+    await page.goto(`${app.url}/billing`);
+    await page.getByRole('link', { name: 'Change to Flat' }).click();
+    await button('Go on to payment').click();
+    await page.getByLabel('Begin with a trial of 14 days').check();
+    await button(/^Pay/).click();
+    await page.getByText('Trial until').waitFor();
+    await openPortal();
+    const portal = page.url();
+    await back();
+    const other = await page.context().newPage();
+    await other.goto(portal);
+    const pass = async (days: string): Promise<void> => {
+      await other.getByLabel('Days').fill(days);
+      await other.getByRole('button', { name: 'Pass these days' }).click();
+    };
+    const act = (name: string) => other.getByRole('button', { name }).click();
+    await pass('12');
+    await page.locator('#trial-ends').waitFor();
+    await isFine();
+    await pass('5');
+    await page.locator('#trial-ends').waitFor({ state: 'detached' });
+    await act('Pause');
+    await page.getByText('Your subscription rests.').waitFor();
+    await act('Resume');
+    await page.getByText('Your subscription rests.').waitFor({ state: 'detached' });
+    await act('Let the bank ask to confirm a payment');
+    await page.locator('#payment-problem', { hasText: 'Your bank wants you to confirm' }).waitFor();
+    await isFine();
+    await pass('8');
+    await page.locator('#payment-problem', { hasText: 'was not paid in time' }).waitFor();
+    await planIs('Free');
+    await isFine();
+    await act('Pay the open invoice');
+    await planIs('Flat');
+    await act('Refund the last payment');
+    await page.getByText('Refunded', { exact: true }).waitFor();
+    await other.close();
+  });
+
+  it('makes a profile and works in it', async () => {
+    await page.goto(`${app.url}/profiles`);
+    await page.getByLabel('Title').fill('A client');
+    await button('Create profile').click();
+    await page.locator('#new-key').waitFor();
+    await isFine();
+    await button('Work here in A client').click();
+    await page.locator('#current-profile', { hasText: 'A client' }).waitFor();
+    await isFine();
+    await page.goto(`${app.url}/profiles`);
+    await button('Work here in Primary Profile').click();
+    await page.locator('#current-profile').waitFor({ state: 'detached' });
+  });
+
   it('shows the administrator events and accounts', async () => {
     for (const path of ['/billing/accounts', '/billing/events']) {
       await page.goto(app.url + path);
