@@ -7,6 +7,7 @@ import type { Actor } from './lib/actor.js';
 import { createAddressGuard } from './lib/address-guard.js';
 import type { Clock } from './lib/clock.js';
 import { createHttpClient } from './lib/http-client.js';
+import type { Mailer } from './lib/mailer.js';
 import type { Logger } from './lib/logger.js';
 import type { Notifier } from './lib/notifier.js';
 import type { Seal } from './lib/seal.js';
@@ -33,6 +34,7 @@ import { inboxPages } from './webhooks/inbox-pages.js';
 import { inboxReceiver } from './webhooks/inbox-receiver.js';
 import { createInboxService, type InboxService } from './webhooks/inbox-service.js';
 import { createInboxStore, inboxIndexes } from './webhooks/inbox-store.js';
+import { createNotices, noticeIndexes } from './webhooks/notices.js';
 import { createRecoveryService } from './webhooks/recovery.js';
 import { createRemoteWorker } from './webhooks/remote-worker.js';
 import { createTargets } from './webhooks/targets.js';
@@ -55,6 +57,9 @@ export interface WebhooksDeps {
   allowCidrs?: readonly string[];
   /** False: https only. */
   allowHttp?: boolean;
+  /** Null or absent: warnings are in the pages only. */
+  mailer?: Mailer | null;
+  mailOf?(accountId: string): Promise<string | null>;
   /** Authorities (PEM) that are trusted beside the usual ones, for tests. */
   extraCa?: readonly string[];
   /** The profile's refId, for answers of the API. */
@@ -89,7 +94,7 @@ export interface Webhooks {
   stop(graceMs: number): Promise<void>;
 }
 
-export const webhookIndexes = [...endpointIndexes, ...eventIndexes, ...deliveryIndexes, ...inboxIndexes];
+export const webhookIndexes = [...endpointIndexes, ...eventIndexes, ...deliveryIndexes, ...inboxIndexes, ...noticeIndexes];
 
 const SWEEP_EVERY_MS = 5_000;
 const HEALTH_EVERY_MS = 60_000;
@@ -125,7 +130,15 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   });
   const eventStore = createEventStore(db);
   const events = createEventService({ events: eventStore, endpoints: targets, deliveries: deliveryStore, worker, clock, notifier, ...(deps.maxBacklog === undefined ? {} : { maxBacklog: deps.maxBacklog }) });
-  const outbox = createFactOutbox<EventInput>({ db, collection: 'webhook_endpoints', record: (recorded) => events.record(recorded), log });
+  const outbox = createFactOutbox<EventInput>({
+    db, collection: 'webhook_endpoints', log,
+    record: async (recorded) => {
+      await notices.disabled(recorded);
+      await events.record(recorded);
+    },
+  });
+  const notices = createNotices({ db, mailer: deps.mailer ?? null, mailOf: deps.mailOf ?? (async () => null), publicUrl, clock, log });
+  if (deps.delivers !== false) deps.jobs.sweep('mails about endpoints', HEALTH_EVERY_MS, () => notices.sweep());
   deps.jobs.sweep('endpoint events', SWEEP_EVERY_MS, () => outbox.relay());
   const endpoints = createEndpointService({
     ...(deps.endpointLimitOf === undefined ? {} : { limitOf: deps.endpointLimitOf }),
@@ -141,7 +154,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
 
   deps.jobs.handle('deliver', (endpointId) => worker.wake(endpointId));
   deps.jobs.handle('deliver-now', (deliveryId) => worker.sendNow(deliveryId));
-  const health = createEndpointHealth({ endpoints: endpointStore, deliveries: deliveryStore, disable: (id, reason) => endpoints.disable(id, reason), clock, log });
+  const health = createEndpointHealth({ endpoints: endpointStore, deliveries: deliveryStore, disable: (id, reason) => endpoints.disable(id, reason), warn: (endpoint, days) => notices.warn(endpoint, days), clock, log });
   deps.jobs.sweep('endpoint health', HEALTH_EVERY_MS, () => health.sweep());
   deps.jobs.sweep('recoveries', SWEEP_EVERY_MS, () => recovery.sweep());
   deps.jobs.sweep('deliveries', SWEEP_EVERY_MS, () => worker.sweep());

@@ -46,6 +46,7 @@ import { createHttpClient } from './lib/http-client.js';
 import { newToken } from './lib/ids.js';
 import type { Actor } from './lib/actor.js';
 import type { Logger } from './lib/logger.js';
+import { createMailer } from './lib/mailer.js';
 import { createNotifier } from './lib/notifier.js';
 import { machineId } from './lib/processes.js';
 import { createSeal } from './lib/seal.js';
@@ -159,10 +160,12 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   jobs.sweep('channel events', CHANNEL_EVENTS_EVERY_MS, () => channelEvents.relay());
 
   // Webhooks
+  const mailer = config.smtpUrl === null ? null : createMailer(config.smtpUrl, config.mailFrom ?? '');
   const webhooks = composeWebhooks({
     db, seal, clock, log, jobs, notifier, publicUrl, userAgent: USER_AGENT, loopbackOnly, allowCidrs: config.webhookAllowCidrs, allowHttp: config.webhookAllowHttp,
     localUrl, owner, delivers: isWorker, sharers: () => workers.count(),
     refId: async (actor) => (await profiles.get(actor.profileId)).refId,
+    mailer, mailOf: async (accountId) => (await accountStore.findUserOfAccount(accountId))?.email ?? null,
     endpointLimitOf: async (accountId) => (await billing?.service.planOf(accountId))?.limits.endpoints ?? null,
   });
 
@@ -271,6 +274,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       await publishing.stop(GRACE_MS);
       await channelEvents.stop();
       await webhooks.stop(GRACE_MS / 3);
+      mailer?.stop();
       await billing?.stop();
       await closed;
       await simulator?.stop();

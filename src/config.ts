@@ -49,6 +49,8 @@ const schema = z.object({
     for (const cidr of cidrs.filter((part) => !isCidr(part))) context.addIssue({ code: 'custom', message: `${cidr} is not a range such as 192.168.3.0/24` });
   }),
   WEBHOOK_ALLOW_HTTP: z.enum(['true', 'false'], 'must be true or false').default('false'),
+  SMTP_URL: z.url({ protocol: /^smtps?$/, error: 'must be an address such as smtps://user:password@mail.example.com' }).optional(),
+  MAIL_FROM: z.string().max(200).regex(/^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/, 'must be an address such as Signpost <signpost@example.com>').optional(),
   BILLING: z.enum(['off', 'simulated', 'stripe'], 'must be off, simulated or stripe').default('off'),
   PLANS_FILE: z.string().min(1).optional(),
   STRIPE_API_KEY: z.string().regex(/^(sk|rk)_\S+$/, 'must be a secret or restricted key: sk_... or rk_...').optional(),
@@ -64,6 +66,8 @@ const schema = z.object({
     const other = `${half[1]}_CLIENT_${half[2] === 'ID' ? 'SECRET' : 'ID'}`;
     if (settings[other as keyof typeof settings] === undefined) context.addIssue({ code: 'custom', path: [other], message: `is needed with ${name}: a network gives its apps both` });
   }
+}).superRefine(({ SMTP_URL: smtpUrl, MAIL_FROM: from }, context) => {
+  if (smtpUrl !== undefined && from === undefined) context.addIssue({ code: 'custom', path: ['MAIL_FROM'], message: 'is needed with SMTP_URL: whom mails come from, such as Signpost <signpost@example.com>' });
 }).superRefine(({ BILLING: billing, STRIPE_WEBHOOK_SECRETS: stripe, PADDLE_WEBHOOK_SECRETS: paddle }, context) => {
   if (billing !== 'stripe' || stripe.length > 0 || paddle.length > 0) return;
   context.addIssue({ code: 'custom', path: ['STRIPE_WEBHOOK_SECRETS'], message: 'is needed with BILLING=stripe: the signing secret of the endpoint that sends events to PUBLIC_URL/hooks/billing/stripe' });
@@ -100,6 +104,9 @@ export interface Config {
   webhookAllowCidrs: string[];
   /** False: webhooks go to https addresses only (and to loopback, where that is allowed). */
   webhookAllowHttp: boolean;
+  /** Null: no mails are sent. */
+  smtpUrl: string | null;
+  mailFrom: string | null;
   /** Off: everything is unlimited. */
   billing: 'off' | 'simulated' | 'stripe';
   /** Null: `plans.json` in the data directory, or the plans that come with Signpost. */
@@ -153,6 +160,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     networkUrls: byPlatform(s, '_SERVER'),
     webhookAllowCidrs: s.WEBHOOK_ALLOW_CIDRS,
     webhookAllowHttp: s.WEBHOOK_ALLOW_HTTP === 'true',
+    smtpUrl: s.SMTP_URL ?? null,
+    mailFrom: s.MAIL_FROM ?? null,
     billing: s.BILLING,
     plansFile: s.PLANS_FILE === undefined ? null : path.resolve(s.PLANS_FILE),
     stripeApiKey: s.STRIPE_API_KEY ?? null,

@@ -1,4 +1,4 @@
-/** Turns endpoints off that have done nothing but fail for days; warns before, in the log and on the page. */
+/** Turns endpoints off that have done nothing but fail for days; warns before, by mail and on the page. */
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { DeliveryRow, DeliveryStore } from './delivery-store.js';
@@ -6,16 +6,23 @@ import type { Endpoint } from './endpoint.js';
 import type { EndpointStore } from './endpoint-store.js';
 
 const HOUR_MS = 3_600_000;
-export const DISABLE_AFTER_MS = 5 * 24 * HOUR_MS;
+const DAY_MS = 24 * HOUR_MS;
+const DISABLE_AFTER_MS = 5 * DAY_MS;
+/** Its owner is warned after so many days of nothing but failure. */
+const WARN_AFTER_DAYS = [3, 1] as const;
 /** One event that fails for days may be that event's fault: several, spread over time, are the endpoint's. */
 const DISTINCT_EVENTS = 3;
 const SPREAD_MS = 12 * HOUR_MS;
 const LOOK_AT = 200;
+/** Longest failing first, so that those to be turned off are among them. */
+const MOST_AT_ONCE = 500;
 
 export interface EndpointHealthDeps {
   endpoints: Pick<EndpointStore, 'listFailing'>;
   deliveries: Pick<DeliveryStore, 'listByEndpoint'>;
   disable(endpointId: string, reason: string): Promise<void>;
+  /** Said once for each number of days. */
+  warn(endpoint: Endpoint, days: number): Promise<void>;
   clock: Clock;
   log: Logger;
 }
@@ -23,7 +30,10 @@ export interface EndpointHealthDeps {
 export function createEndpointHealth(deps: EndpointHealthDeps): { sweep(): Promise<void> } {
   async function look(endpoint: Endpoint): Promise<void> {
     const since = endpoint.failingSince ?? deps.clock.now();
-    if (!isHopeless(await deps.deliveries.listByEndpoint(endpoint.id, LOOK_AT), since)) return;
+    const failingMs = deps.clock.now().getTime() - since.getTime();
+    const days = WARN_AFTER_DAYS.find((after) => failingMs >= after * DAY_MS);
+    if (days !== undefined) await deps.warn(endpoint, days);
+    if (failingMs < DISABLE_AFTER_MS || !isHopeless(await deps.deliveries.listByEndpoint(endpoint.id, LOOK_AT), since)) return;
     const last = endpoint.lastAttempt?.error ?? 'no answer';
     await deps.disable(endpoint.id, `Every delivery has failed since ${since.toISOString()}. Last: ${last}`);
     deps.log.warn({ endpointId: endpoint.id, since }, 'endpoint disabled after days of failure');
@@ -31,8 +41,8 @@ export function createEndpointHealth(deps: EndpointHealthDeps): { sweep(): Promi
 
   return {
     async sweep() {
-      const since = new Date(deps.clock.now().getTime() - DISABLE_AFTER_MS);
-      for (const endpoint of await deps.endpoints.listFailing(since, 100)) await look(endpoint);
+      const since = new Date(deps.clock.now().getTime() - DAY_MS);
+      for (const endpoint of await deps.endpoints.listFailing(since, MOST_AT_ONCE)) await look(endpoint);
     },
   };
 }

@@ -5,6 +5,7 @@ import { ensureIndexes } from '../../src/db/database.js';
 import type { Actor } from '../../src/lib/actor.js';
 import { newId, newPostId, newRefId } from '../../src/lib/ids.js';
 import { createLogger } from '../../src/lib/logger.js';
+import type { Mailer } from '../../src/lib/mailer.js';
 import { createNotifier, type Notifier } from '../../src/lib/notifier.js';
 import { createSeal } from '../../src/lib/seal.js';
 import type { Delivery } from '../../src/webhooks/delivery.js';
@@ -44,6 +45,7 @@ export interface RigOptions {
   publicUrl?: string;
   maxBacklog?: number;
   extraCa?: readonly string[];
+  mailer?: Mailer;
   sharers?: () => number;
   localUrl?: () => string;
 }
@@ -67,6 +69,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     const handlers = new Map<string, (key: string) => Promise<void>>();
     const made = composeWebhooks({
       ...(options.extraCa === undefined ? {} : { extraCa: options.extraCa }),
+      ...(options.mailer === undefined ? {} : { mailer: options.mailer, mailOf: async () => 'person@example.com' }),
       db, seal, notifier, clock: { now }, log: createLogger('silent'), userAgent: 'Signpost/test', owner: `rig-${running.length}`, publicUrl: () => options.publicUrl ?? 'http://127.0.0.1:9', localUrl: options.localUrl ?? (() => 'http://127.0.0.1:9'),
       loopbackOnly: options.loopbackOnly ?? true, refId: async () => 'ref', random: () => 0, timeoutMs: options.timeoutMs ?? 5_000, ...(options.maxBacklog === undefined ? {} : { maxBacklog: options.maxBacklog }), limits: { ...LIMITS, ...options.limits },
       ...(options.sharers === undefined ? {} : { sharers: options.sharers }),
