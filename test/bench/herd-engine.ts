@@ -12,22 +12,23 @@ import { createPublisher } from '../../src/publishing/publisher.js';
 import { defaultRetryPolicy } from '../../src/publishing/retry-policy.js';
 import { createTurnStore, turnIndexes } from '../../src/publishing/turn-store.js';
 import { waitUntil } from '../support/wait-until.js';
-import { measureHerd, type HerdFigures } from './herd-measure.js';
-import { AT_ONCE, callNetwork, type HerdOrder } from './herd-references.js';
+import { measureHerd, type HerdFigures, type HerdMeasure } from './herd-measure.js';
+import { AT_ONCE, callNetwork, WARM_UP, type HerdOrder } from './herd-references.js';
 
 export async function engineHerd(db: Db, { posts: count, accounts, callMs, serverPid }: HerdOrder): Promise<HerdFigures> {
   await ensureIndexes(db, [...postIndexes, ...turnIndexes, ...wakeupIndexes]);
   const posts = createPostStore(db);
-  const due = new Date(Math.ceil((Date.now() + 4_500 + count / 2) / 1_000) * 1_000);
-  for (let i = 0; i < count; i += 500) await Promise.all(Array.from({ length: Math.min(500, count - i) }, (_, k) => posts.insert(newPost(i + k, (i + k) % accounts, due), [])));
-  const measure = measureHerd(count, due, serverPid);
+  const write = async (herd: number, due: Date): Promise<void> => {
+    for (let i = 0; i < herd; i += 500) await Promise.all(Array.from({ length: Math.min(500, herd - i) }, (_, k) => posts.insert(newPost(i + k, (i + k) % accounts, due), [])));
+  };
+  let measure: HerdMeasure | null = null;
   let done = 0;
   const place = places(AT_ONCE);
   const platform = {
     id: 'bench', name: 'Bench', publishTimeoutMs: 10_000, limits: {},
     publish: async () => {
       await place.enter();
-      measure.started();
+      measure?.started();
       await callNetwork(callMs);
       place.leave();
       return { state: 'published', remoteId: 'r', url: null };
@@ -43,7 +44,13 @@ export async function engineHerd(db: Db, { posts: count, accounts, callMs, serve
   jobs.handle('publish', () => publisher.claimDue());
   jobs.sweep('due posts', 5_000, () => publisher.sweep());
   await jobs.start();
-  await waitUntil('the herd to be published', () => done === count, { timeoutMs: 240_000 });
+  await write(WARM_UP, new Date());
+  publisher.nudge();
+  await waitUntil('the warm-up to be published', () => done === WARM_UP, { timeoutMs: 120_000 });
+  const due = new Date(Math.ceil((Date.now() + 4_500 + count / 2) / 1_000) * 1_000);
+  await write(count, due);
+  measure = measureHerd(count, due, serverPid);
+  await waitUntil('the herd to be published', () => done === WARM_UP + count, { timeoutMs: 240_000 });
   return measure.finish();
 }
 
