@@ -180,7 +180,10 @@ export function countMatches(context: CommandContext, collection: Collection | u
         checkDeadline(context);
         return undefined;
       }
-      if (++n % 64 === 0 && performance.now() > until) return undefined;
+      if (++n % 64 === 0 && performance.now() > until) {
+        checkDeadline(context);
+        return undefined;
+      }
     }
   });
 }
@@ -198,6 +201,7 @@ export function distinct(context: CommandContext): Doc | Promise<Doc> {
   const parts = key.split('.');
   const groups = new Map<string, unknown>();
   let keyBytes = 0;
+  let seen = 0;
   return context.executor.sliced(false, () => {
     const until = performance.now() + SLICE_MS;
     for (;;) {
@@ -215,6 +219,10 @@ export function distinct(context: CommandContext): Doc | Promise<Doc> {
         groups.set(key, value);
         keyBytes += key.length;
         if (keyBytes > MAX_BATCH_BYTES) throw new CommandError(17217, 'distinct too big, 16mb cap');
+      }
+      if (++seen % 64 === 0 && performance.now() > until) {
+        checkDeadline(context);
+        return undefined;
       }
     }
   });

@@ -52,7 +52,7 @@ export function renameCollection(context: CommandContext): Doc {
   return { ok: 1 };
 }
 
-const INDEX_OPTIONS = new Set(['key', 'name', 'v', 'ns', 'unique', 'sparse', 'partialFilterExpression', 'expireAfterSeconds', 'background', 'hidden', 'collation']);
+const INDEX_OPTIONS = new Set(['key', 'name', 'v', 'ns', 'unique', 'sparse', 'partialFilterExpression', 'expireAfterSeconds', 'background', 'dropDups', 'hidden', 'collation']);
 
 export async function createIndexes(context: CommandContext): Promise<Doc> {
   const name = collectionName(context);
@@ -84,7 +84,7 @@ function parseIndexSpec(value: unknown): Doc {
   if (Object.values(key).filter((direction) => direction === 'hashed').length > 1) throw new CommandError(31303, 'A maximum of one index field is allowed to be hashed');
   if (Object.values(key).includes('hashed') && truthy(value['unique'])) throw new CommandError(16764, 'Currently hashed indexes cannot guarantee uniqueness. Use a regular index.');
   const spec: Doc = { v: 2, key, name: value['name'] };
-  for (const option of ['unique', 'sparse', 'hidden']) if (truthy(value[option])) spec[option] = true;
+  for (const option of ['unique', 'sparse', 'hidden', 'background']) if (truthy(value[option])) spec[option] = true;
   if (value['partialFilterExpression'] !== undefined) {
     spec['partialFilterExpression'] = docArgument(value, 'partialFilterExpression');
     checkPartial(spec['partialFilterExpression'] as Doc);

@@ -88,7 +88,7 @@ export function connectionStatus(): Doc {
 }
 
 export function getParameter(context: CommandContext): Doc {
-  const known: Doc = { featureCompatibilityVersion: { version: '7.0' }, ttlMonitorSleepSecs: context.sweep.everyMs / 1000 };
+  const known: Doc = { featureCompatibilityVersion: { version: '7.0' }, enableTestCommands: false, requireApiVersion: false, authenticationMechanisms: [], ttlMonitorSleepSecs: context.sweep.everyMs / 1000 };
   if (context.command['getParameter'] === '*') return { ...known, ok: 1 };
   const wanted = Object.keys(context.command).filter((name) => name in known);
   if (wanted.length === 0) throw new CommandError(72, 'no option found to get');

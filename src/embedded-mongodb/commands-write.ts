@@ -197,13 +197,14 @@ function* findTargets(context: CommandContext, collection: Collection, statement
 
 function* collectTargets(context: CommandContext, runner: FindRunner, single: boolean): Generator<undefined, (number | Found)[]> {
   const targets: (number | Found)[] = [];
-  for (;;) {
-    const found = runner.next(performance.now() + 10);
+  for (let until = performance.now() + 10; ; ) {
+    const found = runner.next(until);
     if (found === null) return targets;
-    if (found === undefined) {
-      checkDeadline(context);
-      yield undefined;
-    } else targets.push(single ? found : found.record);
+    if (found) targets.push(single ? found : found.record);
+    if (found && (targets.length % YIELD_EVERY !== 0 || performance.now() < until)) continue;
+    checkDeadline(context);
+    yield undefined;
+    until = performance.now() + 10;
   }
 }
 

@@ -62,8 +62,9 @@ function runStats(context: CommandContext, collection: Collection, query: Query,
         return undefined;
       }
       if (found) {
-        nReturned++;
-        continue;
+        if (++nReturned % 64 !== 0 || performance.now() < until) continue;
+        checkDeadline(context);
+        return undefined;
       }
       const executionStats = {
         executionSuccess: true, nReturned, executionTimeMillis: Math.round(performance.now() - startedAt),

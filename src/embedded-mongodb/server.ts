@@ -79,6 +79,8 @@ export async function startServer(options: { dataDir: string; port: number; flus
     if (stopping || trimmed || mappedBytes() < (options.maxMappedBytes ?? MAX_MAPPED_BYTES)) return;
     trimmed = true;
     sweeping = sweeping
+      // What is to be flushed goes first, while others work; then little is left to wait for.
+      .then(() => durability.flush())
       .then(() => executor.alone(() => durability.across(reopen)))
       .catch((error: unknown) => void process.stderr.write(`embedded-mongodb: the disk could not be flushed: ${String(error)}\n`))
       .finally(() => (trimmed = false));

@@ -16,7 +16,7 @@ export function createSorter<T>(compare: (a: T, b: T) => number, keep = Infinity
   return {
     add: (item) => {
       current.push(item);
-      if (current.length < 2 * RUN) return;
+      if (current.length < (few ? keep : 0) + RUN) return;
       current.sort(compare);
       if (few) current.length = keep;
       else {
