@@ -27,6 +27,15 @@ function syncFile(path: string): void {
   closeSync(handle);
 }
 
+/** Makes a rename last; not every system lets a directory be opened for that. */
+function syncDirectory(path: string): void {
+  try {
+    syncFile(path);
+  } catch {
+    // then the system does it in its own time
+  }
+}
+
 function sizeOf(path: string): number {
   return existsSync(path) ? statSync(path).size : 0;
 }
@@ -45,7 +54,7 @@ export async function backup(options: { dataDir: string; file: string; onProgres
   rmSync(partial, { force: true });
   const totalBytes = sizeOf(source);
   const timer = setInterval(() => options.onProgress?.({ phase: 'copying', bytes: sizeOf(partial), totalBytes }), 250);
-  const store = openStore(resolve(options.dataDir), FILE_NAME, true);
+  const store = openStore(resolve(options.dataDir), { readOnly: true });
   try {
     await store.env.backup(partial, false);
   } finally {
@@ -56,7 +65,7 @@ export async function backup(options: { dataDir: string; file: string; onProgres
   options.onProgress?.({ phase: 'checking', bytes: sizeOf(partial), totalBytes });
   const counted = await examine(partial);
   renameSync(partial, file);
-  syncFile(dirname(file));
+  syncDirectory(dirname(file));
   options.onProgress?.({ phase: 'done', bytes: sizeOf(file), totalBytes });
   return { file, bytes: sizeOf(file), ...counted };
 }
@@ -64,7 +73,7 @@ export async function backup(options: { dataDir: string; file: string; onProgres
 /** Opens a copy and reads all of it. @throws Error when it is no database of this program */
 async function examine(file: string): Promise<{ collections: number; documents: number }> {
   if (inspectFile(file) === 'absent') throw dataFileError(file, 'is missing or empty.');
-  const store = openStore(dirname(file), basename(file), true);
+  const store = openStore(dirname(file), { file: basename(file), readOnly: true });
   try {
     const format = formatOf(store);
     if (format > FORMAT_VERSION) throw dataFileError(file, `was written by a newer version of this program (format ${format}).`);
@@ -101,7 +110,7 @@ export async function restore(options: { file: string; dataDir: string; onProgre
     if (kept) renameSync(target, kept);
     for (const belonging of ['-lock', '-sync']) rmSync(`${target}${belonging}`, { force: true });
     renameSync(partial, target);
-    syncFile(dataDir);
+    syncDirectory(dataDir);
     options.onProgress?.({ phase: 'done', bytes: totalBytes, totalBytes });
     return { file: target, bytes: totalBytes, ...counted, kept };
   } finally {

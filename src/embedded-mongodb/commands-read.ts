@@ -1,5 +1,6 @@
 /** The commands that read: find, getMore, killCursors, count, distinct, explain. */
 import { decode, type Doc } from './bson-decode.js';
+import { beginTurn } from './budget.js';
 import { encode, RawBson } from './bson-encode.js';
 import { compare } from './bson-order.js';
 import type { Collection } from './catalog.js';
@@ -93,6 +94,7 @@ function fillBatch(context: CommandContext, cursor: Cursor, batchSize: number, f
   let bytes = 0;
   const max = batchSize === 0 ? Infinity : batchSize;
   return context.executor.sliced(false, () => {
+    beginTurn(context.deadline);
     const until = performance.now() + SLICE_MS;
     for (;;) {
       if (docs.length >= max) return finish(docs, !cursor.held && cursor.source.atEnd?.() === true);

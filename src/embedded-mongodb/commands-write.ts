@@ -2,6 +2,7 @@
 import { BSONRegExp, Timestamp } from 'bson';
 import { decode, decodeAround, decodeFields, type Doc } from './bson-decode.js';
 import { encode, RawBson } from './bson-encode.js';
+import { beginTurn } from './budget.js';
 import { isObject } from './bson-order.js';
 import { checkName, type Collection } from './catalog.js';
 import { checkStatementFields } from './command-fields.js';
@@ -23,6 +24,7 @@ export type Steps = Generator<undefined, Doc>;
 
 export function runSteps(context: CommandContext, steps: Steps): Doc | Promise<Doc> {
   return context.executor.sliced(true, () => {
+    beginTurn(context.deadline);
     const { done, value } = steps.next();
     return done ? value : undefined;
   });

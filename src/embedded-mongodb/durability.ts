@@ -4,7 +4,7 @@
  * transaction keeps its pages from being reused, and its root (LMDB's meta page) is kept in a file of its own. After a crash of
  * the machine the data file is set back to that root, because the order in which later pages reached the disk is not known.
  */
-import { closeSync, existsSync, fdatasync, fdatasyncSync, fstatSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fdatasync, fdatasyncSync, fstatSync, openSync, readFileSync, readSync, rmSync, writeSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { dirname } from 'node:path';
@@ -45,6 +45,11 @@ export function bootId(): string | null {
 
 function syncPath(dataFile: string): string {
   return `${dataFile}-sync`;
+}
+
+/** To be called when commits are flushed by LMDB itself: what was noted of flushes before must not be gone back to. */
+export function forgetFlushes(dataFile: string): void {
+  rmSync(syncPath(dataFile), { force: true });
 }
 
 function inodeOf(handle: number): string {

@@ -11,6 +11,8 @@ export interface Turn {
   until: number;
 }
 
+const CHECK_EVERY = 16;
+
 export function turnIsOver(turn: Turn): boolean {
   return performance.now() > turn.until;
 }
@@ -23,11 +25,18 @@ export function eachDocument(change: (doc: Doc) => Doc): Stage {
 }
 
 /** A stage that gives any number of documents for each. */
-export function eachToMany(change: (doc: Doc) => Iterable<Doc>): Stage {
+export function eachToMany(turn: Turn, change: (doc: Doc) => Iterable<Doc>): Stage {
   return function* changed(input) {
+    let given = 0;
     for (const doc of input) {
-      if (doc) yield* change(doc);
-      else yield null;
+      if (!doc) {
+        yield null;
+        continue;
+      }
+      for (const one of change(doc)) {
+        yield one;
+        if (++given % CHECK_EVERY === 0 && turnIsOver(turn)) yield null;
+      }
     }
   };
 }
@@ -37,8 +46,6 @@ export function onlyThose(test: (doc: Doc) => boolean): Stage {
     for (const doc of input) if (doc === null || test(doc)) yield doc;
   };
 }
-
-const CHECK_EVERY = 32;
 
 /** Documents that are in memory, with pauses where the turn is over. */
 export function* fromList(list: readonly Doc[], turn: Turn): Flow {

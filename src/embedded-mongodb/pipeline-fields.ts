@@ -66,7 +66,7 @@ function setFieldsDeep(item: unknown, node: FieldNode, frame: Frame): unknown {
 
 const UNWIND_FIELDS = new Set(['path', 'preserveNullAndEmptyArrays', 'includeArrayIndex']);
 
-export const unwind: StageCompiler = (operand) => {
+export const unwind: StageCompiler = (operand, scope) => {
   if (typeof operand !== 'string' && !isObject(operand)) throw new CommandError(15981, 'expected either a string or an object as specification for $unwind stage');
   const spec: Doc = isObject(operand) ? operand : { path: operand };
   for (const name in spec) if (!UNWIND_FIELDS.has(name)) throw new CommandError(28811, `unrecognized option to $unwind stage: ${name}`);
@@ -81,7 +81,7 @@ export const unwind: StageCompiler = (operand) => {
   if (indexField !== undefined && (typeof indexField !== 'string' || indexField === '')) throw new CommandError(28810, 'expected a non-empty string for the includeArrayIndex option to $unwind stage');
   if (indexField?.startsWith('$')) throw new CommandError(28822, `includeArrayIndex option to $unwind stage should not be prefixed with a '$': ${indexField}`);
   const parts = path.slice(1).split('.');
-  return eachToMany((doc) => unwindOne(doc, parts, keepEmpty, indexField));
+  return eachToMany(scope.turn, (doc) => unwindOne(doc, parts, keepEmpty, indexField));
 };
 
 function* unwindOne(doc: Doc, parts: string[], keepEmpty: boolean, indexField: string | undefined): Iterable<Doc> {
@@ -130,7 +130,7 @@ export const redact: StageCompiler = (operand, scope): Stage => {
     if (Array.isArray(value)) return value.map((item) => inside(item, root)).filter((item) => item !== undefined);
     return isObject(value) ? (redacted(value, root) ?? undefined) : value;
   };
-  return eachToMany((doc) => {
+  return eachToMany(scope.turn, (doc) => {
     const kept = redacted(doc, doc);
     return kept ? [kept] : [];
   });

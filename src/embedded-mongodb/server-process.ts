@@ -1,13 +1,9 @@
 /** The child process: takes the lock, serves, tells its parent, and ends in order when the parent stops it or is gone. */
 import { takeLock, type DataLock } from './data-lock.js';
-import { startServer, type EmbeddedServer } from './server.js';
+import { startServer, type EmbeddedServer, type ServerOptions } from './server.js';
 
-interface StartMessage {
+interface StartMessage extends ServerOptions {
   type: 'start';
-  dataDir: string;
-  port: number;
-  flushEveryMs?: number;
-  maxMappedBytes?: number;
 }
 
 let server: EmbeddedServer | null = null;
@@ -18,10 +14,10 @@ function tell(message: Record<string, unknown>): void {
   if (process.connected) process.send!(message);
 }
 
-async function start({ dataDir, port, ...tuning }: StartMessage): Promise<void> {
+async function start({ type: _type, ...options }: StartMessage): Promise<void> {
   try {
-    lock = await takeLock(dataDir);
-    server = await startServer({ dataDir, port, ...tuning });
+    lock = await takeLock(options.dataDir);
+    server = await startServer(options);
     lock.setPort(server.port);
     tell({ type: 'listening', port: server.port });
   } catch (error) {

@@ -6,7 +6,7 @@ import { loadCatalog } from './catalog.js';
 import { runCommand } from './command-table.js';
 import type { Engine } from './command-context.js';
 import { serveConnection, type Traffic } from './connection.js';
-import { bootId, FLUSHED_BY_COMMIT, keepDurable, setBackAfterReboot } from './durability.js';
+import { bootId, FLUSHED_BY_COMMIT, forgetFlushes, keepDurable, setBackAfterReboot } from './durability.js';
 import { createCursors } from './cursors.js';
 import { createExecutor } from './executor.js';
 import { sweepExpired, sweepGarbage } from './expiry.js';
@@ -29,10 +29,19 @@ const MAX_MAPPED_BYTES = 160 * 1024 * 1024;
 const TRIM_EVERY_MS = 500;
 const SHUTTING_DOWN = { ok: 0, errmsg: 'The server is in quiesce mode and will shut down', code: 91, codeName: 'ShutdownInProgress' };
 
-/** @param port 0 for any free one. */
-export async function startServer(options: { dataDir: string; port: number; flushEveryMs?: number | undefined; maxMappedBytes?: number | undefined }): Promise<EmbeddedServer> {
-  const store = openChecked(options.dataDir);
-  const boot = bootId();
+export interface ServerOptions {
+  dataDir: string;
+  /** 0 for any free one. */
+  port: number;
+  flushEveryMs?: number | undefined;
+  maxMappedBytes?: number | undefined;
+  flushEachCommit?: boolean | undefined;
+}
+
+export async function startServer(options: ServerOptions): Promise<EmbeddedServer> {
+  const boot = options.flushEachCommit ? null : bootId();
+  const store = openChecked(options.dataDir, boot !== null);
+  if (boot === null) forgetFlushes(store.path);
   const durability = boot === null ? FLUSHED_BY_COMMIT : await keepDurable(store, store.path, boot, options.flushEveryMs ?? FLUSH_EVERY_MS);
   const catalog = loadCatalog(store);
   const executor = createExecutor(store, catalog, durability.committed);
@@ -111,13 +120,13 @@ function mappedBytes(): number {
 }
 
 /** Opens the data file if it is one, in the present format. @throws Error with code DATA_FILE_UNUSABLE */
-function openChecked(dataDir: string): Store {
+function openChecked(dataDir: string, noSync: boolean): Store {
   const path = join(dataDir, FILE_NAME);
   if (setBackAfterReboot(path)) process.stderr.write('embedded-mongodb: the machine was started again without an orderly stop; the data is as of the last flush\n');
   const state = inspectFile(path);
   let store: Store;
   try {
-    store = openStore(dataDir);
+    store = openStore(dataDir, { noSync });
   } catch (error) {
     throw dataFileError(path, `cannot be opened (${(error as Error).message}). Restore a backup.`);
   }

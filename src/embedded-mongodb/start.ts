@@ -22,6 +22,8 @@ export interface StartOptions {
   flushEveryMs?: number;
   /** Beyond this much of the data file in memory the server lets go of it; 160 MiB when left out. */
   maxMappedBytes?: number;
+  /** Every commit waits for the disk: slow, and the only way where the system can't tell one start of the machine from another. */
+  flushEachCommit?: boolean;
   /** Called when the process ends without `stop` having been called. */
   onExit?: (code: number | null, signal: string | null) => void;
 }
@@ -41,7 +43,8 @@ export async function startEmbeddedMongodb(options: StartOptions): Promise<Embed
   const child = fork(fileURLToPath(new URL('./server-process.js', import.meta.url)), [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [] });
   const exited = new Promise<void>((done) => child.once('exit', () => done()));
   const dataDir = resolve(options.dataDir);
-  const port = await listening(child, { type: 'start', dataDir, port: options.port ?? 0, flushEveryMs: options.flushEveryMs, maxMappedBytes: options.maxMappedBytes }).catch((error: unknown) => {
+  const { onExit: _onExit, ...tuning } = options;
+  const port = await listening(child, { ...tuning, type: 'start', dataDir, port: options.port ?? 0 }).catch((error: unknown) => {
     throw explainExit(error, dataDir);
   });
   let stopping: Promise<void> | null = null;

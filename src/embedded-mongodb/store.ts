@@ -4,7 +4,6 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { bootId } from './durability.js';
 import { open, type Database, type RootDatabase } from 'lmdb';
 
 type BinaryDatabase = Database<Buffer, Buffer>;
@@ -28,17 +27,24 @@ export interface Store {
 
 const BINARY = { keyEncoding: 'binary', encoding: 'binary' } as const;
 
+export interface OpenOptions {
+  file?: string;
+  readOnly?: boolean;
+  /** LMDB does not wait for the disk: somebody else flushes (`durability.ts`). */
+  noSync?: boolean;
+}
+
 /** Opens the data file in `dir`, making it when it is missing (unless it is only to be read). */
-export function openStore(dir: string, file = FILE_NAME, readOnly = false): Store {
+export function openStore(dir: string, { file = FILE_NAME, readOnly = false, noSync = false }: OpenOptions = {}): Store {
   mkdirSync(dir, { recursive: true });
   const path = join(dir, file);
   const store: Store = {
-    ...openEnvironment(path, readOnly),
+    ...openEnvironment(path, readOnly, noSync),
     path,
     transaction: (work) => store.env.transactionSync(work),
     reopen: async () => {
       await store.env.close();
-      Object.assign(store, openEnvironment(path, readOnly));
+      Object.assign(store, openEnvironment(path, readOnly, noSync));
     },
     close: async () => {
       await store.env.close();
@@ -47,8 +53,8 @@ export function openStore(dir: string, file = FILE_NAME, readOnly = false): Stor
   return store;
 }
 
-function openEnvironment(path: string, readOnly: boolean): Pick<Store, 'env' | 'docs' | 'index' | 'catalog' | 'stats'> {
-  const env = open<Buffer, Buffer>({ path, noSubdir: true, overlappingSync: false, maxDbs: 8, maxReaders: 64, mapSize: 2 ** 36, readOnly, noSync: !readOnly && bootId() !== null, ...BINARY });
+function openEnvironment(path: string, readOnly: boolean, noSync: boolean): Pick<Store, 'env' | 'docs' | 'index' | 'catalog' | 'stats'> {
+  const env = open<Buffer, Buffer>({ path, noSubdir: true, overlappingSync: false, maxDbs: 8, maxReaders: 64, mapSize: 2 ** 36, readOnly, noSync, ...BINARY });
   const openOne = (name: string): BinaryDatabase => env.openDB<Buffer, Buffer>({ name, ...BINARY });
   return { env, docs: openOne('docs'), index: openOne('index'), catalog: openOne('catalog'), stats: openOne('stats') };
 }

@@ -110,6 +110,60 @@ test('clients that never read their answers hold no more than one answer each in
   await isWell();
 });
 
+/** The longest that another client waits for its answer while `work` goes on, in milliseconds. */
+async function longestWait(work: Promise<unknown>): Promise<number> {
+  let [worst, going] = [0, true];
+  const done = work.catch(() => undefined).then(() => (going = false));
+  const other = await connectRaw(server.port);
+  while (going) {
+    const startedAt = performance.now();
+    other.send(opMsg({ find: 'small', $db: 'a' }));
+    await other.receive();
+    worst = Math.max(worst, performance.now() - startedAt);
+  }
+  other.socket.destroy();
+  await done;
+  return worst;
+}
+
+test('a regular expression that runs away is stopped, whether or not the client gave a limit', async () => {
+  const words = client.db('a').collection('words');
+  await words.insertMany(Array.from({ length: 20 }, () => ({ text: `${'a'.repeat(60)}!` })));
+  await assert.rejects(words.find({ text: /^(a+)+$/ }).toArray(), { code: 51156 });
+  await assert.rejects(words.find({ text: /^(a|aa)+$/ }).maxTimeMS(100).toArray(), (error: { code: number }) => error.code === 51156 || error.code === 50);
+  await assert.rejects(words.aggregate([{ $project: { found: { $regexMatch: { input: '$text', regex: '^(a+)+$' } } } }]).toArray(), { code: 51156 });
+  assert.equal(await words.countDocuments({ text: /^(a+)+!$/ }), 20);
+});
+
+test('an expression that goes on and on ends at maxTimeMS, and without it after some seconds', async () => {
+  const endless = { $reduce: { input: { $range: [0, 4_000_000] }, initialValue: 0, in: { $reduce: { input: { $range: [0, 100] }, initialValue: 0, in: { $add: ['$$value', 1] } } } } };
+  const run = (options: object): Promise<unknown> => client.db('a').aggregate([{ $documents: [{}] }, { $project: { r: endless } }], options).toArray();
+  await assert.rejects(run({ maxTimeMS: 200 }), { code: 50, codeName: 'MaxTimeMSExpired' });
+  await assert.rejects(run({}), { code: 50 });
+  await isWell();
+});
+
+test('sorts, groups, joins and updates of many documents let others have their turn', { timeout: 120_000 }, async () => {
+  const many = client.db('a').collection('many');
+  await many.insertMany(Array.from({ length: 60_000 }, (_, i) => ({ n: (i * 7919) % 60_013, g: i % 50, text: 'x'.repeat(40) })));
+  const longest: Record<string, number> = {
+    sort: await longestWait(many.find().sort({ n: 1 }).limit(5).toArray()),
+    group: await longestWait(many.aggregate([{ $group: { _id: '$n', k: { $sum: 1 } } }, { $sort: { k: -1 } }, { $limit: 3 }]).toArray()),
+    join: await longestWait(many.aggregate([{ $limit: 2 }, { $lookup: { from: 'many', localField: 'g', foreignField: 'g', as: 'all' } }, { $project: { k: { $size: '$all' } } }]).toArray()),
+    distinct: await longestWait(many.distinct('g')),
+    update: await longestWait(many.updateMany({}, { $inc: { n: 1 } })),
+  };
+  // Far above what it takes on an idle machine, far below what it would be without turns.
+  for (const [what, ms] of Object.entries(longest)) assert.ok(ms < 1500, `${what}: ${Math.round(ms)} ms`);
+});
+
+test('what aggregations hold in memory has a limit, and is given back', { timeout: 120_000 }, async () => {
+  const wide = { $documents: [{ list: { $range: [0, 200_000] } }] };
+  const flood = client.db('a').aggregate([wide, { $unwind: '$list' }, { $set: { body: { $map: { input: { $range: [0, 300] }, in: 'xxxxxxxxxx' } } } }, { $sort: { list: -1 } }, { $count: 'n' }]).toArray();
+  await assert.rejects(flood, { code: 292 });
+  assert.equal((await client.db('a').aggregate([{ $documents: [{ a: 2 }, { a: 1 }] }, { $sort: { a: 1 } }]).toArray()).length, 2);
+});
+
 test('mutated messages neither stop it nor damage what it stores', { timeout: 120_000 }, async () => {
   assert.deepEqual(await runFuzz(1500, 42), []);
 });

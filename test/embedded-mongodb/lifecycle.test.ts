@@ -46,6 +46,33 @@ test('it starts on an empty directory, keeps what was written over a restart, an
   await second.stop();
 });
 
+test('where the machine cannot be told from its last start every commit goes to the disk: all else is the same', async () => {
+  const dataDir = newDataDir();
+  const first = await startEmbeddedMongodb({ dataDir });
+  await withClient(first.uri, (client) => client.db('a').collection('c').insertOne({ _id: 1 as never }));
+  await first.stop();
+  const second = await startEmbeddedMongodb({ dataDir, flushEachCommit: true });
+  const written = await withClient(second.uri, async (client) => {
+    const things = client.db('a').collection('c');
+    await things.createIndex({ n: 1 });
+    await things.insertMany(Array.from({ length: 50 }, (_, n) => ({ n })), { writeConcern: { w: 'majority', journal: true } });
+    await things.updateMany({ n: { $gte: 40 } }, { $set: { late: true } });
+    const count = await things.countDocuments();
+    process.kill(second.pid, 'SIGKILL');
+    return count;
+  });
+  assert.equal(written, 51);
+  await until(() => !isAlive(second.pid));
+  assert.equal(existsSync(join(dataDir, 'embedded.mdb-sync')), false);
+  const third = await startEmbeddedMongodb({ dataDir });
+  await withClient(third.uri, async (client) => {
+    const things = client.db('a').collection('c');
+    assert.deepEqual([await things.countDocuments(), await things.countDocuments({ late: true })], [51, 10]);
+    assert.equal((await client.db('a').command({ validate: 'c' }))['valid'], true);
+  });
+  await third.stop();
+});
+
 test('a second server on the directory is refused by name and pid', async () => {
   const dataDir = newDataDir();
   const first = await startEmbeddedMongodb({ dataDir });
