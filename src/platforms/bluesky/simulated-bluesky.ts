@@ -96,8 +96,11 @@ function createRecord(call: SimulatedCall): SimulatedAnswer {
   const existing = world.find('post', ID, rkey);
   // What real servers answered in 2025: https://github.com/bluesky-social/atproto/issues/3718
   if (existing !== undefined && existing.deletedAt === null) return xrpcError(500, 'InternalServerError', 'Internal Server Error');
+  if (textField(record, '$type') !== COLLECTION) return xrpcError(400, 'InvalidRequest', `Invalid $type: expected ${COLLECTION}, got ${textField(record, '$type')}`);
+  if (Number.isNaN(Date.parse(textField(record, 'createdAt')))) return xrpcError(400, 'InvalidRequest', `Invalid ${COLLECTION} record: Record/createdAt must be an valid atproto datetime`);
   const links = embeddedBlobs(objectField(record, 'embed'));
-  const missing = links.find((link) => world.find('upload', ID, link) === undefined);
+  if (links.length > 4) return xrpcError(400, 'InvalidRequest', `Invalid ${COLLECTION} record: Record/embed/images must not have more than 4 elements`);
+  const missing = links.find((link) => world.find('upload', ID, link)?.accountId !== account.id);
   if (missing !== undefined) return xrpcError(400, 'InvalidRequest', `Could not find blob: ${missing}`);
   const parentId = textField(objectField(objectField(record, 'reply'), 'parent'), 'uri').split('/').at(-1) || null;
   const media = links.map((link) => world.find('upload', ID, link)!.source);

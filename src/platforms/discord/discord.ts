@@ -15,7 +15,7 @@ const webhook = z.object({ id: z.string(), name: z.string().nullable().optional(
 const message = z.object({ id: z.string(), channel_id: z.string() });
 
 const discordOptions = z.object({
-  username: z.string().max(80, 'At most 80 characters.').optional(),
+  username: z.string().max(80, 'At most 80 characters.').regex(/^(?!.*(clyde|discord)).*$/is, 'Discord takes no name with "clyde" or "discord" in it.').optional(),
   suppressEmbeds: z.boolean().optional(),
 }).loose();
 

@@ -56,6 +56,7 @@ function execute(call: SimulatedCall): SimulatedAnswer {
   const payload = payloadOf(call);
   const content = textField(payload, 'content');
   const sources = [...call.raw.toString('utf8').matchAll(/signpost placeholder for (\S+)/g)].map((match) => match[1]!);
+  if (/clyde|discord/i.test(textField(payload, 'username'))) return failure(400, 50_035, 'Invalid Form Body: username cannot contain "discord"');
   if (content === '' && sources.length === 0) return failure(400, 50_006, 'Cannot send an empty message');
   if (textLength('characters', content) > 2000) {
     const errors = { content: { _errors: [{ code: 'BASE_TYPE_MAX_LENGTH', message: 'Must be 2000 or fewer in length.' }] } };

@@ -78,6 +78,9 @@ function postVideo(call: SimulatedCall): SimulatedAnswer {
 function accept(call: SimulatedCall, text: string, media: string[], asPhoto = false): SimulatedAnswer {
   const { params, account, now } = call;
   if (params['page'] !== account.id) return graphError(200, '(#200) The user must be an administrator of the page.', { status: 403 });
+  const scheduled = call.body['scheduled_publish_time'];
+  const isScheduledWell = typeof scheduled === 'number' && scheduled * 1000 >= now + 600_000 && scheduled * 1000 <= now + 30 * 86_400_000 && call.body['published'] === false;
+  if (scheduled !== undefined && !isScheduledWell) return graphError(100, 'The specified scheduled publish time is invalid.', { subcode: 1366046 });
   if (textLength('characters', text) > 63_206) return graphError(100, 'Message is too long.');
   const post = acceptPost(call, { network: ID, id: `${account.id}_${risingDigits(now)}`, text, media });
   return ok(asPhoto ? { id: post.id.split('_')[1], post_id: post.id } : { id: post.id });

@@ -2,7 +2,7 @@
 import { googleError, googleRefusals, googleToken } from '../google/simulated-google.js';
 import { digitsOf, risingDigits } from '../simulator/fake-ids.js';
 import { acceptPost } from '../simulator/new-post.js';
-import { ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork } from '../simulator/network.js';
+import { objectField, ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork } from '../simulator/network.js';
 import { isPublic, type SimulatedAccount, type SimulatedPost } from '../simulator/world.js';
 import { textLength } from '../text-length.js';
 
@@ -50,6 +50,12 @@ function createPost(call: SimulatedCall): SimulatedAnswer {
   if (params['location'] !== account.id) return googleError(404, 'Requested entity was not found.', { status: 'NOT_FOUND' });
   if (textLength('characters', text) > 1500) return googleError(400, 'Request contains an invalid argument: summary is too long.', { status: 'INVALID_ARGUMENT' });
   const media = Array.isArray(body['media']) ? (body['media'] as { sourceUrl?: string }[]).map((item) => item.sourceUrl ?? '') : [];
+  const invalid = (what: string): SimulatedAnswer => googleError(400, `Request contains an invalid argument: ${what}`, { status: 'INVALID_ARGUMENT' });
+  if (media.length > 1 || media.some((url) => !URL.canParse(url))) return invalid('media must be one sourceUrl.');
+  if (!['STANDARD', 'EVENT', 'OFFER'].includes(textField(body, 'topicType'))) return invalid('topicType.');
+  if (textField(body, 'topicType') !== 'STANDARD' && textField(objectField(body, 'event'), 'title') === '') return invalid('event is required.');
+  const action = body['callToAction'] === undefined ? null : textField(objectField(body, 'callToAction'), 'actionType');
+  if (action !== null && !['BOOK', 'ORDER', 'SHOP', 'LEARN_MORE', 'SIGN_UP', 'CALL'].includes(action)) return invalid('callToAction.actionType.');
   const id = risingDigits(now);
   return ok(present(call, acceptPost(call, { network: ID, id, text, media, ...(call.effect === null ? {} : { handle: id }) })));
 }

@@ -1,5 +1,5 @@
 /** Instagram as the simulator plays it. */
-import { containerRoutes } from '../meta-graph/simulated-containers.js';
+import { containerRoutes, hasChildren } from '../meta-graph/simulated-containers.js';
 import { graphError, graphRefusals, graphTokenRoutes, SIXTY_DAYS_MS } from '../meta-graph/simulated-graph.js';
 import { digitsOf } from '../simulator/fake-ids.js';
 import { ok, textField, type SimulatedAnswer, type SimulatedNetwork } from '../simulator/network.js';
@@ -49,7 +49,7 @@ function checkFields(fields: Record<string, unknown>): SimulatedAnswer | null {
   const image = textField(fields, 'image_url');
   const video = textField(fields, 'video_url');
   const type = textField(fields, 'media_type');
-  if (type === 'CAROUSEL') return String(fields['children']).split(',').length < 2 ? graphError(100, 'A carousel needs at least 2 children.') : null;
+  if (type === 'CAROUSEL') return hasChildren(fields, 2, 10) ? null : graphError(100, 'A carousel has 2 to 10 children.', { subcode: 2207035 });
   if (image === '' && video === '') return graphError(100, 'The parameter image_url is required', { subcode: 2207020 });
   const url = image || video;
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {

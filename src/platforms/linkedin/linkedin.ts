@@ -84,7 +84,7 @@ export const linkedin = {
   remove: {
     async remove(remoteId, credentials, io) {
       const mine = credentialsSchema.parse(credentials);
-      await ask(io, { ...base(mine), effect: 'read', method: 'DELETE', url: `${io.baseUrls.api}/rest/posts/${encodeURIComponent(remoteId)}` }, z.unknown(), linkedinFailure);
+      await ask(io, { ...base(mine), headers: { ...uploadHeaders, 'x-restli-method': 'DELETE' }, effect: 'read', method: 'DELETE', url: `${io.baseUrls.api}/rest/posts/${encodeURIComponent(remoteId)}` }, z.unknown(), linkedinFailure);
     },
   },
 
@@ -106,7 +106,7 @@ const VISIBILITY = { public: 'PUBLIC', connections: 'CONNECTIONS', loggedin: 'LO
 
 async function findPost(content: PlatformContent, since: Date, mine: LinkedinCredentials, io: PlatformIo): Promise<PublishResult | null> {
   const { elements } = await ask(io, {
-    ...base(mine), effect: 'read', method: 'GET', url: `${io.baseUrls.api}/rest/posts`, query: { q: 'author', author: authorOf(mine), count: '50', sortBy: 'CREATED' },
+    ...base(mine), headers: { ...uploadHeaders, 'x-restli-method': 'FINDER' }, effect: 'read', method: 'GET', url: `${io.baseUrls.api}/rest/posts`, query: { q: 'author', author: authorOf(mine), count: '50', sortBy: 'CREATED' },
   }, posts, linkedinFailure);
   const wanted = littleText(content.text).trim();
   const found = elements.find((post) => (post.commentary ?? '').trim() === wanted && (post.createdAt ?? Infinity) >= since.getTime() - 5000);

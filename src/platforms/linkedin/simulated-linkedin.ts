@@ -95,6 +95,8 @@ function receive({ world, raw, params, apiUrl }: SimulatedCall): SimulatedAnswer
 function createPost(call: SimulatedCall): SimulatedAnswer {
   const { body, headers, account, world, now } = call;
   if (!/^20\d{4}$/.test(headers['linkedin-version'] ?? '')) return failure(426, 'NONEXISTENT_VERSION', 'Requested version is not active');
+  if (headers['x-restli-protocol-version'] !== '2.0.0') return failure(400, 'ILLEGAL_ARGUMENT', 'Invalid X-RestLi-Protocol-Version');
+  if (!['PUBLIC', 'CONNECTIONS', 'LOGGED_IN'].includes(textField(body, 'visibility'))) return failure(422, 'UNPROCESSABLE_ENTITY', 'Field Value validation failed in REQUEST_BODY: visibility');
   if (textField(body, 'author') !== `urn:li:person:${account.id}`) return failure(403, 'ACCESS_DENIED', 'Field Value validation failed in REQUEST_BODY: author');
   const text = plainText(textField(body, 'commentary'));
   if (text.length > 3000) return failure(422, 'UNPROCESSABLE_ENTITY', 'Commentary length exceeded the maximum allowed (3000)');
@@ -102,13 +104,15 @@ function createPost(call: SimulatedCall): SimulatedAnswer {
   const images = objectField(content, 'multiImage')['images'];
   const single = textField(objectField(content, 'media'), 'id');
   const urns = Array.isArray(images) ? images.map((image: { id?: string }) => image.id ?? '') : single === '' ? [] : [single];
+  if (Array.isArray(images) && (urns.length < 2 || urns.length > 20)) return failure(422, 'UNPROCESSABLE_ENTITY', 'multiImage must have 2 to 20 images');
   const uploads = urns.map((urn) => world.find('upload', ID, urn));
   if (uploads.some((upload) => upload === undefined || upload.bytes === 0 || upload.accountId !== account.id || uploadState(upload, now) !== 'done')) return failure(422, 'UNPROCESSABLE_ENTITY', 'LinkedIn processing failed for image');
   const post = acceptPost(call, { network: ID, id: `urn:li:share:${risingDigits(now)}`, text, media: uploads.map((upload) => upload!.source) });
   return { status: 201, body: null, headers: { 'x-restli-id': post.id, location: `/posts/${encodeURIComponent(post.id)}` } };
 }
 
-function listPosts({ world, account, query }: SimulatedCall): SimulatedAnswer {
+function listPosts({ world, account, query, headers }: SimulatedCall): SimulatedAnswer {
+  if (headers['x-restli-method'] !== 'FINDER' || query['q'] !== 'author') return failure(400, 'ILLEGAL_ARGUMENT', 'Unknown finder');
   const posts = world.postsOf(ID, account.id).filter((post) => post.deletedAt === null).slice(0, Math.min(Number(query['count'] ?? 10), 100));
   const elements = posts.map((post: SimulatedPost) => ({
     id: post.id, author: `urn:li:person:${account.id}`, commentary: littleText(post.text), createdAt: post.acceptedAt, lifecycleState: 'PUBLISHED',

@@ -70,9 +70,10 @@ function createStatus(call: SimulatedCall): SimulatedAnswer {
   if (earlier !== undefined) return ok(present(call, earlier));
   if (text.trim() === '' && ids.length === 0) return failure(422, "Validation failed: Text can't be blank");
   if (textLength('mastodon', text) > 500) return failure(422, 'Validation failed: Text character limit of 500 exceeded');
+  if (body['visibility'] !== undefined && !['public', 'unlisted', 'private', 'direct'].includes(textField(body, 'visibility'))) return failure(422, 'Validation failed: Visibility is not included in the list');
   if (ids.length > 4) return failure(422, 'Validation failed: Cannot attach more than 4 files');
   const media = ids.map((id) => world.find('upload', ID, id));
-  if (media.some((item) => item === undefined || uploadState(item, now) !== 'done')) return failure(422, 'Cannot attach files that have not finished processing. Try again in a moment!');
+  if (media.some((item) => item === undefined || item.accountId !== account.id || uploadState(item, now) !== 'done')) return failure(422, 'Cannot attach files that have not finished processing. Try again in a moment!');
   const parentId = textField(body, 'in_reply_to_id') || null;
   if (parentId !== null && world.find('post', ID, parentId) === undefined) return failure(404, 'The post you are trying to reply to does not exist');
   const post = acceptPost(call, { network: ID, id: risingDigits(now), text, media: media.map((item) => item!.source), parentId, extra: { idempotencyKey: key } });

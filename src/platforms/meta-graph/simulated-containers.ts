@@ -124,6 +124,12 @@ function stateOf(fields: ContainerFields, now: number): string {
   return fields.readyAt !== null && fields.readyAt <= now ? 'FINISHED' : 'IN_PROGRESS';
 }
 
+/** Does a carousel have as many children as it may? */
+export function hasChildren(fields: Record<string, unknown>, least: number, most: number): boolean {
+  const { length } = childrenOf(fields);
+  return length >= least && length <= most;
+}
+
 function childrenOf(body: Record<string, unknown>): string[] {
   const { children } = body;
   if (Array.isArray(children)) return children.map(String);

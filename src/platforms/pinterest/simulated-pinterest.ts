@@ -69,6 +69,7 @@ function createPin(call: SimulatedCall): SimulatedAnswer {
   const source = objectField(body, 'media_source');
   if (textField(body, 'board_id') !== boardOf(account.id)) return failure(404, 40, 'Board not found.');
   if (textLength('characters', text) > 800) return failure(400, 1, `Invalid request: '${text.slice(0, 20)}...' is too long`);
+  if (body['link'] !== undefined && (!URL.canParse(textField(body, 'link')) || textField(body, 'link').length > 2048)) return failure(400, 1, 'Invalid request: link is not a valid URL');
   if (textField(body, 'title').length > 100) return failure(400, 1, 'Invalid request: title is too long');
   const media = mediaOf(source, (id) => world.find('upload', ID, id)?.source);
   if (media === null) return failure(400, 235, 'Sorry we could not fetch the image.');

@@ -62,6 +62,7 @@ export const simulatedReddit: SimulatedNetwork = {
 function submit(call: SimulatedCall): SimulatedAnswer {
   const { body, now, webUrl } = call;
   const [title, text, url, subreddit] = [textField(body, 'title'), textField(body, 'text'), textField(body, 'url'), textField(body, 'sr')];
+  if (!['self', 'link'].includes(textField(body, 'kind'))) return inside('INVALID_OPTION', "that option is not valid", 'kind');
   if (title === '') return inside('NO_TEXT', 'we need something here', 'title');
   if (textLength('characters', title) > 300) return inside('TOO_LONG', 'this is too long (max: 300)', 'title');
   if (textLength('characters', text) > 40_000) return inside('TOO_LONG', 'this is too long (max: 40000)', 'text');

@@ -54,9 +54,10 @@ export const simulatedSlack: SimulatedNetwork = {
 function postMessage(call: SimulatedCall): SimulatedAnswer {
   const { body, account, now, world } = call;
   const text = textField(body, 'text');
-  const blocks = Array.isArray(body['blocks']) ? (body['blocks'] as { type?: string; image_url?: string }[]) : [];
+  const blocks = Array.isArray(body['blocks']) ? (body['blocks'] as { type?: string; image_url?: string; text?: { text?: string } }[]) : [];
   if (textField(body, 'channel') !== account.id) return refusal('channel_not_found');
   if (text === '' && blocks.length === 0) return refusal('no_text');
+  if (blocks.length > 50 || blocks.some((block) => (block.text?.text?.length ?? 0) > 3000)) return refusal('invalid_blocks');
   if (text.length > 40_000) return refusal('msg_too_long');
   const ts = nextTs(account, now, world.postsOf(ID, account.id).length);
   const media = blocks.flatMap((block) => (block.type === 'image' && block.image_url !== undefined ? [block.image_url] : []));

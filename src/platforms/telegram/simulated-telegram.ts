@@ -51,6 +51,7 @@ export const simulatedTelegram: SimulatedNetwork = {
     )),
     method('sendMediaGroup', 'publish', (call) => {
       const items = albumOf(call);
+      if (items.length < 2 || items.length > 10) return failure(400, 'Bad Request: wrong number of items in the album');
       const answer = send(call, items[0]?.caption ?? '', items.map((item) => item.media ?? ''), 1024);
       return answer.status === 200 ? ok({ ok: true, result: [(answer.body as { result: unknown }).result] }) : answer;
     }, (call) => albumOf(call)[0]?.caption ?? ''),

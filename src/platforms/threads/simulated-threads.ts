@@ -1,5 +1,5 @@
 /** Threads as the simulator plays it. */
-import { containerRoutes } from '../meta-graph/simulated-containers.js';
+import { containerRoutes, hasChildren } from '../meta-graph/simulated-containers.js';
 import { graphError, graphRefusals, graphTokenRoutes, SIXTY_DAYS_MS } from '../meta-graph/simulated-graph.js';
 import { digitsOf } from '../simulator/fake-ids.js';
 import { ok, textField, type SimulatedAnswer, type SimulatedNetwork } from '../simulator/network.js';
@@ -42,6 +42,7 @@ export const simulatedThreads: SimulatedNetwork = {
 function checkFields(fields: Record<string, unknown>): SimulatedAnswer | null {
   const type = textField(fields, 'media_type');
   if (!['TEXT', 'IMAGE', 'VIDEO', 'CAROUSEL'].includes(type)) return graphError(100, 'Param media_type must be one of {TEXT, IMAGE, VIDEO, CAROUSEL}');
+  if (type === 'CAROUSEL' && !hasChildren(fields, 2, 20)) return graphError(100, 'A carousel has 2 to 20 children.');
   if (type === 'TEXT' && textField(fields, 'text') === '') return graphError(100, 'The parameter text is required.');
   if (type === 'IMAGE' && textField(fields, 'image_url') === '') return graphError(100, 'The parameter image_url is required.');
   if (type === 'VIDEO' && textField(fields, 'video_url') === '') return graphError(100, 'The parameter video_url is required.');

@@ -73,6 +73,8 @@ function init(call: SimulatedCall): SimulatedAnswer {
   const videoUrl = textField(source, 'video_url');
   if (title.length > 2200) return failure(400, 'invalid_params', 'The title must have at most 2200 characters.');
   if (!PRIVACY.has(textField(info, 'privacy_level'))) return failure(400, 'privacy_level_option_mismatch', 'privacy_level is not specified or not among the privacy level options.');
+  const refusal = infoProblem(call, info);
+  if (refusal !== null) return refusal;
   if (textField(source, 'source') !== 'PULL_FROM_URL') return failure(400, 'invalid_params', 'The simulated TikTok takes PULL_FROM_URL only.');
   if (!URL.canParse(videoUrl) || new URL(videoUrl).protocol !== 'https:') return failure(403, 'url_ownership_unverified', 'Please review our URL ownership verification rules.');
   const id = videoId(call.now);
@@ -81,12 +83,23 @@ function init(call: SimulatedCall): SimulatedAnswer {
   return success({ publish_id: handle });
 }
 
+/** What holds for both kinds. */
+function infoProblem({ headers }: SimulatedCall, info: Record<string, unknown>): SimulatedAnswer | null {
+  if (!/^application\/json; ?charset=utf-8$/i.test(headers['content-type'] ?? '')) return failure(400, 'invalid_params', 'Content-Type must be application/json; charset=UTF-8.');
+  if (info['brand_content_toggle'] === true && info['privacy_level'] === 'SELF_ONLY') return failure(400, 'invalid_params', 'Branded content visibility cannot be set to private.');
+  return null;
+}
+
 function initPhotos(call: SimulatedCall): SimulatedAnswer {
   const info = objectField(call.body, 'post_info');
   const listed = objectField(call.body, 'source_info')['photo_images'];
   const photos = Array.isArray(listed) ? listed.map(String) : [];
   const [title, description, privacy] = [textField(info, 'title'), textField(info, 'description'), textField(info, 'privacy_level')];
   if (textField(call.body, 'media_type') !== 'PHOTO' || photos.length === 0 || photos.length > 35) return failure(400, 'invalid_params', 'photo_images must have 1 to 35 addresses.');
+  const refusal = infoProblem(call, info);
+  if (refusal !== null) return refusal;
+  const cover = objectField(call.body, 'source_info')['photo_cover_index'];
+  if (typeof cover !== 'number' || cover < 0 || cover >= photos.length) return failure(400, 'invalid_params', 'photo_cover_index must name one of the photos.');
   if (description.length > 4000 || title.length > 90) return failure(400, 'invalid_params', 'The title or the description is too long.');
   if (!PRIVACY.has(privacy)) return failure(400, 'privacy_level_option_mismatch', 'privacy_level is not specified or not among the privacy level options.');
   if (photos.some((url) => !URL.canParse(url) || new URL(url).protocol !== 'https:')) return failure(403, 'url_ownership_unverified', 'Please review our URL ownership verification rules.');

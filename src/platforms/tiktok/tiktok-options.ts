@@ -25,6 +25,15 @@ export function isForAll(options: Record<string, unknown>): boolean {
   return (tiktokOptions.parse(options).visibility ?? 'public') === 'public';
 }
 
+/** What TikTok refuses of options and media together. */
+export function togetherProblems({ media, options }: Pick<PlatformContent, 'media' | 'options'>): { field: string; message: string }[] {
+  const { visibility, isBrandedContent, imageCoverIndex } = tiktokOptions.parse(options);
+  return [
+    ...(isBrandedContent === true && visibility === 'private' ? [{ field: 'visibility', message: "TikTok doesn't take branded content that is private. Choose another visibility." }] : []),
+    ...(imageCoverIndex !== undefined && imageCoverIndex >= Math.max(media.length, 1) ? [{ field: 'imageCoverIndex', message: `This must be the number of one of the images, from 0 to ${Math.max(media.length, 1) - 1}.` }] : []),
+  ];
+}
+
 interface Request {
   path: string;
   body: Record<string, unknown>;

@@ -4,7 +4,7 @@ import { ErrorCode } from '../../lib/app-error.js';
 import { callNetwork, readAnswer, type NetworkAnswer, type NetworkCall } from '../network-call.js';
 import { PlatformFailure, type Platform, type PlatformContent, type PlatformIo, type PublishResult } from '../platform.js';
 import { usualOAuth } from '../usual-oauth.js';
-import { isForAll, photoRequest, tiktokOptions, videoRequest } from './tiktok-options.js';
+import { isForAll, photoRequest, tiktokOptions, togetherProblems, videoRequest } from './tiktok-options.js';
 import { processingFailure, tiktokFailure } from './tiktok-failures.js';
 
 const NAME = 'TikTok';
@@ -48,6 +48,7 @@ export const tiktok = {
     },
     publish: [{ max: 6, windowMs: 60_000 }, { max: 15, windowMs: 24 * 3600_000 }],
   },
+  alsoCheck: togetherProblems,
   publishTimeoutMs: TIMEOUT_MS,
 
   async verify(credentials, io) {

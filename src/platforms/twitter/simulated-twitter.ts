@@ -79,6 +79,11 @@ function createTweet(call: SimulatedCall): SimulatedAnswer {
   if (text === '' && mediaIds.length === 0) return invalid('Text or media is required.');
   // Accounts whose handle ends in "premium" may write long posts.
   if (textLength('weighted', text) > (/premium$/i.test(account.handle) ? 25_000 : 280)) return problem(403, 'Forbidden', 'Your Tweet text is too long.');
+  const { poll, reply_settings: replySettings } = body;
+  const choices = objectField(body, 'poll')['options'];
+  if (poll !== undefined && mediaIds.length > 0) return invalid('$.poll: must not be used with media.');
+  if (poll !== undefined && (!Array.isArray(choices) || choices.length < 2 || choices.length > 4 || choices.some((choice) => String(choice).length > 25))) return invalid('$.poll.options: must have 2 to 4 items of at most 25 characters.');
+  if (replySettings !== undefined && !['following', 'mentionedUsers', 'subscribers', 'verified'].includes(textField(body, 'reply_settings'))) return invalid('$.reply_settings: does not have a value in the enumeration.');
   if (mediaIds.length > 4) return invalid('$.media.media_ids: must have at most 4 items.');
   const uploads = mediaIds.map((id) => world.find('upload', ID, id));
   if (uploads.some((upload) => upload === undefined || upload.accountId !== account.id || uploadState(upload, now) !== 'done')) return invalid('Your media IDs are invalid.');

@@ -55,6 +55,11 @@ function openSession(call: SimulatedCall): SimulatedAnswer {
   const [title, description] = [textField(snippet, 'title'), textField(snippet, 'description')];
   if (title === '' || title.length > 100 || /[<>]/.test(title)) return googleError(400, 'The request metadata specifies an invalid or empty video title.', { reason: 'invalidTitle', domain: 'youtube.video' });
   if (Buffer.byteLength(description) > 5000 || /[<>]/.test(description)) return googleError(400, 'The request metadata specifies an invalid video description.', { reason: 'invalidDescription', domain: 'youtube.video' });
+  const status = objectField(body, 'status');
+  if (!['', 'public', 'unlisted', 'private'].includes(textField(status, 'privacyStatus'))) return googleError(400, 'The request metadata specifies an invalid privacy status.', { reason: 'invalidVideoMetadata', domain: 'youtube.video' });
+  if (status['publishAt'] !== undefined && textField(status, 'privacyStatus') !== 'private') return googleError(400, 'The request metadata specifies an invalid scheduled publishing time.', { reason: 'invalidPublishAt', domain: 'youtube.video' });
+  const { tags } = snippet;
+  if (Array.isArray(tags) && tags.join(',').length > 500) return googleError(400, 'The request metadata specifies invalid video keywords.', { reason: 'invalidTags', domain: 'youtube.video' });
   const id = `s${risingDigits(now)}`;
   const extra: Session = { title, description, privacy: textField(objectField(body, 'status'), 'privacyStatus') || 'public', effect };
   world.put('upload', { network: ID, id, accountId: account.id, source: '', contentType: '', bytes: 0, extra: { ...extra } });

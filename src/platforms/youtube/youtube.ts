@@ -124,7 +124,8 @@ async function openSession(content: PlatformContent, bytes: number, contentType:
     body: {
       snippet: { title: options.title, description: content.text, categoryId: String(options.categoryId ?? 24), ...(options.tags === undefined ? {} : { tags: options.tags }) },
       status: {
-        privacyStatus: options.visibility ?? 'private', selfDeclaredMadeForKids: options.madeForKids ?? false,
+        // A video that is to be published later has to be private until then.
+        privacyStatus: options.publishAt === undefined ? (options.visibility ?? 'private') : 'private', selfDeclaredMadeForKids: options.madeForKids ?? false,
         ...(options.publishAt === undefined ? {} : { publishAt: options.publishAt }), ...(options.containsSyntheticMedia === undefined ? {} : { containsSyntheticMedia: options.containsSyntheticMedia }),
       },
     },
