@@ -1,7 +1,7 @@
 /** What the compose and edit forms send: the same post as the API's, with a local time in the account's zone. */
 import { z } from 'zod';
 import { ErrorCode } from '../lib/app-error.js';
-import { addProblem, LIMITS, readMediaUrls, readText, withCodes, type PartInput, type PostInput } from './post-input.js';
+import { addProblem, checkParts, LIMITS, readMediaUrls, readText, withCodes, type PartInput, type PostInput } from './post-input.js';
 import { readOptionFields } from './post-option-fields.js';
 import type { Verdict } from './post-service.js';
 import { isTimeZone, readLocalTime, type LocalTime } from './post-time.js';
@@ -47,8 +47,7 @@ export function postFormSchema(accountZone: string): z.ZodType<PostForm> {
       platforms: [...new Set(form.platforms)],
       mediaUrls: readMediaUrls(linesOf(form.mediaUrls), 'mediaUrls', ctx),
       isVideo: form.isVideo === 'on',
-      thread: itemsIn(form).filter(isWritten).map((item, i) => readItem(item, `thread[${i}]`, 'post', ctx)),
-      firstComment: isWritten(commentIn(form)) ? readItem(commentIn(form), 'firstComment', 'comment', ctx) : null,
+      ...readParts(form, ctx),
       options: readOptionFields(form, [form.platforms].flat()),
       commonOptions: {},
       scheduledAt: form.when === 'now' ? null : readFormTime(form, accountZone, ctx),
@@ -131,6 +130,13 @@ export function itemsIn({ thread, threadMedia }: { thread: string[]; threadMedia
 
 function commentIn({ firstComment, firstCommentMedia }: { firstComment: string; firstCommentMedia: string }): PartInput {
   return { text: firstComment.replace(/\r\n?/g, '\n'), mediaUrls: linesOf(firstCommentMedia) };
+}
+
+function readParts(form: FormFields, ctx: z.RefinementCtx): { thread: PartInput[]; firstComment: PartInput | null } {
+  const thread = itemsIn(form).filter(isWritten).map((item, i) => readItem(item, `thread[${i}]`, 'post', ctx));
+  const firstComment = isWritten(commentIn(form)) ? readItem(commentIn(form), 'firstComment', 'comment', ctx) : null;
+  checkParts(thread, firstComment, ctx);
+  return { thread, firstComment };
 }
 
 /** What is left empty is left out. */

@@ -53,6 +53,8 @@ export const LIMITS = {
   platforms: 50,
   /** Items of a thread, the post itself included. */
   threadItems: 50,
+  /** A thread's further items and the first comment, as JSON: each publication keeps its own. */
+  parts: 150_000,
   notes: 5000,
   idempotencyKey: 255,
   /** Option objects of one post, as JSON. */
@@ -104,6 +106,12 @@ export function readMediaUrls(raw: string[], field: string, ctx: z.RefinementCtx
     if (problem !== null) addProblem(ctx, [field, i], ErrorCode.mediaUrlInvalid, problem);
   });
   return [...new Set(urls)];
+}
+
+/** What follows a post, all together; each item was read before. */
+export function checkParts(thread: readonly PartInput[], firstComment: PartInput | null, ctx: z.RefinementCtx): void {
+  if (JSON.stringify([thread, firstComment]).length <= LIMITS.parts) return;
+  addProblem(ctx, [thread.length > 0 ? 'thread' : 'firstComment'], ErrorCode.tooLarge, `The thread and the first comment have more than ${LIMITS.parts} characters together. Shorten them.`);
 }
 
 /** A time for the API: ISO 8601 with its zone. Anything else is refused rather than guessed at. */

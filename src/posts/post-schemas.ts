@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { ErrorCode } from '../lib/app-error.js';
 import { platforms } from '../platforms/registry.js';
-import { addProblem, LIMITS, readMediaUrls, readScheduleDate, readText, withCodes, type PartInput, type PostChanges, type PostInput } from './post-input.js';
+import { addProblem, checkParts, LIMITS, readMediaUrls, readScheduleDate, readText, withCodes, type PartInput, type PostChanges, type PostInput } from './post-input.js';
 
 const CODES: Record<string, number> = {
   post: ErrorCode.postParameter,
@@ -119,7 +119,9 @@ function readThread(items: NonNullable<Body['thread']>, ctx: z.RefinementCtx): P
   });
 }
 
-function readComment({ comment, mediaUrls = [] }: NonNullable<Body['firstComment']>, ctx: z.RefinementCtx): PartInput {
+function readComment(sent: Body['firstComment'], ctx: z.RefinementCtx): PartInput | null {
+  if (sent === undefined || sent === null) return null;
+  const { comment, mediaUrls = [] } = sent;
   return { text: readText(comment, 'firstComment.comment', ctx) ?? '', mediaUrls: readMediaUrls(mediaUrls, 'firstComment.mediaUrls', ctx) };
 }
 
@@ -161,13 +163,16 @@ export const createPostSchema: z.ZodType<PostInput> = withCodes(
   createBody.transform((body, ctx): PostInput => {
     refuseUnsupported(body, ctx);
     const platforms = [...new Set(body.platforms)];
+    const thread = readThread(body.thread ?? [], ctx);
+    const firstComment = readComment(body.firstComment, ctx);
+    checkParts(thread, firstComment, ctx);
     return {
       ...readBodyText(body, platforms, ctx),
       platforms,
       mediaUrls: readBodyMedia(body, platforms, ctx) ?? [],
       isVideo: body.isVideo ?? false,
-      ...(body.thread === undefined || body.thread === null ? {} : { thread: readThread(body.thread, ctx) }),
-      ...(body.firstComment === undefined || body.firstComment === null ? {} : { firstComment: readComment(body.firstComment, ctx) }),
+      ...(thread.length === 0 ? {} : { thread }),
+      ...(firstComment === null ? {} : { firstComment }),
       options: readOptions(body, ctx),
       commonOptions: commonOptionsOf(body),
       scheduledAt: body.scheduleDate === undefined ? null : readScheduleDate(body.scheduleDate, 'scheduleDate', ctx),
@@ -205,7 +210,8 @@ export const updatePostSchema: z.ZodType<{ id: string; changes: PostChanges }> =
     if (mediaUrls !== undefined) changes.mediaUrls = mediaUrls;
     if (body.isVideo !== undefined) changes.isVideo = body.isVideo;
     if (body.thread !== undefined) changes.thread = readThread(body.thread ?? [], ctx);
-    if (body.firstComment !== undefined) changes.firstComment = body.firstComment === null ? null : readComment(body.firstComment, ctx);
+    if (body.firstComment !== undefined) changes.firstComment = readComment(body.firstComment, ctx);
+    checkParts(changes.thread ?? [], changes.firstComment ?? null, ctx);
     if (body.notes !== undefined) changes.notes = body.notes;
     if (body.whenLate !== undefined) changes.whenLate = body.whenLate;
     const options = readOptions(body, ctx);

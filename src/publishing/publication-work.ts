@@ -131,8 +131,8 @@ async function sendInTurn(task: Task, turn: Turn): Promise<void> {
     return;
   }
   if (!(await held.apply((post) => startSending(post, [step.id], deps.now())))) return;
-  if (isCounted(step, session.platform)) deps.rates.began(task.publication.channelId, session.platform.limits.publish ?? []);
   await turn.toCall();
+  if (isCounted(step, session.platform)) deps.rates.began(task.publication.channelId, session.platform.limits.publish ?? []);
   await send(task, session, turn);
 }
 

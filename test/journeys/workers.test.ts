@@ -70,6 +70,19 @@ describe('a web process and workers beside it', () => {
     await isPublishedOnce(id, text);
   });
 
+  it('a thread goes on where the killed worker left it, each item once', async () => {
+    const items = ['Item two.', 'Item three. [[fault: slow ms=3000]]', 'Item four.'];
+    const { body } = await api().post('/api/post', { post: 'Item one.', platforms: ['bluesky'], thread: items, scheduleDate: new Date(Date.now() + 1_500).toISOString() });
+    const id = String(body['id']);
+    await waitUntil('the second item to be public', async () => (await recordOf('Item two.')).length === 1, { everyMs: 10 });
+    await waitUntil('its outcome to be stored', async () => JSON.stringify((await api().get(`/api/post/${id}`)).body).includes('"item":2,"status":"success"'), { everyMs: 10 });
+    await worker.end('SIGKILL');
+    assert.equal((await recordOf('Item four.')).length, 0, 'it was done already: this run says nothing');
+    worker = await startWorker({ dataDir: folder.path });
+    await waitUntil('the rest', async () => (await recordOf('Item four.')).length > 0 && (await api().get(`/api/post/${id}`)).body['status'] === 'success', { timeoutMs: 60_000, everyMs: 100 });
+    for (const text of ['Item one.', ...items]) assert.equal((await recordOf(text)).length, 1, text);
+  });
+
   it('a worker outlives a restart of the web process with its database', async () => {
     await web.end('SIGKILL');
     web = await startProgram({ dataDir: folder.path, env: { ROLES: 'web' } });

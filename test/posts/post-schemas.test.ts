@@ -97,6 +97,8 @@ describe('a post is refused', () => {
     ['with an automatic schedule', { ...valid, autoSchedule: { schedule: true } }, 'autoSchedule', 400, /not supported/],
     ['with a first comment that is a text', { ...valid, firstComment: 'first' }, 'firstComment', 400, /an object with the text as comment/],
     ['with a thread that is a text', { ...valid, thread: 'second' }, 'thread', 400, /a list of texts/],
+    ['with more thread than can be kept', { ...valid, thread: Array.from({ length: 4 }, () => 'x'.repeat(60_000)) }, 'thread', 413, /more than 150000 characters together/],
+    ['with too many thread items', { ...valid, thread: Array.from({ length: 50 }, () => 'x') }, 'thread', 400, /at most 50 items/],
     ['with a control character in a thread\'s item', { ...valid, thread: ['a\u0000'] }, 'thread[0].post', 900, /control character/],
     ['when it needs approval', { ...valid, requiresApproval: true }, 'requiresApproval', 400, /not supported/],
     ['for another profile', { ...valid, profileKeys: ['A-B'] }, 'profileKeys', 400, /not supported/],
