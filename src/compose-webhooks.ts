@@ -16,6 +16,7 @@ import { createRecorder } from './webhooks/delivery-recorder.js';
 import { createSender } from './webhooks/delivery-sender.js';
 import { createDeliveryLine } from './webhooks/delivery-line.js';
 import { createDeliveryService, type DeliveryService } from './webhooks/delivery-service.js';
+import { createDeliveryStats } from './webhooks/delivery-stats.js';
 import { createDeliveryStore, deliveryIndexes } from './webhooks/delivery-store.js';
 import { createDeliveryWorker, type WorkerLimits } from './webhooks/delivery-worker.js';
 import { developerPages } from './webhooks/developer-pages.js';
@@ -146,7 +147,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     urls,
   });
   const deliveries = createDeliveryService({
-    deliveries: deliveryStore, line, worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock,
+    deliveries: deliveryStore, line, stats: createDeliveryStats(db), worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock,
     endpointIds: async (accountId) => (await endpointStore.listByAccount(accountId)).map(({ id }) => id),
   });
   const recovery = createRecoveryService({ endpoints: endpointStore, deliveries: deliveryStore, line, get: (actor, id) => endpoints.get(actor, id), worker, notifier, clock, log });

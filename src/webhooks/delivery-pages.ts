@@ -34,6 +34,7 @@ const STATES: Record<Exclude<DeliveryQuery['state'], undefined>, DeliveryState[]
 export function deliveryPages(deps: DeliveryPagesDeps): Router {
   const router = Router();
   router.get('/webhooks/deliveries', (req, res) => list(deps, req, res));
+  router.get('/webhooks/numbers', (req, res) => numbers(deps, req, res));
   router.get('/webhooks/deliveries/:id', (req, res) => show(deps, req, res));
   router.get('/webhooks/deliveries/:id/live', (req, res) => live(deps, req, res));
   router.post('/webhooks/deliveries/:id/resend', (req, res) => resend(deps, req, res));
@@ -52,6 +53,24 @@ async function list({ deliveries, endpoints }: DeliveryPagesDeps, req: Request, 
     newer: query.before === undefined ? null : address({ ...query, before: undefined }),
     older: last === undefined ? null : address({ ...query, before: `${last.createdAt.getTime()}-${last.id}` }),
   });
+}
+
+async function numbers({ deliveries, endpoints }: DeliveryPagesDeps, req: Request, res: Response): Promise<void> {
+  const actor = actorOf(req);
+  const { within = '24h' } = readQuery(req, deliveryQuery);
+  const [stats, known] = await Promise.all([deliveries.stats(actor, WITHIN_MS[within]), endpoints.list(actor)]);
+  const log = (query: Partial<DeliveryQuery>) => address({ text: undefined, ...query, within });
+  const named = [...stats.byEndpoint].map(([id, its]) => {
+    const endpoint = known.find((one) => one.id === id);
+    return { label: endpoint === undefined ? `${id} (removed)` : endpoint.name || endpoint.url, href: log({ endpoint: id }), numbers: its };
+  });
+  const byEvent = [...stats.byEvent].map(([event, its]) => ({ label: event, href: log({ event: event as DeliveryQuery['event'] }), numbers: its }));
+  const most = (a: { numbers: { deliveries: number } }, b: { numbers: { deliveries: number } }) => b.numbers.deliveries - a.numbers.deliveries;
+  render(res, 'webhooks/numbers', { within, stats, byEndpoint: named.sort(most), byEvent: byEvent.sort(most), hasEndpoints: known.length > 0, duration: durationText });
+}
+
+function durationText(ms: number): string {
+  return ms < 1_000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 100) / 10} s`;
 }
 
 function toFilter(query: DeliveryQuery): Omit<DeliveryFilter, 'accountId'> {

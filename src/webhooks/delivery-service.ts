@@ -6,11 +6,13 @@ import type { Notifier } from '../lib/notifier.js';
 import { deliveryId, type Delivery } from './delivery.js';
 import type { DeliveryLine } from './delivery-line.js';
 import type { DeliveryFilter, DeliveryRow, DeliveryStore } from './delivery-store.js';
+import type { DeliveryStats } from './delivery-stats.js';
 import type { DeliveryWorker } from './delivery-worker.js';
 
 export interface DeliveryServiceDeps {
   deliveries: DeliveryStore;
   line: Pick<DeliveryLine, 'first' | 'count'>;
+  stats: { of(accountId: string, since: Date): Promise<DeliveryStats> };
   worker: Pick<DeliveryWorker, 'sendNow'>;
   endpointExists(id: string): Promise<boolean>;
   endpointIds(accountId: string): Promise<string[]>;
@@ -74,6 +76,11 @@ export function createDeliveryService(deps: DeliveryServiceDeps) {
         days.set(endpointId, day);
       }
       return days;
+    },
+
+    /** How deliveries of the last `withinMs` went. */
+    stats(actor: Actor, withinMs: number): Promise<DeliveryStats> {
+      return deps.stats.of(actor.accountId, new Date(deps.clock.now().getTime() - withinMs));
     },
 
     async latestOf(endpointId: string, limit: number): Promise<DeliveryRow[]> {

@@ -42,9 +42,13 @@ export const deliveriesQuery = z.object({
   state: z.enum(DELIVERY_STATES as [string, ...string[]], `Use one of ${DELIVERY_STATES.join(', ')}.`).optional(),
   event: z.string().max(60).optional(),
   since: instant.optional(),
+  /** Part of a post id, an event id, a URL or an error. */
+  text: z.string().trim().max(100, 'At most 100 characters.').optional(),
   cursor,
   limit,
 });
+
+export const statsQuery = z.object({ hours: z.coerce.number('Give a number of hours.').min(1).max(720, 'At most 720 hours, which are 30 days.').default(24) });
 
 export const eventsQuery = z.object({
   since: instant.optional(),

@@ -16,7 +16,7 @@ import { CATALOGUE } from './event-catalogue.js';
 import type { EventStore } from './event-store.js';
 import { buildPayload } from './payload.js';
 import type { RecoveryService } from './recovery.js';
-import { apiChangeEndpoint, apiNewEndpoint, apiRecover, apiRotate, deliveriesQuery, eventsQuery, verifyInput } from './webhook-api-schemas.js';
+import { apiChangeEndpoint, apiNewEndpoint, apiRecover, apiRotate, deliveriesQuery, eventsQuery, statsQuery, verifyInput } from './webhook-api-schemas.js';
 
 export interface WebhookApiDeps {
   endpoints: EndpointService;
@@ -47,6 +47,7 @@ export function webhookApi(deps: WebhookApiDeps): Router {
     const { since } = readBody(req, apiRecover);
     res.status(202).json({ status: 'success', recovery: await recovery.start(actorOf(req), readId(req.params), since) });
   });
+  router.get('/webhooks/stats', (req, res) => stats(deps, req, res));
   router.get('/webhooks/deliveries', (req, res) => listDeliveries(deps, req, res));
   router.get('/webhooks/deliveries/:id', async (req, res) => void res.json({ status: 'success', delivery: deliveryFull(await deliveries.get(actorOf(req), readId(req.params))) }));
   router.post('/webhooks/deliveries/:id/resend', async (req, res) => {
@@ -75,14 +76,21 @@ async function change({ endpoints }: WebhookApiDeps, req: Request, res: Response
   res.json({ status: 'success', endpoint: endpointRow(await endpoints.get(actor, id)) });
 }
 
+async function stats({ deliveries }: WebhookApiDeps, req: Request, res: Response): Promise<void> {
+  const { hours } = readQuery(req, statsQuery);
+  const { since, isPartial, all, byEndpoint, byEvent } = await deliveries.stats(actorOf(req), hours * 3_600_000);
+  res.json({ status: 'success', since, isPartial, all, byEndpoint: Object.fromEntries(byEndpoint), byEvent: Object.fromEntries(byEvent) });
+}
+
 async function listDeliveries({ deliveries }: WebhookApiDeps, req: Request, res: Response): Promise<void> {
-  const { endpoint, state, event, since, cursor, limit } = readQuery(req, deliveriesQuery);
+  const { endpoint, state, event, since, text, cursor, limit } = readQuery(req, deliveriesQuery);
   const rows = await deliveries.list(actorOf(req), {
     limit: limit + 1,
     ...(endpoint === undefined ? {} : { endpointId: endpoint }),
     ...(state === undefined ? {} : { states: [state as Delivery['state']] }),
     ...(event === undefined ? {} : { event }),
     ...(since === undefined ? {} : { from: since }),
+    ...(text === undefined ? {} : { text }),
     ...(cursor === undefined ? {} : { before: { createdAt: cursor.at, id: cursor.id } }),
   });
   const page = rows.slice(0, limit);

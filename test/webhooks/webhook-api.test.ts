@@ -145,6 +145,37 @@ describe('GET /api/events and /api/webhooks/deliveries', () => {
   });
 });
 
+describe('the numbers of deliveries', () => {
+  it('tell success rates and times, in all, by endpoint and by event, by API and in the page', async () => {
+    const { api, session } = await someone();
+    receiver.answerWith(({ path }) => ({ status: path === '/numbers-bad' ? 500 : 200, afterMs: path === '/numbers-slow' ? 300 : 0 }));
+    const add = async (path: string, tests: number): Promise<string> => {
+      const { id } = await addEndpoint(api, { url: receiver.url + path });
+      for (let i = 0; i < tests; i++) await api.post(`/api/webhooks/endpoints/${id}/test`, {});
+      await settled(api, id, tests);
+      return id;
+    };
+    assert.match((await session.get('/webhooks/numbers')).text, /No deliveries in this time/);
+    const [good, slow, bad] = [await add('/numbers-good', 2), await add('/numbers-slow', 1), await add('/numbers-bad', 1)];
+    const { status, body } = await api.get('/api/webhooks/stats?hours=1');
+    assert.equal(status, 200, JSON.stringify(body));
+    type Numbers = Record<'deliveries' | 'failed' | 'attempts' | 'successRate' | 'p50Ms' | 'p95Ms', number>;
+    const of = (id: string) => (body['byEndpoint'] as Record<string, Numbers>)[id]!;
+    const all = body['all'] as Numbers;
+    assert.deepEqual([all.deliveries, all.failed, all.attempts, all.successRate], [4, 1, 4, 0.75]);
+    assert.deepEqual([of(good).successRate, of(good).deliveries, of(bad).successRate], [1, 2, 0]);
+    assert.ok(of(slow).p50Ms >= 280 && of(slow).p95Ms === of(slow).p50Ms, JSON.stringify(of(slow)));
+    assert.ok(all.p95Ms >= 280 && all.p50Ms <= all.p95Ms, JSON.stringify(all));
+    assert.equal((body['byEvent'] as Record<string, Numbers>)['webhook.test']?.deliveries, 4);
+    const { text } = await session.get('/webhooks/numbers?within=7d');
+    assert.match(text, /75 %[\s\S]*\(1 failed\)/);
+    assert.match(text, /\/numbers-slow/);
+    for (const query of ['hours=0', 'hours=1000', 'hours=x', 'hours[$gt]=1']) assert.equal((await api.get(`/api/webhooks/stats?${query}`)).status, 400, query);
+    const found = async (text: string) => ((await api.get(`/api/webhooks/deliveries?text=${encodeURIComponent(text)}`)).body['deliveries'] as Row[]).length;
+    assert.deepEqual([await found('numbers-good'), await found('answered 500'), await found('.*')], [2, 1, 0]);
+  });
+});
+
 describe('POST /api/hook/verify', () => {
   it("verifies with the account's own secrets, and says what is wrong otherwise", async () => {
     const { api } = await someone();

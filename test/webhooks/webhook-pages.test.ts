@@ -277,7 +277,7 @@ describe('the pages in a browser', { skip: noBrowser() }, () => {
       await page.waitForSelector('#inbox-messages >> text=Verified', { timeout: 10_000 });
       const message = await page.getAttribute('#inbox-messages h3 a', 'href');
 
-      const paths = ['/webhooks', '/webhooks/new', '/webhooks/events', '/webhooks/verify', `/webhooks/${id}`, `/webhooks/${id}/edit`, '/webhooks/deliveries', '/webhooks/deliveries?text=nothing', delivery, '/inbox', message!];
+      const paths = ['/webhooks', '/webhooks/new', '/webhooks/events', '/webhooks/verify', '/webhooks/numbers', '/webhooks/numbers?within=30d', `/webhooks/${id}`, `/webhooks/${id}/edit`, '/webhooks/deliveries', '/webhooks/deliveries?text=nothing', delivery, '/inbox', message!];
       for (const scheme of ['light', 'dark'] as const) {
         await page.emulateMedia({ colorScheme: scheme });
         for (const path of paths) {
