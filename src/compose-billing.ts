@@ -56,7 +56,6 @@ export interface BillingDeps {
   holding: PostHolding;
   countProfiles(actor: Actor): Promise<number>;
   countEndpoints(actor: Actor): Promise<number>;
-  countHeld(accountId: string): Promise<number>;
   profileOf(accountId: string): string;
   record(events: (SubscriptionEventInput | QuotaEventInput)[]): Promise<void>;
 }
@@ -108,8 +107,9 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
     store: usageStore, clock, log, notifier, planOf, timeZoneOf, existingPosts: deps.existingPosts, billingUrl,
     recordReached: (reached) => deps.record([quotaEventOf(reached, deps.profileOf(reached.accountId), billingUrl())]),
   });
+  const holds = createHoldStore(db);
   const downgrade = createDowngrade({
-    usage, store: usageStore, holds: createHoldStore(db), planOf, timeZoneOf, clock, log,
+    usage, store: usageStore, holds, planOf, timeZoneOf, clock, log,
     posts: deps.holding,
   });
   const providers = new Set(adapters.map(({ provider }) => provider));
@@ -159,13 +159,13 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
     apiRouters: plans.plans.some(({ limits }) => limits.apiCallsPerMinute !== null) ? [apiRate({ planOf, clock })] : [],
     rawRouters: [hookReceiver({ intake, log }), ...(simulator === null ? [] : [simulator.router])],
     pages: [
-      billingPages({ billing: service, usage, wouldHold: downgrade.wouldHold, countProfiles: deps.countProfiles, countEndpoints: deps.countEndpoints, countHeld: deps.countHeld, notifier, isSimulated }),
+      billingPages({ billing: service, usage, wouldHold: downgrade.wouldHold, countProfiles: deps.countProfiles, countEndpoints: deps.countEndpoints, countHeld: async (accountId) => ((await holds.has(accountId)) ? (await deps.holding.held(accountId)).length : 0), notifier, isSimulated }),
       adminPages({ billing: service, intake, events, usage, listAccounts: deps.listAccounts }),
     ],
     formOrigins: () => (isSimulated ? [] : STRIPE_PAGES),
     async stop() {
       simulator?.stop();
-      await intake.idle();
+      await intake.stop();
       await service.idle();
     },
   };

@@ -191,7 +191,6 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     existingPosts: (ids) => postStore.existing(ids),
     countProfiles: async (actor) => (await profiles.list(actor)).length,
     countEndpoints: async (actor) => (await webhooks.endpoints.list(actor)).length,
-    countHeld: async (accountId) => (await holding.held(accountId)).length,
     profileOf: primaryProfileId,
     record: (events) => webhooks.record(events),
   });

@@ -18,6 +18,8 @@ export interface Asking {
   takeUnanswered(customers: readonly string[]): Set<string>;
   /** Waits until nothing is asked any more. */
   idle(): Promise<void>;
+  /** Asks nothing more and waits for nobody: what is open is asked again by the next process. */
+  stop(): void;
 }
 
 interface Question {
@@ -36,6 +38,7 @@ export function createAsking({ fetch, fold, log }: AskingDeps): Asking {
   const failed = new Map<string, string>();
   const waiting: string[] = [];
   let working = 0;
+  let stopped = false;
   let whenIdle: (() => void)[] = [];
 
   async function askFor(subscription: string, question: Question): Promise<void> {
@@ -43,9 +46,11 @@ export function createAsking({ fetch, fold, log }: AskingDeps): Asking {
     try {
       await fetch(subscription);
     } catch (error) {
+      if (stopped) return;
       failed.set(subscription, question.customer);
       log.warn({ err: error, subscription }, 'the billing provider could not be asked for a subscription; it is asked again');
     }
+    if (stopped) return;
     if (question.again) {
       waiting.push(subscription);
       return;
@@ -85,7 +90,7 @@ export function createAsking({ fetch, fold, log }: AskingDeps): Asking {
       waiting.push(subscription);
       begin();
       setTimeout(() => {
-        if (open.get(subscription) !== question) return;
+        if (stopped || open.get(subscription) !== question) return;
         question.isLate = true;
         fold(customer);
       }, PATIENCE_MS).unref();
@@ -101,6 +106,11 @@ export function createAsking({ fetch, fold, log }: AskingDeps): Asking {
         failed.delete(subscription);
       }
       return unanswered;
+    },
+
+    stop() {
+      stopped = true;
+      waiting.length = 0;
     },
 
     async idle() {

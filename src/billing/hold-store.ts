@@ -10,6 +10,9 @@ export function createHoldStore(db: Db) {
     async remove(accountId: string): Promise<void> {
       await holds.deleteOne({ _id: accountId });
     },
+    async has(accountId: string): Promise<boolean> {
+      return (await holds.findOne({ _id: accountId })) !== null;
+    },
     async list(limit: number): Promise<string[]> {
       return (await holds.find({}).limit(limit).toArray()).map(({ _id }) => _id);
     },

@@ -130,6 +130,12 @@ export function createIntake(deps: IntakeDeps) {
       await foldingNow;
     },
 
+    /** Lets what is being folded end; the rest is taken up at the next start. */
+    async stop(): Promise<void> {
+      asking.stop();
+      await foldingNow;
+    },
+
     /** Waits until what was received is folded. */
     async idle(): Promise<void> {
       await asking.idle();

@@ -128,6 +128,7 @@ describe('what else may happen to a subscription', () => {
 
   it('a status that is too new to be known changes nothing', () => {
     assert.equal(planNow([active, at(10, 'customer.subscription.updated', { ...active.data.object, status: 'hibernating' })]), 'basic');
+    assert.equal(planNow([active, at(10, 'customer.subscription.updated', { ...active.data.object, status: 'constructor' })]), 'basic');
     assert.equal(planNow([at(10, 'customer.subscription.created', { ...active.data.object, status: 'hibernating' })]), 'free', 'and gives nothing by itself');
   });
 

@@ -60,4 +60,21 @@ describe('Paddle\'s events', () => {
     const ended = read(event('evt_5', 'subscription.canceled', '2026-12-01T00:00:00Z', subscription('canceled')));
     assert.equal(fold([ended, ...life]).subscriptions[0]?.snapshot.status, 'ended');
   });
+
+  it('mean the same as Stripe\'s, each in its own words', () => {
+    const statusOf = (type: string, status: string): string | undefined => {
+      const { fact } = read(event(`evt_${type}`, type, '2026-11-02T00:00:00Z', subscription(status)));
+      return fact.kind === 'subscription' ? fact.snapshot.status : undefined;
+    };
+    assert.equal(statusOf('subscription.trialing', 'trialing'), 'trialing');
+    assert.equal(statusOf('subscription.past_due', 'past_due'), 'past-due');
+    assert.equal(statusOf('subscription.paused', 'paused'), 'paused');
+    assert.equal(statusOf('subscription.resumed', 'active'), 'active');
+    assert.equal(statusOf('subscription.canceled', 'canceled'), 'ended');
+    assert.equal(statusOf('subscription.updated', 'a-new-word'), 'unknown');
+    const failed = read(event('evt_f', 'transaction.payment_failed', '2026-11-02T00:00:00Z', { id: 'txn_2', subscription_id: 'sub_p', details: { totals: { grand_total: '1900', currency_code: 'EUR' } } }));
+    assert.ok(failed.fact.kind === 'payment' && failed.fact.invoice.outcome === 'failed');
+    const other = adapter.verify(Buffer.from(event('evt_o', 'product.created', '2026-11-02T00:00:00Z', { id: 'pro_1' })), { 'paddle-signature': sign(event('evt_o', 'product.created', '2026-11-02T00:00:00Z', { id: 'pro_1' })) }, NOW);
+    assert.ok(other.outcome === 'told' && other.told.event === null && other.told.reason !== null, 'what it ignores is said');
+  });
 });

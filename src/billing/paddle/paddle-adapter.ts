@@ -31,7 +31,7 @@ const eventShape = z.looseObject({
 });
 type PaddleEvent = z.output<typeof eventShape>;
 
-const STATUS: Record<string, SubscriptionStatus> = { active: 'active', trialing: 'trialing', past_due: 'past-due', paused: 'paused', canceled: 'ended' };
+const STATUS: ReadonlyMap<string, SubscriptionStatus> = new Map([['active', 'active'], ['trialing', 'trialing'], ['past_due', 'past-due'], ['paused', 'paused'], ['canceled', 'ended']] as const);
 
 export function createPaddleAdapter({ secrets }: { secrets: readonly string[] }): BillingAdapter {
   return {
@@ -91,7 +91,7 @@ function factOf(event: PaddleEvent): BillingFact | string {
   if (/^subscription\.(created|activated|updated|past_due|paused|resumed|trialing|canceled|imported)$/.test(type)) {
     const periodEnd = data.current_billing_period?.ends_at ?? null;
     const price = data.items?.[0]?.price;
-    const status = STATUS[data.status ?? ''] ?? 'unknown';
+    const status = STATUS.get(data.status ?? '') ?? 'unknown';
     const change = type === 'subscription.canceled' ? 'ended' : type === 'subscription.created' ? 'created' : 'updated';
     return {
       kind: 'subscription', change,

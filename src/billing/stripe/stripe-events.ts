@@ -12,9 +12,9 @@ export type StripeProvider = 'stripe' | 'simulated';
 /** Makes an event in our words of one in Stripe's. */
 type Make = (customer: string, subscription: string | null, accountId: string | null, fact: BillingFact) => BillingEvent;
 
-const STATUS: Record<string, SubscriptionStatus> = {
-  incomplete: 'incomplete', incomplete_expired: 'ended', trialing: 'trialing', active: 'active', past_due: 'past-due', unpaid: 'unpaid', paused: 'paused', canceled: 'ended',
-};
+const STATUS: ReadonlyMap<string, SubscriptionStatus> = new Map([
+  ['incomplete', 'incomplete'], ['incomplete_expired', 'ended'], ['trialing', 'trialing'], ['active', 'active'], ['past_due', 'past-due'], ['unpaid', 'unpaid'], ['paused', 'paused'], ['canceled', 'ended'],
+] as const);
 
 /** @returns the event, or the reason why there is nothing in it for us */
 export function readStripeEvent(event: StripeEvent, provider: StripeProvider): Read {
@@ -60,7 +60,7 @@ export function snapshotOf(subscription: z.output<typeof subscriptionShape>): Su
   const first = subscription.items?.data[0];
   const periodEnd = first?.current_period_end ?? subscription.current_period_end;
   return {
-    status: STATUS[subscription.status] ?? 'unknown',
+    status: STATUS.get(subscription.status) ?? 'unknown',
     priceId: first?.price?.id ?? first?.plan?.id ?? subscription.plan?.id ?? null,
     lookupKey: first?.price?.lookup_key ?? null,
     periodEnd,
