@@ -68,7 +68,7 @@ export function createConnectFlow(deps: ConnectFlowDeps) {
     } catch (error) {
       if (!(error instanceof PlatformFailure)) throw error;
       const message = error.kind === 'signed-out' ? `${platform.name} doesn't accept this. Check it and try again.` : explain(error, platform.name);
-      throw new AppError('invalid', ErrorCode.badRequest, message, { fields: [{ field: connectFields.fields[0]!.name, message }] });
+      throw new AppError('invalid', ErrorCode.badRequest, message, { fields: [{ field: wrongField(error, connectFields), message }] });
     }
   }
 
@@ -146,6 +146,12 @@ export function createConnectFlow(deps: ConnectFlowDeps) {
       }
     },
   };
+}
+
+/** Which field to mark: the one that the adapter names; a sign-in is refused for its secret. */
+function wrongField({ kind, options }: PlatformFailure, { fields }: ConnectFields): string {
+  const secret = kind === 'signed-out' ? fields.find(({ isSecret }) => isSecret) : undefined;
+  return options.field ?? (secret ?? fields[0]!).name;
 }
 
 const UNKNOWN_ATTEMPT = 'This return from a network is not known here: it took longer than 10 minutes, was used already, or was begun by someone else. Connect the channel again.';

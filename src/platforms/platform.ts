@@ -108,6 +108,8 @@ export interface FailureOptions {
   retryAt?: Date;
   /** HTTP status that the network answered with. */
   status?: number;
+  /** Connecting by typing: the name of the field that is wrong. */
+  field?: string;
   cause?: unknown;
 }
 

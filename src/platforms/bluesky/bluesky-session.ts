@@ -29,9 +29,9 @@ export const appPassword: ConnectFields = {
   ],
   async grant({ handle = '', appPassword: typed = '' }, io) {
     const identifier = handle.trim().replace(/^@/, '').toLowerCase();
-    if (!/^([a-z0-9-]+\.)+[a-z0-9-]+$|^did:[a-z]+:[\w.:%-]+$/.test(identifier)) throw rejected('This is not a handle. It looks like ada.bsky.social.');
+    if (!/^([a-z0-9-]+\.)+[a-z0-9-]+$|^did:[a-z]+:[\w.:%-]+$/.test(identifier)) throw rejected('This is not a handle. It looks like ada.bsky.social.', { field: 'handle' });
     // The account's main password could do anything with it, so it is never taken.
-    if (!/^[a-z0-9]{4}(-[a-z0-9]{4}){3}$/.test(typed.trim())) throw rejected('This is not an app password. It looks like abcd-efgh-ijkl-mnop; Bluesky makes one for you in its settings.');
+    if (!/^[a-z0-9]{4}(-[a-z0-9]{4}){3}$/.test(typed.trim())) throw rejected('This is not an app password. It looks like abcd-efgh-ijkl-mnop; Bluesky makes one for you in its settings.', { field: 'appPassword' });
     const call = { network: NAME, effect: 'read', method: 'POST', url: `${io.baseUrls.auth}/xrpc/com.atproto.server.createSession`, timeoutMs: TIMEOUT_MS } as const;
     return sessionGrant(await ask(io, { ...call, body: { identifier, password: typed.trim() } }, session, blueskyFailure));
   },

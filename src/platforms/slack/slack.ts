@@ -66,11 +66,11 @@ export const slack = {
     async grant({ botToken = '', channelId = '' }, io) {
       const [token, wanted] = [botToken.trim(), channelId.trim()];
       if (!/^xoxb-[\w-]{10,200}$/.test(token)) throw rejected("This is not a bot's token. It begins with xoxb-.");
-      if (!/^[A-Z0-9]{6,20}$/.test(wanted)) throw rejected("This is not a channel's ID. It looks like C0123456789.");
+      if (!/^[A-Z0-9]{6,20}$/.test(wanted)) throw rejected("This is not a channel's ID. It looks like C0123456789.", { field: 'channelId' });
       const team = await slackCall(io, { method: 'POST', name: 'auth.test', token, effect: 'read', body: {} }, authTest);
       const { channel } = await slackCall(io, { method: 'GET', name: 'conversations.info', token, effect: 'read', query: { channel: wanted } }, channelInfo);
-      if (channel.is_archived === true) throw rejected(REFUSALS['is_archived']!);
-      if (channel.is_member === false) throw rejected(REFUSALS['not_in_channel']!);
+      if (channel.is_archived === true) throw rejected(REFUSALS['is_archived']!, { field: 'channelId' });
+      if (channel.is_member === false) throw rejected(REFUSALS['not_in_channel']!, { field: 'channelId' });
       return { credentials: { accessToken: token, channelId: channel.id, channelName: channel.name, teamId: team.team_id, teamUrl: team.url.replace(/\/+$/, '') }, expiresAt: null };
     },
   },
@@ -157,7 +157,7 @@ const REFUSALS: Record<string, string> = {
 };
 
 function slackFailure(answer: NetworkAnswer, code: string, io: PlatformIo): PlatformFailure {
-  const options = { status: answer.status, details: code };
+  const options = { status: answer.status, details: code, ...(code === 'channel_not_found' ? { field: 'channelId' } : {}) };
   if (answer.status === 429 || code === 'ratelimited' || code === 'rate_limited') return rateLimited(NAME, io, answer, options);
   if (answer.status === 401 || SIGNED_OUT.has(code)) return signedOut(NAME, options);
   return rejected(REFUSALS[code] ?? `Slack refused the message: ${inWords(code)} Change it and send it again.`, options);

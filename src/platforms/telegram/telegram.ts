@@ -109,7 +109,7 @@ function telegramFailure(answer: NetworkAnswer, io: PlatformIo): PlatformFailure
   if (answer.status === 401 || answer.status === 404) return signedOut(NAME, options);
   if (/deactivated|banned/i.test(words)) return rejected('Telegram has deactivated or banned this channel or bot. Open it at Telegram to see why.', options);
   if (MAY_NOT_POST.test(words)) return rejected('The bot may not post to the channel. Make it an administrator there that may post, then send it again.', options);
-  if (/chat not found/i.test(words)) return rejected("Telegram doesn't know the channel, or the bot is not in it. Add the bot, then send it again.", options);
+  if (/chat not found/i.test(words)) return rejected("Telegram doesn't know the channel, or the bot is not in it. Add the bot, then send it again.", { ...options, field: 'chatId' });
   if (/too long/i.test(words)) return rejected('The text is too long for Telegram: at most 4,096 characters, with media 1,024. Shorten it.', options);
   if (NOT_FETCHED.test(words)) return rejected("Telegram couldn't fetch a media file from its address. Check that it is public and at most 20 MB (photos 5 MB).", options);
   return rejected(`Telegram refused the message: ${inWords(words)} Change it and send it again.`, options);
