@@ -10,7 +10,18 @@ export interface EventRequest {
 
 /** @returns the post with its sequence moved on, and the events to be written with it, in order. */
 export function withEvents(post: Post, requests: EventRequest[], now: Date): { post: Post; events: PostEvent[] } {
+  if (requests.length === 0) return { post, events: [] };
   let sequence = post.sequence;
+  // One snapshot for all of them: the outbox stores it once.
+  const snapshot = {
+    postId: post.id,
+    refId: post.refId,
+    status: post.status,
+    text: post.text,
+    scheduled: post.type === 'scheduled',
+    scheduledAt: post.scheduledAt.toISOString(),
+    publications: post.publications.map((publication) => snapshotOf(post, publication)),
+  };
   const events = requests.map(({ type, publicationId }): PostEvent => {
     sequence += 1;
     return {
@@ -20,16 +31,7 @@ export function withEvents(post: Post, requests: EventRequest[], now: Date): { p
       sequence,
       accountId: post.accountId,
       profileId: post.profileId,
-      data: {
-        postId: post.id,
-        refId: post.refId,
-        status: post.status,
-        text: post.text,
-        scheduled: post.type === 'scheduled',
-        scheduledAt: post.scheduledAt.toISOString(),
-        ...(publicationId === undefined ? {} : { publicationId }),
-        publications: post.publications.map((publication) => snapshotOf(post, publication)),
-      },
+      data: { ...snapshot, ...(publicationId === undefined ? {} : { publicationId }) },
     };
   });
   return { post: { ...post, sequence }, events };

@@ -4,6 +4,7 @@ import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
 import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
 import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type PostStatus } from './post.js';
+import { packEvents, unpackEvents, type StoredEvent } from './stored-events.js';
 
 /**
  * A post as it is stored. `dueAt` exists only while the post waits unleased with something to do, and `outboxAt` only while events wait to be
@@ -13,7 +14,7 @@ export interface PostDoc extends Omit<Post, 'id' | 'dueAt' | 'lease'> {
   _id: string;
   dueAt?: Date;
   lease?: Lease;
-  outbox: PostEvent[];
+  outbox: StoredEvent[];
   outboxAt?: Date;
   /** Token of the last write, so that a bulk write can tell which of its parts won. */
   writer: string;
@@ -272,7 +273,7 @@ export function createPostStore(db: Db): PostStore {
     async readOutbox(limit, postIds) {
       const filter: Filter<PostDoc> = postIds === undefined ? { outboxAt: { $gt: new Date(0) } } : { _id: { $in: postIds } };
       const docs = await posts.find(filter, { projection: { outbox: 1, sequence: 1 }, sort: postIds === undefined ? { outboxAt: 1 } : {}, limit }).toArray();
-      return docs.filter((doc) => doc.outbox.length > 0).map((doc) => ({ postId: doc._id, events: doc.outbox, sequence: doc.sequence }));
+      return docs.filter((doc) => doc.outbox.length > 0).map((doc) => ({ postId: doc._id, events: unpackEvents(doc.outbox), sequence: doc.sequence }));
     },
 
     async clearOutbox(relayed) {
@@ -313,7 +314,7 @@ function casOf({ before, after, events }: Change, writer: string): { filter: Fil
   const added = history.slice(before.history.length);
   const push = {
     ...(added.length > 0 ? { history: { $each: added } } : {}),
-    ...(events.length > 0 ? { outbox: { $each: events } } : {}),
+    ...(events.length > 0 ? { outbox: { $each: packEvents(events) } } : {}),
   };
   return {
     filter: { _id: before.id, version: before.version, ...(before.lease === null ? {} : { 'lease.token': before.lease.token }) },
@@ -375,7 +376,7 @@ export function toDoc(post: Post, events: PostEvent[]): PostDoc {
     ...fields,
     ...(due === null ? {} : { dueAt: due }),
     ...(lease === null ? {} : { lease }),
-    outbox: events,
+    outbox: packEvents(events),
     ...(oldest === undefined ? {} : { outboxAt: oldest.at }),
     writer: '',
   };
