@@ -61,7 +61,7 @@ async function settled({ db }: Database, posts: number, say: (line: string) => v
   const busy = { $or: [{ lease: { $exists: true } }, { dueAt: { $exists: true } }, { outboxAt: { $exists: true } }] };
   let toldAt = performance.now();
   await waitUntil(`${posts} posts and their webhooks to be settled`, async () => {
-    const open = (await db.collection('posts').countDocuments(busy)) + (posts - (await db.collection('posts').countDocuments()));
+    const open = (await db.collection('posts').countDocuments(busy)) + Math.max(0, posts - (await db.collection('posts').countDocuments()));
     const deliveries = await db.collection('webhook_deliveries').countDocuments({ state: { $in: ['waiting', 'sending'] } });
     if (performance.now() - toldAt > 10_000) {
       toldAt = performance.now();

@@ -25,6 +25,8 @@ export interface ProgramOptions {
   env?: Record<string, string>;
   /** Another file to start, compiled. */
   main?: string;
+  /** Leads a process group of its own, to which the database belongs too: `process.kill(-pid)` reaches them all. */
+  ownGroup?: boolean;
 }
 
 const MAIN = path.resolve(import.meta.dirname, '../../src/main.js');
@@ -91,11 +93,12 @@ export async function temporaryFolder(): Promise<{ path: string; remove(): Promi
   return { path: folder, remove: () => rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }) };
 }
 
-function launch({ dataDir, env = {}, main = MAIN }: ProgramOptions): { child: ChildProcess; output: () => string } {
+function launch({ dataDir, env = {}, main = MAIN, ownGroup = false }: ProgramOptions): { child: ChildProcess; output: () => string } {
   const { MONGODB_URI: _, SIMULATOR_PORT: _port, ROLES: _roles, ...inherited } = process.env;
   const child = spawn(process.execPath, ['--enable-source-maps', '--import', END_WITH_PARENT, main], {
     env: { ...inherited, HOST: '127.0.0.1', PORT: '0', DATA_DIR: dataDir, LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    detached: ownGroup,
   });
   let text = '';
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk: Buffer) => (text += chunk.toString()));
