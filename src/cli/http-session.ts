@@ -100,6 +100,7 @@ export function formIn(html: string, action: string): { action: string; fields: 
   throw new Error(`no form whose action contains ${JSON.stringify(action)} on this page:\n${html.slice(0, 2000)}`);
 }
 
-function decode(text: string): string {
+/** Undoes what HTML does to texts and attributes. */
+export function decode(text: string): string {
   return text.replace(/&(amp|lt|gt|quot|#39|#34|#43|#x2F);/g, (_, name: string) => ({ amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'", '#34': '"', '#43': '+', '#x2F': '/' })[name] ?? '');
 }

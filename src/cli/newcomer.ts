@@ -1,5 +1,5 @@
 /** What a newcomer does in the page, done over HTTP: sign up, connect a simulated channel, make an API key. */
-import { formIn, httpSession, type HttpSession, type Page } from './http-session.js';
+import { decode, formIn, httpSession, type HttpSession, type Page } from './http-session.js';
 
 export interface Newcomer {
   session: HttpSession;
@@ -15,7 +15,7 @@ export async function signUp(base: string, { email = 'ada@example.com', password
 }
 
 /**
- * Connects a channel through the network's consent page, as a browser would.
+ * Connects a channel through the network's consent page, or with what its own page gives to be typed in, as a person would.
  * @param handle the account at the simulated network; made when it is not known there
  * @returns where the simulated networks are, e.g. `http://127.0.0.1:3001`
  */
@@ -23,11 +23,24 @@ export async function connectChannel(session: HttpSession, platform: string, han
   const channels = await session.get('/channels');
   const start = formIn(channels.text, platform);
   const consent = await session.post(new URL(start.action, channels.url).pathname, start.fields);
+  const source = /<a href="(http[^"]+)"[^>]*>get them from/.exec(consent.text)?.[1];
+  if (source !== undefined) return connectByFields(session, consent, source, handle);
   expect(consent, consent.status === 200 && consent.text.includes('decision'), `asking ${platform} for consent`);
   const { fields } = formIn(consent.text, '');
   const back = await session.post(consent.url, { ...fields, newHandle: handle, decision: 'allow' }, { csrf: null });
   expect(back, back.status === 200 && new URL(back.url).pathname.startsWith('/channels') && back.text.includes(handle), `connecting ${platform}`);
   return new URL(consent.url).origin;
+}
+
+async function connectByFields(session: HttpSession, asked: Page, source: string, handle: string): Promise<string> {
+  const given = await fetch(source, { method: 'POST', body: new URLSearchParams({ newHandle: handle }) });
+  const values = [...(await given.text()).matchAll(/<dd><code>([^<]*)<\/code><\/dd>/g)].map((match) => decode(match[1] ?? ''));
+  const { action, fields } = formIn(asked.text, '/fields');
+  const names = Object.keys(fields).filter((name) => name !== '_csrf' && name !== 'network');
+  const filled = { ...fields, ...Object.fromEntries(names.map((name, i) => [name, values[i] ?? ''])) };
+  const back = await session.post(new URL(action, asked.url).pathname, filled);
+  expect(back, back.status === 200 && new URL(back.url).pathname === '/channels', `connecting at ${source}`);
+  return new URL(source).origin;
 }
 
 /** @returns the key's text, which is shown this once */

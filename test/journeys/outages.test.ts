@@ -107,19 +107,32 @@ describe('a post survives', () => {
     const ids = [await schedule('Due on a full disk. [[fault: slow ms=1000]]', 2_000), await schedule('Due on a full disk too.', 2_500)];
     const limit = (bytes: string): Buffer => execFileSync(PRLIMIT, ['--pid', String(found.pid), `--fsize=${bytes}:unlimited`]);
     limit(String(statSync(path.join(folder.path, 'mongodb', 'embedded.mdb')).size));
-    const database = await connectDatabase(found.uri);
-    await assert.rejects((async () => {
-      for (let i = 0; i < 5_000; i++) await database.db.collection('filler').insertOne({ filler: 'x'.repeat(20_000) });
-    })());
-    const refused = await api().post('/api/post', { post: 'Written on a full disk. '.repeat(10), platforms: PLATFORMS, scheduleDate: new Date(Date.now() + 60_000).toISOString() });
-    assert.ok(refused.status >= 500 && refused.status < 600, JSON.stringify(refused));
-    assert.doesNotMatch(JSON.stringify(refused.body), /\n\s+at |lmdb/, 'a stack trace');
-    const dueBy = Date.now() + 4_000;
-    await waitUntil('their time to pass', () => Date.now() > dueBy);
-    limit('unlimited');
-    await database.close();
+    try {
+      const dueBy = Date.now() + 4_000;
+      await fillDatabase(found.uri);
+      const refused = await api().post('/api/post', { post: 'Written on a full disk.', platforms: PLATFORMS, scheduleDate: new Date(Date.now() + 60_000).toISOString() });
+      assert.ok(refused.status >= 500 && refused.status < 600, JSON.stringify(refused));
+      assert.doesNotMatch(JSON.stringify(refused.body), /\n\s+at |lmdb/, 'a stack trace');
+      await waitUntil('their time to pass', () => Date.now() > dueBy);
+    } finally {
+      limit('unlimited');
+    }
     for (const id of ids) await becomes(id, 'success');
   });
+
+  /** Until not even the smallest document fits. */
+  async function fillDatabase(uri: string): Promise<void> {
+    const database = await connectDatabase(uri);
+    try {
+      for (const size of [20_000, 1_000, 10]) {
+        await assert.rejects(async () => {
+          for (let i = 0; i < 5_000; i++) await database.db.collection('filler').insertOne({ filler: 'x'.repeat(size) });
+        });
+      }
+    } finally {
+      await database.close();
+    }
+  }
 
   it('and is public once, and told of, by the record of all', { timeout: 240_000 }, async (t) => {
     const verdict = await judge(sent, folder.path, simulatorUrl, receiver.received, (line) => t.diagnostic(line));
