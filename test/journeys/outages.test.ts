@@ -16,6 +16,25 @@ const MAIN = path.resolve(import.meta.dirname, '../support/fast-program.js');
 const PLATFORMS = ['mastodon', 'twitter'];
 const PRLIMIT = '/usr/bin/prlimit';
 
+/** Writes large and small documents until stopped, so that what comes free is taken again at once. */
+function keepFull(uri: string): { refused(): number; stop(): Promise<void> } {
+  let refused = 0;
+  let isOver = false;
+  const work = (async () => {
+    const database = await connectDatabase(uri);
+    const filler = database.db.collection('filler');
+    for (let i = 0; !isOver; i++) await filler.insertOne({ filler: 'x'.repeat([20_000, 1_000, 10][i % 3]!) }).catch(() => void refused++);
+    await database.close();
+  })();
+  return {
+    refused: () => refused,
+    async stop() {
+      isOver = true;
+      await work;
+    },
+  };
+}
+
 describe('a post survives', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let program: Program;
@@ -107,32 +126,22 @@ describe('a post survives', () => {
     const ids = [await schedule('Due on a full disk. [[fault: slow ms=1000]]', 2_000), await schedule('Due on a full disk too.', 2_500)];
     const limit = (bytes: string): Buffer => execFileSync(PRLIMIT, ['--pid', String(found.pid), `--fsize=${bytes}:unlimited`]);
     limit(String(statSync(path.join(folder.path, 'mongodb', 'embedded.mdb')).size));
+    const filling = keepFull(found.uri);
     try {
       const dueBy = Date.now() + 4_000;
-      await fillDatabase(found.uri);
-      const refused = await api().post('/api/post', { post: 'Written on a full disk.', platforms: PLATFORMS, scheduleDate: new Date(Date.now() + 60_000).toISOString() });
-      assert.ok(refused.status >= 500 && refused.status < 600, JSON.stringify(refused));
-      assert.doesNotMatch(JSON.stringify(refused.body), /\n\s+at |lmdb/, 'a stack trace');
+      await waitUntil('writes to be refused', () => filling.refused() > 50);
+      // There may be room for a small one now and then.
+      const text = 'Written on a full disk.';
+      const { status, body } = await api().post('/api/post', { post: text, platforms: PLATFORMS, scheduleDate: new Date(Date.now() + 5_000).toISOString() });
+      if (status === 200) sent.push({ api, id: String(body['id']), text });
+      else assert.ok(status >= 500 && status < 600 && !/\n\s+at |lmdb/.test(JSON.stringify(body)), JSON.stringify({ status, body }));
       await waitUntil('their time to pass', () => Date.now() > dueBy);
     } finally {
+      await filling.stop();
       limit('unlimited');
     }
     for (const id of ids) await becomes(id, 'success');
   });
-
-  /** Until not even the smallest document fits. */
-  async function fillDatabase(uri: string): Promise<void> {
-    const database = await connectDatabase(uri);
-    try {
-      for (const size of [20_000, 1_000, 10]) {
-        await assert.rejects(async () => {
-          for (let i = 0; i < 5_000; i++) await database.db.collection('filler').insertOne({ filler: 'x'.repeat(size) });
-        });
-      }
-    } finally {
-      await database.close();
-    }
-  }
 
   it('and is public once, and told of, by the record of all', { timeout: 240_000 }, async (t) => {
     const verdict = await judge(sent, folder.path, simulatorUrl, receiver.received, (line) => t.diagnostic(line));
