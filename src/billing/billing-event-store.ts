@@ -1,6 +1,6 @@
 /** What providers told us, in MongoDB: each event once, as it came and as we read it, with what became of it. */
-import { MongoBulkWriteError, type Collection, type Db, type Filter, type OptionalUnlessRequiredId } from 'mongodb';
-import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
+import { type Collection, type Db, type Filter, type OptionalUnlessRequiredId } from 'mongodb';
+import { DUPLICATE_KEY, refusedParts, type CollectionIndexes } from '../db/database.js';
 import type { Told } from './provider.js';
 import type { BillingEvent } from './subscription.js';
 
@@ -172,8 +172,7 @@ async function insertNew<T extends { _id: string }>(collection: Collection<T>, d
     await collection.insertMany(docs as unknown as OptionalUnlessRequiredId<T>[], { ordered: false });
     return docs.map(() => true);
   } catch (error) {
-    if (!(error instanceof MongoBulkWriteError)) throw error;
-    const failures = [error.writeErrors].flat();
+    const failures = refusedParts(error);
     if (failures.some(({ code }) => code !== DUPLICATE_KEY)) throw error;
     const there = new Set(failures.map(({ index }) => index));
     return docs.map((_doc, i) => !there.has(i));

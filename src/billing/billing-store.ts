@@ -1,6 +1,6 @@
 /** Customers and what accounts have, in MongoDB; both are folded from events and written by compare-and-swap. */
-import { MongoBulkWriteError, type AnyBulkWriteOperation, type Collection, type Db } from 'mongodb';
-import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
+import { type AnyBulkWriteOperation, type Collection, type Db } from 'mongodb';
+import { DUPLICATE_KEY, refusedParts, type CollectionIndexes } from '../db/database.js';
 import { newToken } from '../lib/ids.js';
 import type { CustomerState, Invoice, ManualPlan, Subscription } from './subscription.js';
 
@@ -169,7 +169,7 @@ async function saveAll<T extends Versioned>(collection: Collection<T>, writes: W
     const { matchedCount, upsertedCount } = await target.bulkWrite(operations, { ordered: false });
     if (matchedCount + upsertedCount === writes.length) return new Set();
   } catch (error) {
-    if (!(error instanceof MongoBulkWriteError) || [error.writeErrors].flat().some(({ code }) => code !== DUPLICATE_KEY)) throw error;
+    if (refusedParts(error).some(({ code }) => code !== DUPLICATE_KEY)) throw error;
   }
   const stored = await target.find({ _id: { $in: writes.map(({ id }) => id) } }, { projection: { writer: 1 } }).toArray();
   const won = new Set(stored.filter((doc) => doc.writer === writer).map(({ _id }) => _id));

@@ -1,5 +1,5 @@
 /** Connects to MongoDB and keeps every index that the stores declare. */
-import { MongoClient, MongoServerError, type Db, type IndexDescription } from 'mongodb';
+import { MongoBulkWriteError, MongoClient, MongoServerError, type Db, type IndexDescription, type WriteError } from 'mongodb';
 import { startProblem } from '../lib/start-problem.js';
 
 export interface Database {
@@ -14,6 +14,18 @@ export const DUPLICATE_KEY = 11000;
 /** Did a unique index refuse this write? */
 export function isDuplicateKey(error: unknown): boolean {
   return error instanceof MongoServerError && error.code === DUPLICATE_KEY;
+}
+
+/**
+ * What was refused of a bulk write, part by part: all else of it was done.
+ * @throws the error itself when it is about the whole: a full disk, a server that steps down, a lost connection. The driver throws the same class for
+ *   these, without any part; then nothing was done, or nobody knows what.
+ */
+export function refusedParts(error: unknown): WriteError[] {
+  if (!(error instanceof MongoBulkWriteError)) throw error;
+  const refused = [error.writeErrors].flat();
+  if (refused.length === 0 || error.result.getWriteConcernError() !== undefined) throw error;
+  return refused;
 }
 
 /** A store's collection and the indexes it relies on; created at start, named so that a change is noticed. */

@@ -1,6 +1,6 @@
 /** Posts in MongoDB: every move is a compare-and-swap on the version that was read, and carries its events in the same write. */
-import { MongoBulkWriteError, type AnyBulkWriteOperation, type Collection, type Db, type Filter, type UpdateFilter } from 'mongodb';
-import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
+import { type AnyBulkWriteOperation, type Collection, type Db, type Filter, type UpdateFilter } from 'mongodb';
+import { DUPLICATE_KEY, refusedParts, type CollectionIndexes } from '../db/database.js';
 import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
 import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type PostStatus } from './post.js';
@@ -122,8 +122,7 @@ export function createPostStore(db: Db): PostStore {
       await posts.insertMany(docs, { ordered: false });
       return docs.map(() => true);
     } catch (error) {
-      if (!(error instanceof MongoBulkWriteError)) throw error;
-      const failures = new Map([error.writeErrors].flat().map((failure) => [failure.index, failure]));
+      const failures = new Map(refusedParts(error).map((failure) => [failure.index, failure]));
       return docs.map((doc, i) => {
         const failure = failures.get(i);
         if (failure === undefined) return true;

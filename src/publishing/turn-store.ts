@@ -1,6 +1,6 @@
 /** Whose turn a profile is, and how often its channels were sent to, in MongoDB: a few documents for what is active, one write for many. */
-import { MongoBulkWriteError, type AnyBulkWriteOperation, type Db } from 'mongodb';
-import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
+import { type AnyBulkWriteOperation, type Db } from 'mongodb';
+import { DUPLICATE_KEY, refusedParts, type CollectionIndexes } from '../db/database.js';
 import type { SentCounts, StoredCounts } from './rates.js';
 
 interface TurnDoc {
@@ -45,9 +45,8 @@ export function createTurnStore(db: Db): TurnStore {
       try {
         await turns.bulkWrite(operations, { ordered: false });
       } catch (error) {
-        if (!(error instanceof MongoBulkWriteError)) throw error;
         // The document is there and the filter did not match it: another worker's.
-        for (const failure of [error.writeErrors].flat()) {
+        for (const failure of refusedParts(error)) {
           if (failure.code !== DUPLICATE_KEY) throw error;
           mine.delete(profileIds[failure.index] ?? '');
         }

@@ -1,6 +1,6 @@
 /** Events in MongoDB: written once by id, kept for 30 days. */
-import { MongoBulkWriteError, type Collection, type Db, type Filter, type OptionalUnlessRequiredId } from 'mongodb';
-import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
+import { type Collection, type Db, type Filter, type OptionalUnlessRequiredId } from 'mongodb';
+import { DUPLICATE_KEY, refusedParts, type CollectionIndexes } from '../db/database.js';
 import { isPostEvent, type EventInput } from './event.js';
 import { OUTCOME_TYPES } from './payload.js';
 
@@ -77,9 +77,7 @@ export async function insertIgnoringDuplicates<T extends { _id: string }>(collec
   try {
     await collection.insertMany(docs, { ordered: false });
   } catch (error) {
-    if (!(error instanceof MongoBulkWriteError)) throw error;
-    const failures = Array.isArray(error.writeErrors) ? error.writeErrors : [error.writeErrors];
-    for (const failure of failures) {
+    for (const failure of refusedParts(error)) {
       if (failure.code !== DUPLICATE_KEY) throw error;
       there.add(failure.index);
     }

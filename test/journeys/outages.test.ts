@@ -64,7 +64,7 @@ describe('a post survives', () => {
 
   async function schedule(text: string, inMs = 1_000): Promise<string> {
     const { body } = await api().post('/api/post', { post: text, platforms: PLATFORMS, scheduleDate: new Date(Date.now() + inMs).toISOString() });
-    assert.equal(body['status'], 'scheduled', JSON.stringify(body));
+    assert.equal(typeof body['id'], 'string', JSON.stringify(body));
     sent.push({ api, id: String(body['id']), text });
     return String(body['id']);
   }
@@ -129,7 +129,7 @@ describe('a post survives', () => {
     const filling = keepFull(found.uri);
     try {
       const dueBy = Date.now() + 4_000;
-      await waitUntil('writes to be refused', () => filling.refused() > 50);
+      await waitUntil('writes to be refused', () => filling.refused() > 0);
       // There may be room for a small one now and then.
       const text = 'Written on a full disk.';
       const { status, body } = await api().post('/api/post', { post: text, platforms: PLATFORMS, scheduleDate: new Date(Date.now() + 5_000).toISOString() });
@@ -138,7 +138,8 @@ describe('a post survives', () => {
       await waitUntil('their time to pass', () => Date.now() > dueBy);
     } finally {
       await filling.stop();
-      limit('unlimited');
+      // Should the full disk have ended it, the one that was started after it has no limit.
+      if ((await findEmbeddedMongodb(path.join(folder.path, 'mongodb')))?.pid === found.pid) limit('unlimited');
     }
     for (const id of ids) await becomes(id, 'success');
   });

@@ -56,7 +56,7 @@ export async function scheduleAhead(writers: Writer[], posts: number, spanMs: nu
   }));
   return Promise.all(planned.map(async ({ writer, text, scheduleDate }): Promise<Sent> => {
     const { body } = await writer.api().post('/api/post', { post: text, platforms: PLATFORMS, scheduleDate });
-    if (body['status'] !== 'scheduled') throw new Error(`a post was refused: ${JSON.stringify(body)}`);
+    if (typeof body['id'] !== 'string') throw new Error(`a post was refused: ${JSON.stringify(body)}`);
     return { api: () => writer.api(), id: String(body['id']), text };
   }));
 }
