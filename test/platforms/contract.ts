@@ -201,6 +201,20 @@ export function testPlatform(id: string, contract: ContractOptions = {}): void {
         assert.ok(nothing === null || nothing instanceof PlatformFailure);
       });
 
+      it('finds a first comment whose answer was lost, where comments can be asked for', async () => {
+        if (platform!.comment?.find === undefined) return;
+        const root = await settled(await publish(newContent()));
+        assert.ok(root.state === 'published');
+        const since = new Date();
+        const commentOf = (text: string): PlatformContent => ({ ...newContent(text), media: [], options: {} });
+        const ask = (text: string): Promise<PublishResult | null> => platform!.comment!.find!(commentOf(text), root.remoteId, since, connected.grant.credentials, io);
+        const lost = 'Lost comment [[fault: error-after-accept]]';
+        assert.equal((await failure(() => platform!.comment!.comment(commentOf(lost), root.remoteId, connected.grant.credentials, io))).kind, 'unknown');
+        const found = await ask(lost);
+        assert.ok(found?.state === 'published' && found.remoteId !== '');
+        assert.equal(await ask('Never written'), null);
+      });
+
       it('goes on after a lost answer without publishing twice', async () => {
         if (!prepares) return;
         for (const marker of ['timeout-after-accept', 'error-after-accept', 'reset-before-accept']) {

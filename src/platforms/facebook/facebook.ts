@@ -1,9 +1,10 @@
 /** Facebook Pages: text with a link, up to ten photos or one video, through the Graph API with a page's token. */
 import { z } from 'zod';
 import { ask, type NetworkCall } from '../network-call.js';
+import { findComment, writeComment } from '../meta-graph/graph-comments.js';
 import { graphFailure } from '../meta-graph/graph-failures.js';
 import { requestTokens } from '../oauth-tokens.js';
-import type { Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
+import type { Credentials, Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
 import { pollShort, publishShort, shortProblems } from './facebook-shorts.js';
 import { facebookOptions, targetingOf } from './facebook-options.js';
 
@@ -119,12 +120,19 @@ export const facebook = {
     // The site takes 8,000 characters.
     limits: { text: { max: 8000, counting: 'utf16', required: true }, media: { min: 0, max: 0, kinds: [], maxVideos: 0, mixed: false } },
     async comment({ text }, remoteId, credentials, io) {
-      const mine = credentialsSchema.parse(credentials);
-      const { id } = await ask(io, { ...call(mine), effect: 'create', method: 'POST', url: `${root(io)}/${encodeURIComponent(remoteId)}/comments`, body: { message: text } }, created, graphFailure(NAME, 'create'));
-      return { state: 'published', remoteId: id, url: `${io.baseUrls.web}/${id}` };
+      return published(await writeComment(commentsWith(credentials, io), remoteId, text, io), io);
+    },
+    async find({ text }, remoteId, since, credentials, io) {
+      const id = await findComment(commentsWith(credentials, io), remoteId, text, since, io);
+      return id === null ? null : published(id, io);
     },
   },
 } satisfies Platform;
+
+function commentsWith(credentials: Credentials, io: PlatformIo): Parameters<typeof writeComment>[0] {
+  const { accessToken } = credentialsSchema.parse(credentials);
+  return { network: NAME, timeoutMs: TIMEOUT_MS, token: accessToken, root: root(io), fields: { text: 'message', at: 'created_time' } };
+}
 
 function publishPhoto(content: PlatformContent, mine: FacebookCredentials, io: PlatformIo): Promise<PublishResult> {
   return create(`${mine.pageId}/photos`, { url: content.media[0]!.url, caption: content.text, ...altText(content, 0), ...common(content) }, mine, io);

@@ -1,4 +1,5 @@
 /** Facebook Pages as the simulator plays them: each simulated account is one page. */
+import { graphCommentRoutes } from '../meta-graph/simulated-graph-comments.js';
 import { graphError, graphRefusals, graphTokenRoutes, SIXTY_DAYS_MS } from '../meta-graph/simulated-graph.js';
 import { digitsOf, risingDigits } from '../simulator/fake-ids.js';
 import { acceptPost } from '../simulator/new-post.js';
@@ -40,7 +41,7 @@ export const simulatedFacebook: SimulatedNetwork = {
     { method: 'post', path: `${ROOT}/:page/videos`, act: 'publish', textOf: ({ body }) => textField(body, 'description'), handle: postVideo },
     ...shortRoutes,
     { method: 'get', path: `${ROOT}/:page/posts`, act: 'look-up', handle: listPosts },
-    { method: 'post', path: `${ROOT}/:id/comments`, act: 'publish', textOf: ({ body }) => textField(body, 'message'), handle: comment },
+    ...graphCommentRoutes({ network: ID, root: ROOT, idOf: ({ now }, postId) => `${postId}_${risingDigits(now)}`, fields: { text: 'message', at: 'created_time' } }),
     { method: 'delete', path: `${ROOT}/:id`, act: 'remove', handle: remove },
   ],
 };
@@ -90,14 +91,6 @@ function listPosts({ world, account, query }: SimulatedCall): SimulatedAnswer {
   const since = Number(query['since'] ?? 0) * 1000;
   const posts = world.postsOf(ID, account.id).filter((post) => post.deletedAt === null && post.acceptedAt >= since).slice(0, 100);
   return ok({ data: posts.map((post) => ({ id: post.id, message: post.text, created_time: new Date(post.acceptedAt).toISOString().replace(/\.\d+Z/, '+0000') })) });
-}
-
-function comment({ world, params, now, body }: SimulatedCall): SimulatedAnswer {
-  const post = world.find('post', ID, params['id'] ?? '');
-  if (post === undefined || post.deletedAt !== null) return graphError(100, 'Unsupported post request. The object does not exist.', { subcode: 33 });
-  const comments = (post.extra['comments'] as string[] | undefined) ?? [];
-  world.put('post', { ...post, extra: { ...post.extra, comments: [...comments, textField(body, 'message')] } });
-  return ok({ id: `${post.id}_${risingDigits(now)}` });
 }
 
 function remove({ world, params, account, now }: SimulatedCall): SimulatedAnswer {

@@ -1,6 +1,7 @@
 /** Instagram (professional accounts): 1 to 10 images or videos, prepared in containers, public when the container is published. */
 import { z } from 'zod';
-import { ask, type NetworkCall } from '../network-call.js';
+import { ask } from '../network-call.js';
+import { findComment, writeComment } from '../meta-graph/graph-comments.js';
 import { createContainer, findByText, preparing, publishWhenReady, type ContainerApi } from '../meta-graph/containers.js';
 import { graphFailure } from '../meta-graph/graph-failures.js';
 import { longTokenOAuth } from '../meta-graph/long-token-oauth.js';
@@ -71,15 +72,19 @@ export const instagram = {
     // The app takes 2,200 characters.
     limits: { text: { max: 2200, counting: 'utf16', required: true }, media: { min: 0, max: 0, kinds: [], maxVideos: 0, mixed: false } },
     async comment({ text }, remoteId, credentials, io) {
-      const { accessToken } = credentialsSchema.parse(credentials);
-      const call: NetworkCall = {
-        network: NAME, effect: 'create', method: 'POST', url: `${io.baseUrls.api}/${VERSION}/${encodeURIComponent(remoteId)}/comments`, timeoutMs: TIMEOUT_MS, token: accessToken, body: { message: text },
-      };
-      const { id } = await ask(io, call, z.object({ id: z.string() }), graphFailure(NAME, 'create'));
-      return { state: 'published', remoteId: id, url: null };
+      return { state: 'published', remoteId: await writeComment(commentsWith(credentials, io), remoteId, text, io), url: null };
+    },
+    async find({ text }, remoteId, since, credentials, io) {
+      const id = await findComment(commentsWith(credentials, io), remoteId, text, since, io);
+      return id === null ? null : { state: 'published', remoteId: id, url: null };
     },
   },
 } satisfies Platform;
+
+function commentsWith(credentials: Credentials, io: PlatformIo): Parameters<typeof writeComment>[0] {
+  const { accessToken } = credentialsSchema.parse(credentials);
+  return { network: NAME, timeoutMs: TIMEOUT_MS, token: accessToken, root: `${io.baseUrls.api}/${VERSION}`, fields: { text: 'text', at: 'timestamp' } };
+}
 
 async function createCarousel(api: ContainerApi, content: PlatformContent, io: PlatformIo): Promise<string> {
   const children: string[] = [];

@@ -1,5 +1,6 @@
 /** Instagram as the simulator plays it. */
 import { containerRoutes, hasChildren } from '../meta-graph/simulated-containers.js';
+import { graphCommentRoutes } from '../meta-graph/simulated-graph-comments.js';
 import { graphError, graphRefusals, graphTokenRoutes, SIXTY_DAYS_MS } from '../meta-graph/simulated-graph.js';
 import { digitsOf } from '../simulator/fake-ids.js';
 import { ok, textField, type SimulatedAnswer, type SimulatedNetwork } from '../simulator/network.js';
@@ -31,12 +32,7 @@ export const simulatedInstagram: SimulatedNetwork = {
   routes: [
     ...graphTokenRoutes(() => simulatedInstagram, { exchangeLong: '/access_token', refresh: '/refresh_access_token' }),
     { method: 'get', path: `${ROOT}/me`, act: 'read', handle: ({ account }) => ok({ user_id: account.id, username: account.handle, name: account.displayName }) },
-    {
-      method: 'post', path: `${ROOT}/:id/comments`, act: 'publish', textOf: ({ body }) => textField(body, 'message'),
-      handle: ({ params, world, now }) => (world.find('post', ID, params['id'] ?? '') === undefined
-        ? graphError(100, 'Unsupported post request.', { subcode: 33 })
-        : ok({ id: `178${digitsOf(`${now}`, 14)}` })),
-    },
+    ...graphCommentRoutes({ network: ID, root: ROOT, idOf: ({ now }) => `178${digitsOf(`${now}`, 14)}`, fields: { text: 'text', at: 'timestamp' } }),
     ...containerRoutes({
       network: ID, root: ROOT, createPath: 'media', publishPath: 'media_publish', statusField: 'status_code', textField: 'caption',
       maxText: 2200, lengthOf: (text) => textLength('characters', text), check: checkFields,

@@ -14,6 +14,8 @@ type RedditCredentials = z.infer<typeof credentialsSchema>;
 const me = z.object({ id: z.string(), name: z.string(), icon_img: z.string().optional() });
 const submitted = z.object({ json: z.object({ data: z.object({ name: z.string(), url: z.string().optional() }) }) });
 const listing = z.object({ data: z.object({ children: z.array(z.object({ data: z.object({ name: z.string(), title: z.string(), selftext: z.string().optional(), created_utc: z.number(), permalink: z.string() }) })) }) });
+/** The submission, then its comments, the last of which may only stand for more: https://www.reddit.com/dev/api#GET_comments_{article} */
+const articleWithComments = z.tuple([z.unknown(), z.object({ data: z.object({ children: z.array(z.object({ data: z.object({ name: z.string(), body: z.string().optional(), created_utc: z.number().optional() }) })) }) })]);
 const commented = z.object({ json: z.object({ data: z.object({ things: z.array(z.object({ data: z.object({ name: z.string().optional(), id: z.string().optional() }) })) }) }) });
 
 const redditOptions = z.object({
@@ -33,6 +35,8 @@ export const reddit = {
     text: { max: 40_000, counting: 'characters', required: false },
     media: { min: 0, max: 1, kinds: ['image'], maxVideos: 0, mixed: false, image: { maxBytes: 20_000_000, types: ['image/jpeg', 'image/png', 'image/gif'] } },
     publish: [{ max: 100, windowMs: 60_000 }],
+    // What it takes in a minute is counted by app, whatever the account.
+    concurrent: 10,
   },
   publishTimeoutMs: TIMEOUT_MS,
 
@@ -79,6 +83,15 @@ export const reddit = {
       const { json } = await redditCall(io, { ...base(credentialsSchema.parse(credentials)), effect: 'create', method: 'POST', url: `${io.baseUrls.api}/api/comment`, body }, commented);
       const made = json.data.things[0]?.data;
       return { state: 'published', remoteId: made?.name ?? made?.id ?? '', url: null };
+    },
+    async find({ text }, remoteId, since, credentials, io) {
+      const article = remoteId.replace(/^t3_/, '');
+      const [, { data }] = await redditCall(io, {
+        ...base(credentialsSchema.parse(credentials)), effect: 'read', method: 'GET', url: `${io.baseUrls.api}/comments/${encodeURIComponent(article)}`, query: { sort: 'new', depth: '1', limit: '50', raw_json: '1' },
+      }, articleWithComments);
+      const from = since.getTime() / 1000 - 5;
+      const found = data.children.find(({ data: comment }) => (comment.body ?? '').trim() === text.trim() && (comment.created_utc ?? 0) >= from);
+      return found === undefined ? null : { state: 'published', remoteId: found.data.name, url: null };
     },
   },
 } satisfies Platform;

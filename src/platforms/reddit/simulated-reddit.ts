@@ -1,5 +1,6 @@
 /** Reddit as the simulator plays it: errors inside status 200, ids in base 36. */
 import { risingDigits, lettersOf } from '../simulator/fake-ids.js';
+import { addComment, commentsOn } from '../simulator/comments.js';
 import { acceptPost } from '../simulator/new-post.js';
 import { ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork } from '../simulator/network.js';
 import type { SimulatedPost } from '../simulator/world.js';
@@ -54,7 +55,16 @@ export const simulatedReddit: SimulatedNetwork = {
     {
       method: 'post', path: '/api/comment', act: 'publish',
       textOf: ({ body }) => textField(body, 'text'),
-      handle: ({ now }) => ok({ json: { errors: [], data: { things: [{ kind: 't1', data: { name: `t1_${idOf(now)}` } }] } } }),
+      handle(call) {
+        const made = addComment(call, ID, textField(call.body, 'thing_id').replace(/^t3_/, ''), { id: `t1_${idOf(call.now)}`, text: textField(call.body, 'text') });
+        return made === null ? inside('DELETED_LINK', 'the link you are commenting on has been deleted', 'parent') : ok({ json: { errors: [], data: { things: [{ kind: 't1', data: { name: made.id } }] } } });
+      },
+    },
+    {
+      method: 'get', path: '/comments/:article', act: 'look-up',
+      handle: (call) => ok([{ kind: 'Listing', data: { children: [] } }, {
+        kind: 'Listing', data: { children: commentsOn(call, ID, call.params['article'] ?? '').map(({ id, text, at }) => ({ kind: 't1', data: { name: id, body: text, created_utc: at / 1000 } })) },
+      }]),
     },
   ],
 };

@@ -1,6 +1,7 @@
 /** YouTube as the simulator plays it: upload sessions, processing, the uploads playlist. */
 import { googleError, googleRefusals, googleToken } from '../google/simulated-google.js';
 import { lettersOf, risingDigits } from '../simulator/fake-ids.js';
+import { addComment, commentsOn } from '../simulator/comments.js';
 import { acceptPost, sourceOf } from '../simulator/new-post.js';
 import { objectField, ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork } from '../simulator/network.js';
 import { isPublic, type SimulatedPost } from '../simulator/world.js';
@@ -32,11 +33,29 @@ export const simulatedYoutube: SimulatedNetwork = {
     { method: 'delete', path: '/youtube/v3/videos', act: 'remove', handle: remove },
     {
       method: 'post', path: '/youtube/v3/commentThreads', act: 'publish',
-      textOf: () => '',
-      handle: ({ now }) => ok({ kind: 'youtube#commentThread', id: `Ug${lettersOf(`${now}`, 24)}` }),
+      textOf: ({ body }) => writtenIn(body).text,
+      handle(call) {
+        const { videoId, text } = writtenIn(call.body);
+        const made = addComment(call, ID, videoId, { id: `Ug${lettersOf(`${call.now}`, 24)}`, text });
+        return made === null ? googleError(404, 'The video identified by the videoId parameter could not be found.', { reason: 'videoNotFound', domain: 'youtube.commentThread' }) : ok({ kind: 'youtube#commentThread', id: made.id });
+      },
     },
+    { method: 'get', path: '/youtube/v3/commentThreads', act: 'look-up', handle: listComments },
   ],
 };
+
+function writtenIn(body: Record<string, unknown>): { videoId: string; text: string } {
+  const snippet = objectField(body, 'snippet');
+  return { videoId: textField(snippet, 'videoId'), text: textField(objectField(objectField(snippet, 'topLevelComment'), 'snippet'), 'textOriginal') };
+}
+
+/** Only a video's own account is given the text as it was written. */
+function listComments(call: SimulatedCall): SimulatedAnswer {
+  const items = commentsOn(call, ID, call.query['videoId'] ?? '').map(({ id, text, at }) => ({
+    kind: 'youtube#commentThread', id, snippet: { topLevelComment: { snippet: { textOriginal: text, textDisplay: text, publishedAt: new Date(at).toISOString() } } },
+  }));
+  return ok({ kind: 'youtube#commentThreadListResponse', items });
+}
 
 interface Session {
   title: string;

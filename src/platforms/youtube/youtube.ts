@@ -20,6 +20,8 @@ const channels = z.object({
   })).default([]),
 });
 const video = z.object({ id: z.string() });
+const comment = z.object({ textOriginal: z.string().optional(), textDisplay: z.string(), publishedAt: z.string() });
+const commentThreads = z.object({ items: z.array(z.object({ id: z.string(), snippet: z.object({ topLevelComment: z.object({ snippet: comment }) }) })) });
 const videos = z.object({ items: z.array(z.object({ id: z.string(), status: z.object({ uploadStatus: z.string(), failureReason: z.string().optional(), rejectionReason: z.string().optional() }) })).default([]) });
 const playlist = z.object({ items: z.array(z.object({ snippet: z.object({ title: z.string(), description: z.string(), publishedAt: z.string(), resourceId: z.object({ videoId: z.string() }) }) })).default([]) });
 
@@ -109,10 +111,23 @@ export const youtube = {
         ...base(credentialsSchema.parse(credentials)), effect: 'create', method: 'POST', url: `${io.baseUrls.api}/youtube/v3/commentThreads`, query: { part: 'snippet' },
         body: { snippet: { videoId: remoteId, topLevelComment: { snippet: { textOriginal: text } } } },
       }, video, googleFailure(NAME));
-      return { state: 'published', remoteId: id, url: `${io.baseUrls.web}/watch?v=${remoteId}&lc=${id}` };
+      return commented(id, remoteId, io);
+    },
+    async find({ text }, remoteId, since, credentials, io) {
+      const { items } = await ask(io, {
+        ...base(credentialsSchema.parse(credentials)), effect: 'read', method: 'GET', url: `${io.baseUrls.api}/youtube/v3/commentThreads`,
+        query: { part: 'snippet', videoId: remoteId, order: 'time', maxResults: '50', textFormat: 'plainText' },
+      }, commentThreads, googleFailure(NAME));
+      const from = since.getTime() - 5000;
+      const found = items.find(({ snippet: { topLevelComment: { snippet } } }) => (snippet.textOriginal ?? snippet.textDisplay).trim() === text.trim() && Date.parse(snippet.publishedAt) >= from);
+      return found === undefined ? null : commented(found.id, remoteId, io);
     },
   },
 } satisfies Platform;
+
+function commented(id: string, videoId: string, io: PlatformIo): PublishResult {
+  return { state: 'published', remoteId: id, url: `${io.baseUrls.web}/watch?v=${videoId}&lc=${id}` };
+}
 
 /** https://developers.google.com/youtube/v3/guides/using_resumable_upload_protocol */
 async function openSession(content: PlatformContent, bytes: number, contentType: string, mine: YoutubeCredentials, io: PlatformIo): Promise<string> {
