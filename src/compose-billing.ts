@@ -7,6 +7,7 @@ import { apiRate } from './billing/api-rate.js';
 import type { BillingApi } from './billing/billing-api.js';
 import { adminPages } from './billing/admin-pages.js';
 import { billingEventIndexes, createBillingEventStore } from './billing/billing-event-store.js';
+import { planNotices } from './billing/billing-views.js';
 import { billingPages } from './billing/billing-pages.js';
 import { createBillingService, type BillingService } from './billing/billing-service.js';
 import { billingIndexes, createBillingStore, type SubscriptionChanged } from './billing/billing-store.js';
@@ -70,6 +71,8 @@ export interface Billing {
   /** Before all others: they may say that it is enough for this minute. */
   apiRouters: Router[];
   pages: Router[];
+  /** What the account's owner should know, in a sentence each. */
+  notices(accountId: string): Promise<string[]>;
   /** Where forms may end besides Signpost itself. */
   formOrigins(): string[];
   stop(): Promise<void>;
@@ -108,6 +111,7 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
     recordReached: (reached) => deps.record([quotaEventOf(reached, deps.profileOf(reached.accountId), billingUrl())]),
   });
   const holds = createHoldStore(db);
+  const countHeld = async (accountId: string): Promise<number> => ((await holds.has(accountId)) ? (await deps.holding.held(accountId)).length : 0);
   const downgrade = createDowngrade({
     usage, store: usageStore, holds, planOf, timeZoneOf, clock, log,
     posts: deps.holding,
@@ -159,9 +163,13 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
     apiRouters: plans.plans.some(({ limits }) => limits.apiCallsPerMinute !== null) ? [apiRate({ planOf, clock })] : [],
     rawRouters: [hookReceiver({ intake, log }), ...(simulator === null ? [] : [simulator.router])],
     pages: [
-      billingPages({ billing: service, usage, wouldHold: downgrade.wouldHold, countProfiles: deps.countProfiles, countEndpoints: deps.countEndpoints, countHeld: async (accountId) => ((await holds.has(accountId)) ? (await deps.holding.held(accountId)).length : 0), notifier, isSimulated }),
+      billingPages({ billing: service, usage, wouldHold: downgrade.wouldHold, countProfiles: deps.countProfiles, countEndpoints: deps.countEndpoints, countHeld, notifier, isSimulated }),
       adminPages({ billing: service, intake, events, usage, listAccounts: deps.listAccounts }),
     ],
+    async notices(accountId) {
+      const [view, used, held] = await Promise.all([service.viewOf(accountId), usage.usageOf(accountId), countHeld(accountId)]);
+      return planNotices({ view, usage: used, held });
+    },
     formOrigins: () => (isSimulated ? [] : STRIPE_PAGES),
     async stop() {
       simulator?.stop();

@@ -242,6 +242,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
         upcoming: async (actor, limit) => (await posts.list(actor, { statuses: ['scheduled'], order: 'soonest', limit })).map((post) => ({
           id: post.id, text: post.text, at: post.scheduledAt, platforms: post.publications.map(({ platform }) => findPlatform(platform)?.name ?? platform),
         })),
+        planNotices: async (actor) => (await billing?.notices(actor.accountId)) ?? [],
         signedOutChannels: async (actor) => (await channels.list(actor)).filter(({ state }) => state === 'signed-out').map(({ platform, username }) => `${findPlatform(platform)?.name ?? platform} @${username}`),
       }),
       accountPages({ accounts, authenticator }),

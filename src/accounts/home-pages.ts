@@ -16,6 +16,8 @@ export interface HomePagesDeps {
   upcoming(actor: Actor, limit: number): Promise<UpcomingPost[]>;
   /** Names of channels that hold posts back until their owner connects them again. */
   signedOutChannels(actor: Actor): Promise<string[]>;
+  /** What the account's plan wants its owner to know, each a sentence or two; empty where there are no plans. */
+  planNotices?(actor: Actor): Promise<string[]>;
 }
 
 export interface UpcomingPost {
@@ -32,11 +34,11 @@ export function homePages(deps: HomePagesDeps): Router {
   const router = Router();
   router.get('/', async (req, res) => {
     const actor = actorOf(req);
-    const [hasChannel, hasPost, hasEndpoint, hasApiKey, counts, upcoming, signedOut] = await Promise.all([
+    const [hasChannel, hasPost, hasEndpoint, hasApiKey, counts, upcoming, signedOut, planNotices] = await Promise.all([
       deps.hasChannel(actor), deps.hasPost(actor), deps.hasEndpoint(actor), deps.hasApiKey(actor),
-      deps.countPosts(actor), deps.upcoming(actor, UPCOMING), deps.signedOutChannels(actor),
+      deps.countPosts(actor), deps.upcoming(actor, UPCOMING), deps.signedOutChannels(actor), deps.planNotices?.(actor) ?? [],
     ]);
-    render(res, 'home/home', { steps: checklist({ hasChannel, hasPost, hasEndpoint, hasApiKey }), counts, hasPost, upcoming, signedOut });
+    render(res, 'home/home', { steps: checklist({ hasChannel, hasPost, hasEndpoint, hasApiKey }), counts, hasPost, upcoming, signedOut, planNotices });
   });
   return router;
 }

@@ -56,6 +56,18 @@ export function stateView({ view, usage, profiles, endpoints, held, plans, isSim
   };
 }
 
+/** The same in a sentence each, for pages about something else. */
+export function planNotices({ view, usage, held }: Pick<StateFacts, 'view' | 'usage' | 'held'>): string[] {
+  const { subscription, source, graceUntil, plan } = view;
+  const hasLapsed = source === 'free' && (graceUntil !== null || subscription?.snapshot.status === 'unpaid');
+  return [
+    ...(hasLapsed ? [`Your subscription was not paid in time: you have the plan ${plan.name} now.`] : []),
+    ...(!hasLapsed && subscription?.problem ? [subscription.problem.kind === 'failed' ? 'The last payment failed.' : 'Your bank wants you to confirm the payment.'] : []),
+    ...(usage.limit !== null && usage.used >= usage.limit ? [`Your plan's ${usage.limit} posts of this month are used up.`] : []),
+    ...(held > 0 ? [`${held} post${held === 1 ? ' is' : 's are'} held, because your plan has no room for ${held === 1 ? 'it' : 'them'}.`] : []),
+  ];
+}
+
 function isCharged({ endedAt, snapshot }: Subscription): boolean {
   return endedAt === null && snapshot.cancelAt === null && ['active', 'trialing', 'past-due'].includes(snapshot.status);
 }

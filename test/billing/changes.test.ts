@@ -101,6 +101,7 @@ describe('by the clock alone', () => {
     const page = async ({ session }: typeof owing): Promise<string> => (await session.get('/billing')).text;
     await waitUntil('the banner', async () => /id="payment-problem"[^]*The last payment failed/.test(await page(owing)));
     assert.match(await page(owing), /id="plan-name">Flat</);
+    assert.match((await owing.session.get('/')).text, /The last payment failed\./);
     await waitUntil('the cancellation', async () => /It is cancelled and is not charged again/.test(await page(leaving)));
     const at = new Date(Date.now() + 60 * DAY * 1000).toISOString();
     for (let i = 0; i < 7; i++) assert.equal((await owing.api.post('/api/post', { post: `Post ${i}`, platforms: ['bluesky'], scheduleDate: at })).status, 200);
@@ -108,6 +109,7 @@ describe('by the clock alone', () => {
     aheadMs = 8 * DAY * 1000;
     assert.match(await page(owing), /id="plan-name">Free</, 'seen at once, before any sweep');
     assert.match(await page(owing), /was not paid in time/);
+    assert.match((await owing.session.get('/')).text, /was not paid in time: you have the plan Free now/, 'also where one looks first');
     assert.match(await page(leaving), /id="plan-name">Flat</);
     await waitUntil('the posts that are too many to be held', async () => /2 posts are held/.test(await page(owing)), { timeoutMs: 20_000 });
 
