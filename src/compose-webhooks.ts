@@ -65,6 +65,8 @@ export interface WebhooksDeps {
   extraCa?: readonly string[];
   /** The profile's refId, for answers of the API. */
   refId(actor: Actor): Promise<string>;
+  /** The account's profiles, the primary one first. */
+  profilesOf?(actor: Actor): Promise<{ id: string; title: string; isPrimary: boolean }[]>;
   /** Names this process in leases. */
   owner?: string;
   /** How many processes send, this one included; left out: one. */
@@ -168,7 +170,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     hasEndpoint: async (actor) => (await endpoints.list(actor)).length > 0,
     rawRouter: inboxReceiver({ inbox }),
     apiRouters: [hookApi({ endpoints, refId: deps.refId }), webhookApi({ endpoints, deliveries, recovery, events: eventStore, clock })],
-    pages: [developerPages({ endpoints, clock }), deliveryPages({ deliveries, endpoints, notifier }), endpointPages({ endpoints, deliveries, recovery, inbox, clock }), inboxPages({ inbox, endpoints, notifier })],
+    pages: [developerPages({ endpoints, clock }), deliveryPages({ deliveries, endpoints, notifier }), endpointPages({ endpoints, deliveries, recovery, inbox, profilesOf: deps.profilesOf ?? (async () => []), clock }), inboxPages({ inbox, endpoints, notifier })],
     async stop(graceMs) {
       await recovery.stop();
       await outbox.stop();

@@ -164,7 +164,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const webhooks = composeWebhooks({
     db, seal, clock, log, jobs, notifier, publicUrl, userAgent: USER_AGENT, loopbackOnly, allowCidrs: config.webhookAllowCidrs, allowHttp: config.webhookAllowHttp,
     localUrl, owner, delivers: isWorker, sharers: () => workers.count(),
-    refId: async (actor) => (await profiles.get(actor.profileId)).refId,
+    refId: async (actor) => (await profiles.get(actor.profileId)).refId, profilesOf: (actor) => profiles.list(actor),
     mailer, mailOf: async (accountId) => (await accountStore.findUserOfAccount(accountId))?.email ?? null,
     endpointLimitOf: async (accountId) => (await billing?.service.planOf(accountId))?.limits.endpoints ?? null,
   });

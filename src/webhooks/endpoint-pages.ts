@@ -4,11 +4,12 @@ import { actorOf } from '../http/actor.js';
 import { form, goTo, type FormProblems } from '../http/forms.js';
 import { readBody } from '../http/input.js';
 import { flash, render } from '../http/render.js';
+import type { Actor } from '../lib/actor.js';
 import { AppError } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';
 import type { DeliveryService } from './delivery-service.js';
 import { AYRSHARE_ACTIONS, TIMEOUT_S, type Endpoint } from './endpoint.js';
-import { changeEndpointSchema, newEndpointSchema, readId, recoverSchema, rotateSchema } from './endpoint-schemas.js';
+import { changeEndpointSchema, newEndpointSchema, readId, recoverSchema, rotateSchema, switchSchema } from './endpoint-schemas.js';
 import type { EndpointService } from './endpoint-service.js';
 import { EVENT_TYPES } from './event.js';
 import { maskedLines } from './custom-headers.js';
@@ -22,6 +23,8 @@ export interface EndpointPagesDeps {
   recovery: RecoveryService;
   clock: Clock;
   inbox: Pick<InboxService, 'url'>;
+  /** The account's, the primary one first. */
+  profilesOf(actor: Actor): Promise<{ id: string; title: string; isPrimary: boolean }[]>;
 }
 
 const NO_PROBLEMS: FormProblems = { input: {}, problems: {}, fields: [], message: '' };
@@ -56,10 +59,10 @@ function blank(): FormProblems['input'] {
   return { name: '', url: '', style: 'ayrshare', events: ['scheduled', '*'], headers: '', timeoutS: String(TIMEOUT_S.default), description: '', maxPerMinute: '', timedHeader: '', clientCertificate: '' };
 }
 
-async function list({ endpoints, deliveries, inbox }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
+async function list({ endpoints, deliveries, inbox, profilesOf }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
   const actor = actorOf(req);
-  const [found, days, inboxUrl] = await Promise.all([endpoints.list(actor), deliveries.lastDay(actor), inbox.url(actor)]);
-  render(res, 'webhooks/list', { endpoints: found, days, sendsToInbox: found.some(({ url }) => url === inboxUrl) });
+  const [found, days, inboxUrl, profiles] = await Promise.all([endpoints.list(actor), deliveries.lastDay(actor), inbox.url(actor), profilesOf(actor)]);
+  render(res, 'webhooks/list', { endpoints: found, days, profiles, sendsToInbox: found.some(({ url }) => url === inboxUrl) });
 }
 
 function renderForm(res: Response, again: Partial<FormProblems>, endpoint: Endpoint | null = null): void {
@@ -79,14 +82,16 @@ function showSecret(res: Response, status: number, endpoint: Endpoint, secret: s
   render(res, 'webhooks/secret', { endpoint, secret, standard: standard === secret ? null : standard, why });
 }
 
-async function show({ endpoints, deliveries, recovery, clock }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
+async function show({ endpoints, deliveries, recovery, profilesOf, clock }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
   const actor = actorOf(req);
   const endpoint = await endpoints.get(actor, idOf(req));
-  const [latest, missed, line] = await Promise.all([
+  const [latest, missed, line, profiles] = await Promise.all([
     deliveries.latestOf(endpoint.id, LATEST), recovery.count(actor, endpoint.id, new Date(clock.now().getTime() - WITHIN_MS['30d'])),
     endpoint.ordered ? deliveries.line(endpoint.id) : { first: null, behind: 0 },
+    profilesOf(actor),
   ]);
-  render(res, 'webhooks/endpoint', { endpoint, deliveries: latest, missed, ...line });
+  const profile = profiles.length < 2 ? undefined : profiles.find(({ id }) => id === endpoint.profileId);
+  render(res, 'webhooks/endpoint', { endpoint, deliveries: latest, missed, profile, ...line });
 }
 
 async function recover({ recovery, clock }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {
@@ -134,9 +139,10 @@ async function rotate({ endpoints }: EndpointPagesDeps, req: Request, res: Respo
 
 async function act({ endpoints }: EndpointPagesDeps, req: Request, res: Response, what: 'pause' | 'resume', message: string): Promise<void> {
   const id = idOf(req);
+  const { from } = readBody(req, switchSchema);
   await endpoints[what](actorOf(req), id);
   flash(req, 'success', message);
-  goTo(req, res, `/webhooks/${id}`);
+  goTo(req, res, from === 'list' ? '/webhooks' : `/webhooks/${id}`);
 }
 
 async function remove({ endpoints }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {

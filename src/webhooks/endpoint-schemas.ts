@@ -68,6 +68,8 @@ const optionFields = {
 export const newEndpointSchema = z.object({ ...endpointFields, ...optionFields, secret: secret.optional() }).transform(withCertificate);
 /** How long the old secret signs too; 0 to 7 days. */
 export const rotateSchema = z.object({ overlapHours: z.coerce.number('Enter a number of hours.').min(0, 'At least 0 hours.').max(168, 'At most 168 hours, which are 7 days.').default(24) });
+/** Where the switch stood: the list of endpoints, or the endpoint's own page. */
+export const switchSchema = z.object({ from: z.literal('list').optional().catch(undefined) });
 export const recoverSchema = z.object({ within: z.enum(['24h', '3d', '7d', '30d'], 'Choose how far back.') });
 export const changeEndpointSchema = z.object({ ...endpointFields, ...optionFields }).transform(withCertificate);
 

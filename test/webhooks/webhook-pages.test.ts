@@ -4,6 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import axe from 'axe-core';
 import { Webhook } from 'standardwebhooks';
 import { apiClient, createApiKey, signUp, type ApiClient } from '../../src/cli/newcomer.js';
+import { clientCertificate, clientKey } from '../support/certificates.js';
 import { launchBrowser, noBrowser } from '../support/browser.js';
 import { type HttpSession } from '../support/http-session.js';
 import { startReceiver, type Receiver } from '../support/receiver.js';
@@ -103,6 +104,49 @@ describe('the page of webhooks', () => {
     const left = await session.get(/\/webhooks\/deliveries\/dlv_[0-9a-f]+/.exec(log.text)![0]);
     assert.match(left.text, /\(removed\)/);
     assert.ok(!left.text.includes('id="resend"'));
+  });
+
+  it('switches endpoints off and on in the list, and says whose they are where there are several profiles', async () => {
+    const { session } = await someone();
+    const { id } = await addEndpoint(session, { url: `${receiver.url}/switch` });
+    const off = await session.post(`/webhooks/${id}/pause`, { from: 'list' }, { from: '/webhooks' });
+    assert.equal(new URL(off.url).pathname, '/webhooks');
+    assert.match(off.text, /Paused[\s\S]*Turn on/);
+    assert.doesNotMatch(off.text, /profile Primary/);
+    assert.match((await session.post(`/webhooks/${id}/resume`, { from: 'list' })).text, /Enabled[\s\S]*Pause/);
+    await session.post('/profiles', { title: 'Second desk' }, { from: '/profiles' });
+    const use = /\/profiles\/prf_[0-9a-z]+\/use/.exec((await session.get('/profiles')).text)![0];
+    await session.post(use, {});
+    const own = await addEndpoint(session, { url: `${receiver.url}/second` });
+    const list = (await session.get('/webhooks')).text;
+    assert.match(list, /profile Primary Profile/);
+    assert.match(list, /profile Second desk/);
+    assert.match((await session.get(`/webhooks/${own.id}`)).text, /Second desk/);
+    assert.match((await session.get(`/webhooks/${id}`)).text, /Primary Profile[\s\S]*and profiles without endpoints of their own/);
+  });
+
+  it('keeps what is typed among the options, certificates and all, and shows no key again', async () => {
+    const { session } = await someone();
+    const fields = { url: 'https://localhost:9443/mtls', description: 'For the desk', maxPerMinute: '90', ordered: 'on', timedHeader: 'Signpost-Signature', clientCertificate, clientKeySecret: clientKey };
+    const bad: [Record<string, string>, RegExp][] = [
+      [{ maxPerMinute: '0' }, /At least 1/], [{ maxPerMinute: 'many' }, /Enter a number, or nothing/], [{ timedHeader: 'Host' }, /can&#39;t be set/], [{ timedHeader: 'a b' }, /not the name of a header/],
+      [{ timedHeader: 'X-Key', headers: 'x-key: 1' }, /among your own headers already/], [{ description: 'x'.repeat(501) }, /at most 500/], [{ clientKeySecret: '' }, /Paste the private key/], [{ clientCertificate: 'hello' }, /not a certificate in PEM/],
+      [{ url: `${receiver.url}/plain` }, /needs an https URL/],
+    ];
+    for (const [change, message] of bad) {
+      const page = await session.post('/webhooks', { name: '', style: 'signpost', events: '*', secret: '', ...fields, ...change }, { from: '/webhooks/new' });
+      assert.equal(page.status, 422, JSON.stringify(change));
+      assert.match(page.text, message);
+      assert.ok(!page.text.includes(clientKey.split('\n')[1]!), 'the key does not come back');
+    }
+    const { id } = await addEndpoint(session, { style: 'signpost', events: '*', ...fields });
+    const shown = (await session.get(`/webhooks/${id}`)).text;
+    for (const part of ['For the desk', '90 in a minute', 'one after the other', 'Signpost-Signature', 'Signpost client']) assert.ok(shown.includes(part), part);
+    const edit = (await session.get(`/webhooks/${id}/edit`)).text;
+    assert.ok(edit.includes('-----BEGIN CERTIFICATE-----') && !edit.includes(clientKey.split('\n')[1]!));
+    await session.post(`/webhooks/${id}/edit`, { name: '', url: fields.url, style: 'signpost', events: '*', description: '', maxPerMinute: '', timedHeader: '', clientCertificate: '', clientKeySecret: '' });
+    const plain = (await session.get(`/webhooks/${id}`)).text;
+    for (const part of ['For the desk', 'in a minute', 'one after the other', 'Signpost-Signature', 'Signpost client']) assert.ok(!plain.includes(part), part);
   });
 
   it("shows nobody else's endpoints and deliveries", async () => {
