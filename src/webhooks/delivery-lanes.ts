@@ -9,7 +9,7 @@ export interface LaneLimits {
   repeats: number;
   /** From so many in flight on, an endpoint that has not just answered gets one slot only: many dead ones together must not take all. */
   crowdedAt: number;
-  /** Requests in flight to one endpoint, of all processes that send. */
+  /** Requests in flight to one endpoint, of all processes that send; twice as many while it answers fast. */
   perEndpoint: number;
   /** Requests in flight to one host, of all processes that send: many endpoints may share it. */
   perHost: number;
@@ -70,6 +70,8 @@ interface Host {
 /** What is claimed should be sent within this time, as fast as its endpoint has been answering. */
 const AHEAD_MS = 5_000;
 const UNKNOWN_ANSWER_MS = 500;
+/** Whose answers take less has little under way at any moment, whatever is sent. */
+const FAST_MS = 50;
 /** Who answered so recently is alive. */
 const ALIVE_MS = 2_000;
 /** So long after a breaker was closed, nobody holds an older word of it. */
@@ -95,7 +97,10 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
   }
 
   function slots(lane: Lane): number {
-    return Math.min(slotsOf(lane.breaker, now()), partOf(limits.perEndpoint));
+    const cap = partOf(limits.perEndpoint);
+    const allowed = slotsOf(lane.breaker, now());
+    if (allowed < limits.perEndpoint) return Math.min(allowed, cap);
+    return lane.answerMs < FAST_MS ? 2 * cap : cap;
   }
 
   /** A slow endpoint's deliveries would only wait in memory while their lease runs out. */

@@ -72,16 +72,23 @@ describe('lanes', () => {
     assert.notEqual(lanes.next(), null);
   });
 
+  it('let a fast endpoint have twice as many under way', () => {
+    const lanes = createLanes({ ...LIMITS, perHost: 10 }, () => 0);
+    fill(lanes, 'a', 10);
+    lanes.get('a').answerMs = 49;
+    assert.equal(startAll(lanes).length, 6);
+  });
+
   it('hold more of a fast endpoint than of a slow one, and nothing of a parked one', () => {
     const lanes = createLanes(LIMITS, () => 0);
     const lane = lanes.get('a');
     lane.answerMs = 2;
     assert.equal(lanes.room(lane), 100);
     const crowded = createLanes({ ...LIMITS, queueTotal: 20 }, () => 0);
-    fill(crowded, 'b', 15);
+    fill(crowded, 'b', 10);
     crowded.get('a').answerMs = 2;
-    assert.equal(crowded.room(crowded.get('a')), 5, 'no more than there is room for in memory');
-    fill(crowded, 'a', 5);
+    assert.equal(crowded.room(crowded.get('a')), 10, 'no more than there is room for in memory');
+    fill(crowded, 'a', 10);
     assert.equal(crowded.room(crowded.get('c')), 3, 'but as many as may be in flight');
     lane.answerMs = 15_000;
     assert.equal(lanes.room(lane), 3);
