@@ -75,7 +75,7 @@ export function sealHeaders(headers: readonly HeaderInput[], before: readonly Cu
   });
 }
 
-export function openHeaders(headers: readonly CustomHeader[], seal: Seal, context: string): Record<string, string> {
+export function openHeaders(headers: readonly CustomHeader[], seal: Pick<Seal, 'unseal'>, context: string): Record<string, string> {
   return Object.fromEntries(headers.map(({ name, sealed }) => [name.toLowerCase(), seal.unseal(sealed, context)]));
 }
 

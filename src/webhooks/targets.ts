@@ -25,6 +25,7 @@ const KEEP_MS = 1_000;
 
 export function createTargets({ endpoints, seal, clock }: { endpoints: EndpointStore; seal: Seal; clock: Clock }): Targets {
   const kept = new Map<string, { until: number; loaded: Promise<LoadedTarget | null> }>();
+  const unsealed = rememberUnsealed(seal);
   let wanted = new Set<string>();
   let changes = 0;
   let reading: Promise<Map<string, Endpoint>> | null = null;
@@ -42,7 +43,7 @@ export function createTargets({ endpoints, seal, clock }: { endpoints: EndpointS
   }
 
   function open(endpoint: Endpoint): LoadedTarget {
-    return { endpoint, target: openTarget(endpoint, seal, clock.now()) };
+    return { endpoint, target: openTarget(endpoint, unsealed, clock.now()) };
   }
 
   function forgetOld(now: number): void {
@@ -79,7 +80,23 @@ export function createTargets({ endpoints, seal, clock }: { endpoints: EndpointS
   };
 }
 
-function openTarget(endpoint: Endpoint, seal: Seal, now: Date): Target {
+/** A busy endpoint is read every second, and its secrets are the same for months. */
+function rememberUnsealed(seal: Seal): Pick<Seal, 'unseal'> {
+  const plain = new Map<string, string>();
+  return {
+    unseal(sealed, context) {
+      const key = `${context} ${sealed}`;
+      const there = plain.get(key);
+      if (there !== undefined) return there;
+      const opened = seal.unseal(sealed, context);
+      if (plain.size > 1_000) plain.clear();
+      plain.set(key, opened);
+      return opened;
+    },
+  };
+}
+
+function openTarget(endpoint: Endpoint, seal: Pick<Seal, 'unseal'>, now: Date): Target {
   return {
     url: endpoint.url,
     secrets: openSecrets(endpoint, seal, now),
@@ -91,6 +108,6 @@ function openTarget(endpoint: Endpoint, seal: Seal, now: Date): Target {
 }
 
 /** The secrets that sign now, the current one first. */
-export function openSecrets(endpoint: Endpoint, seal: Seal, now: Date): string[] {
+export function openSecrets(endpoint: Endpoint, seal: Pick<Seal, 'unseal'>, now: Date): string[] {
   return endpoint.secrets.filter(({ expiresAt }) => expiresAt === null || expiresAt > now).map(({ sealed }) => seal.unseal(sealed, sealContext(endpoint.id)));
 }
