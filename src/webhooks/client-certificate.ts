@@ -45,7 +45,7 @@ export function readCertificate(given: CertificateInput, before: StoredCertifica
   return { certificate: pem, sealedKey: given.key.trim() === '' ? before!.sealedKey : seal.seal(keyText, context), subject: leaf!.subject.replaceAll('\n', ', ').slice(0, 300), expiresAt: new Date(leaf!.validTo) };
 }
 
-export function openCertificate({ certificate, sealedKey }: StoredCertificate, seal: Seal, context: string): ClientCertificate {
+export function openCertificate({ certificate, sealedKey }: StoredCertificate, seal: Pick<Seal, 'unseal'>, context: string): ClientCertificate {
   return { id: createHash('sha256').update(certificate).digest('hex'), certificate, key: seal.unseal(sealedKey, context) };
 }
 
