@@ -58,7 +58,7 @@ export function ioFor(platform: Platform, kind: NetworkKind, { http, clock, log,
     };
   }
   const at = simulator();
-  if (at === null) throw new AppError('unavailable', ErrorCode.unavailable, 'The simulated networks are not running here. Start Signpost with its simulator.');
+  if (at === null) throw new AppError('unavailable', ErrorCode.unavailable, 'The simulated networks are not running here.');
   return {
     ...shared,
     baseUrls: simulatedUrls(platform.id, at),

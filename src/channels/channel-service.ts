@@ -3,7 +3,7 @@ import type { Actor } from '../lib/actor.js';
 import { createSharedLookUp } from '../lib/batcher.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import { signedOut } from '../platforms/failures.js';
-import type { Credentials, Platform, PlatformIo } from '../platforms/platform.js';
+import { PlatformFailure, type Credentials, type Platform, type PlatformIo } from '../platforms/platform.js';
 import { findPlatform } from '../platforms/registry.js';
 import type { Channel } from './channel.js';
 import { channelEvent, signOut } from './channel-events.js';
@@ -36,6 +36,16 @@ export function createChannelService(deps: ChannelServiceDeps) {
       throw new AppError('not-found', ErrorCode.notFound, 'There is no such channel. It may have been disconnected.');
     }
     return channel;
+  }
+
+  /** A network that isn't there now is a failure like any other: nothing was sent. */
+  function ioForSession(platform: Platform, channel: Channel): PlatformIo {
+    try {
+      return ioFor(platform, kindOf(channel), deps);
+    } catch (cause) {
+      if (!(cause instanceof AppError)) throw cause;
+      throw new PlatformFailure('unreachable', `${cause.message} Nothing was published; Signpost tries again by itself.`, { code: ErrorCode.platformUnreachable, cause });
+    }
   }
 
   return {
@@ -88,7 +98,7 @@ export function createChannelService(deps: ChannelServiceDeps) {
       if (stored === null || stored.state === 'disconnected') return null;
       const platform = platformOf(stored);
       if (stored.state === 'signed-out') throw signedOut(platform.name);
-      const io = ioFor(platform, kindOf(stored), deps);
+      const io = ioForSession(platform, stored);
       return { channel: toChannel(stored), platform, credentials: await credentials.fresh(stored, platform, io), io };
     },
 

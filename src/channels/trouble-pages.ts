@@ -6,6 +6,7 @@ import { form, goTo, type FormProblems } from '../http/forms.js';
 import { readBody, readParams } from '../http/input.js';
 import { flash, render } from '../http/render.js';
 import type { Actor } from '../lib/actor.js';
+import { AppError, ErrorCode } from '../lib/app-error.js';
 import { findPlatform } from '../platforms/registry.js';
 import type { Channel } from './channel.js';
 import { actLabel, createSimulatedTrouble, troubleOf, troubleSchema, type TroubleDeps } from './simulated-trouble.js';
@@ -19,7 +20,11 @@ const params = z.object({ id: z.string().max(100) });
 export function troublePages({ channels, ...deps }: TroublePagesDeps): Router {
   const router = Router();
   const trouble = createSimulatedTrouble(deps);
-  const find = (req: Request): Promise<Channel> => channels.find(actorOf(req), readParams(req, params).id);
+  const find = async (req: Request): Promise<Channel> => {
+    const channel = await channels.find(actorOf(req), readParams(req, params).id);
+    if (!channel.simulated) throw new AppError('not-found', ErrorCode.notFound, 'This channel is at a real network, which only misbehaves by itself.');
+    return channel;
+  };
 
   const show = async (req: Request, res: Response, again: Partial<FormProblems>): Promise<void> => {
     const channel = await find(req);

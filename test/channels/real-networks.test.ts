@@ -47,6 +47,8 @@ describe('real networks', () => {
     assert.match(textOf(page), /X is connected as @ada/);
     assert.ok(!/Simulated Connected/.test(textOf(page)), 'it is not marked as simulated');
     assert.ok(!page.text.includes('/trouble'), 'nobody can make a real network misbehave');
+    const id = /\/channels\/(chn_\w+)\/disconnect/.exec(page.text)![1]!;
+    assert.equal((await session.get(`/channels/${id}/trouble`)).status, 404);
     const { body } = await apiClient(app.url, await createApiKey(session)).post('/api/post', { post: 'To the real one', platforms: ['twitter'] });
     assert.equal(body['status'], 'success', JSON.stringify(body));
     assert.equal((await real.posts({ text: 'To the real one' })).length, 1);
