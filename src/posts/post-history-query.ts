@@ -39,6 +39,7 @@ export interface HistoryRequest {
   lastDays: number;
   platforms?: string[];
   statuses?: PostStatus[];
+  incomplete?: 'include' | 'exclude';
   type?: 'scheduled' | 'now';
   scheduledFrom?: Date;
   scheduledTo?: Date;
@@ -53,6 +54,8 @@ export const historySchema: z.ZodType<HistoryRequest> = historyQuery.transform((
   if (query.endDate !== undefined) request.scheduledTo = readHistoryDate(query.endDate, 'endDate', '23:59:59.999', ctx);
   if (query.status !== undefined && query.status.length > 0) {
     request.statuses = query.status.flatMap((word) => STATUS_WORDS[word] ?? []);
+    // One that is public everywhere, without all that should follow it, is a success here: so its own status word says.
+    if (query.status.includes('success') !== query.status.includes('error')) request.incomplete = query.status.includes('success') ? 'include' : 'exclude';
     const unknown = query.status.find((word) => !Object.hasOwn(STATUS_WORDS, word));
     if (unknown !== undefined) addProblem(ctx, ['status'], ErrorCode.badRequest, `The status must be one of: ${Object.keys(STATUS_WORDS).join(', ')}.`);
   }

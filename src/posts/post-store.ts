@@ -50,6 +50,8 @@ export interface PostCursor {
 export interface PostListFilter {
   profileId: string;
   statuses?: PostStatus[];
+  /** Posts that are public on every channel but not with all that follows: listed besides those of `statuses`, or left out of them. */
+  incomplete?: 'include' | 'exclude';
   platforms?: string[];
   type?: 'scheduled' | 'now';
   /** Inclusive bounds of `scheduledAt`. */
@@ -349,7 +351,7 @@ function direction({ order }: PostListFilter): 1 | -1 {
 function listQuery(filter: PostListFilter): Filter<PostDoc> {
   const query: Filter<PostDoc> = { profileId: filter.profileId };
   const and: Filter<PostDoc>[] = [];
-  if (filter.statuses !== undefined) query.status = { $in: filter.statuses };
+  if (filter.statuses !== undefined) Object.assign(query, statusQuery(filter.statuses, filter.incomplete));
   else if (filter.includeDeleted !== true) query.status = { $ne: 'deleted' };
   if (filter.platforms !== undefined) query['publications.platform'] = { $in: filter.platforms };
   if (filter.type !== undefined) query.type = filter.type;
@@ -364,6 +366,14 @@ function listQuery(filter: PostListFilter): Filter<PostDoc> {
   if (and.length > 0) query.$and = and;
   return query;
 }
+
+function statusQuery(statuses: PostStatus[], incomplete: PostListFilter['incomplete']): Filter<PostDoc> {
+  if (incomplete === 'include') return { $or: [{ status: { $in: statuses } }, { status: 'partial', 'publications.state': { $nin: NOT_PUBLIC } }] };
+  if (incomplete === 'exclude') return { status: { $in: statuses }, $or: [{ status: { $ne: 'partial' } }, { 'publications.state': { $in: NOT_PUBLIC } }] };
+  return { status: { $in: statuses } };
+}
+
+const NOT_PUBLIC = ['failed', 'missed', 'unconfirmed'] as const;
 
 /** A post as it is inserted. */
 export function toDoc(post: Post, events: PostEvent[]): PostDoc {

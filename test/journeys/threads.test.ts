@@ -99,6 +99,8 @@ describe('a thread and a first comment, by API', () => {
     const [row] = rowsOf(broken);
     assert.deepEqual(row!.thread!.map(({ status }) => status), ['success', 'error', 'not sent', 'not sent']);
     assert.match(row!.warnings![0]!.message, /^Thread item 3: X refused/);
+    const listed = async (status: string): Promise<boolean> => ((await api.get(`/api/history?status=${status}`)).body['history'] as { id: string }[] | undefined)?.some?.((row) => row.id === id) === true;
+    assert.deepEqual([await listed('success'), await listed('error'), await listed('success,error')], [true, false, true]);
     const told = await receiver.waitFor('its webhook', (request) => (request.json as { id?: string } | undefined)?.id === id, 15_000);
     const event = told.json as { status: string; code: number; postIds: Row[] };
     assert.deepEqual([event.status, event.code, event.postIds[0]!.thread!.map(({ status }) => status)], ['success', 200, ['success', 'error', 'not sent', 'not sent']]);
