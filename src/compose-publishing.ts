@@ -70,7 +70,7 @@ export function composePublishing(deps: PublishingDeps): Publishing {
     log,
   });
   const service = createPublishingService({ posts: postStore, now, posted: (due) => publisher.posted(due), onSaved: (post) => { tellAbout(post); outbox.nudge(); }, requireRoom: deps.requireRoom });
-  jobs.handle(PUBLISH, () => publisher.claimDue());
+  jobs.handle(PUBLISH, async () => publisher.nudge());
   jobs.sweep('due posts', SWEEP_EVERY_MS, () => publisher.sweep());
   jobs.sweep('outbox', SWEEP_EVERY_MS, () => outbox.relay());
   return {

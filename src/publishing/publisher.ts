@@ -37,10 +37,8 @@ export interface PublisherDeps extends Omit<WorkDeps, 'turns' | 'rates' | 'isOur
 }
 
 export interface Publisher {
-  /** Posts may be due: claim what is. Many calls at once become one round. */
+  /** Posts may be due: claim what is. Many calls at once become one round. The wake-up's door: a large herd takes longer than a wake-up may. */
   nudge(): void;
-  /** The wake-up's door: resolves when all that is due was claimed or all slots are taken. */
-  claimDue(): Promise<void>;
   /** The sweep's door: abandoned posts, due posts without a wake-up, and wake-ups for the next minute. */
   sweep(): Promise<void>;
   /** Tells the clock about posts that were written: a nudge for those due now, a wake-up for later ones. */
@@ -236,7 +234,6 @@ export function createPublisher(deps: PublisherDeps): Publisher {
 
   return {
     nudge,
-    claimDue,
 
     async sweep() {
       if (stopping) return;

@@ -8,7 +8,6 @@ const WAKE_AHEAD_MS = 60_000;
 export function createRemotePublisher({ now, wakeAt }: { now(): Date; wakeAt(at: Date): Promise<void> }): Publisher {
   return {
     nudge: () => undefined,
-    claimDue: async () => undefined,
     sweep: async () => undefined,
     async posted(posts) {
       const current = now().getTime();

@@ -41,7 +41,7 @@ export async function engineHerd(db: Db, { posts: count, accounts, callMs, serve
     session: async () => ({ platform, credentials: {}, io: {} as never }), markSignedOut: async () => 'signed-out', wakeAt: (at) => jobs.wakeAt('publish', '', at),
     onSaved: (post) => { if (post.status === 'success') done += 1; },
   });
-  jobs.handle('publish', () => publisher.claimDue());
+  jobs.handle('publish', async () => publisher.nudge());
   jobs.sweep('due posts', 5_000, () => publisher.sweep());
   await jobs.start();
   await write(WARM_UP, new Date());
