@@ -170,7 +170,8 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
       const [view, used, held] = await Promise.all([service.viewOf(accountId), usage.usageOf(accountId), countHeld(accountId)]);
       return planNotices({ view, usage: used, held });
     },
-    formOrigins: () => (isSimulated ? [] : STRIPE_PAGES),
+    // Whoever came by another name of this machine is led to the public one.
+    formOrigins: () => (isSimulated ? [new URL(deps.publicUrl()).origin] : STRIPE_PAGES),
     async stop() {
       simulator?.stop();
       await intake.stop();

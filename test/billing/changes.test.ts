@@ -55,6 +55,10 @@ describe('an account\'s endpoint', () => {
     assert.equal(leaving['plan'], 'flat', 'until the end of what is paid for');
     const ended = await next('the end', await send(15, 16), ({ plan }) => plan === 'free');
     assert.deepEqual([ended['previousPlan'], ended['status']], ['flat', 'none']);
+    const seen = receiver.received.length;
+    await session.post('/billing/accounts', { account: accountId, plan: 'flat' }, { from: '/billing/accounts' });
+    const byHand = await next('the plan set by hand', seen, ({ source }) => source === 'hand');
+    assert.deepEqual([byHand['plan'], byHand['previousPlan']], ['flat', 'free']);
     const sequences = receiver.received.map(({ headers }) => headers['webhook-id']);
     assert.equal(new Set(sequences).size, sequences.length, 'each change once');
     assert.match((await session.get('/billing')).text, /Refunded/);

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import Stripe from 'stripe';
 import { httpSession } from '../../src/cli/http-session.js';
+import { connectDatabase } from '../../src/db/database.js';
+import { uriOfDatabase } from '../support/temporary-database.js';
 import { waitUntil } from '../support/wait-until.js';
 import { documents, SECRET, startBillingApp, type BillingApp } from './billing-app.js';
 import { stripeLife, type StripeEvent } from './stripe-life.js';
@@ -171,6 +173,30 @@ describe('the administrator', () => {
     assert.equal((await api.post('/api/post', { post: 'Sixth', platforms: ['bluesky'], scheduleDate: new Date(Date.now() + 86_400_000).toISOString() })).status, 429);
     await session.post('/billing/accounts', { account: accountId, plan: '' }, { from: '/billing/accounts' });
     assert.match((await session.get('/billing')).text, /id="plan-name">Flat</);
+  });
+
+  it('replays an event that an older version found nothing in, from the body that it kept', async () => {
+    const { session, accountId } = await app.newcomer('replayed@example.com');
+    const admin = httpSession(app.url);
+    await admin.post('/sign-in', { email: 'admin@example.com', password: 'correct horse battery' }, { from: '/sign-in' });
+    const [, created] = beginning(accountId).events;
+    created!.data.object['status'] = 'active';
+    await app.send(created!);
+    await waitUntil('the plan', async () => /id="plan-name">Flat</.test((await session.get('/billing')).text));
+    const { db, close } = await connectDatabase(uriOfDatabase(app.databaseName), app.databaseName);
+    const id = `stripe:${created!.id}`;
+    await db.collection<{ _id: string }>('billing_events').updateOne({ _id: id }, { $set: { event: null, customer: null, outcome: 'ignored', reason: 'Signpost does nothing about it.' } });
+    const other = beginning(accountId).events[0]!;
+    other.data.object['customer'] = created!.data.object['customer'];
+    await app.send(other);
+    await waitUntil('the plan to be gone', async () => /id="plan-name">Free</.test((await session.get('/billing')).text));
+    assert.match((await admin.post('/billing/event/replay', { id }, { from: '/billing/events' })).text, /Replayed/);
+    assert.match((await session.get('/billing')).text, /id="plan-name">Flat</);
+    const stored = await db.collection<{ _id: string; outcome: string }>('billing_events').findOne({ _id: id });
+    assert.equal(stored?.outcome, 'applied');
+    await db.collection<{ _id: string }>('billing_bodies').deleteOne({ _id: id });
+    assert.match((await admin.get(`/billing/event?id=${encodeURIComponent(id)}`)).text, /body is no longer kept/);
+    await close();
   });
 
   it('keeps the oldest posts over a downgrade, holds the rest, and lets them go on after an upgrade', async () => {
