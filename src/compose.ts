@@ -24,6 +24,8 @@ import type { ChannelEvent } from './channels/channel-events.js';
 import { connectAttemptIndexes, createConnectAttemptStore } from './channels/connect-attempt-store.js';
 import { troublePages } from './channels/trouble-pages.js';
 import { userApi } from './channels/user-api.js';
+import { createSettling } from './billing/usage-service.js';
+import { createUsageStore } from './billing/usage-store.js';
 import { allBillingIndexes, composeBilling, type Billing } from './compose-billing.js';
 import { findDatabase, startDatabase } from './compose-database.js';
 import { composePublishing } from './compose-publishing.js';
@@ -170,10 +172,11 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   });
 
   // Posts and publishing
+  const settleUsage = createSettling({ store: createUsageStore(db), clock, notifier });
   const publishing = composePublishing({
     db, clock, log, jobs, notifier, channels, owner, publishes: isWorker,
     record: async (events) => {
-      await billing?.usage.settle(events);
+      await settleUsage(events);
       await webhooks.record(events);
     },
     requireRoom: async (post) => billing?.requireRoomAgain(post),

@@ -131,17 +131,6 @@ export function createUsageService(deps: UsageServiceDeps) {
       told(post.accountId);
     },
 
-    /** Gives back what never went out; takes every event of posts, at least once, in any order. */
-    async settle(events: readonly PostFate[]): Promise<void> {
-      const now = clock.now();
-      for (const { accountId, sequence, data, at } of events) {
-        if (data.publications.length === 0 || !data.publications.every(({ state }) => NEVER_WENT_OUT.has(state))) continue;
-        const oldest = new Date(at.getTime() - MOST_MONTHS * 31 * 86_400_000);
-        await store.giveBack(accountId, monthsSince(oldest, now), data.postId, sequence);
-        told(accountId);
-      }
-    },
-
     usageOf,
 
     /** Posts used this month, by account id. */
@@ -162,6 +151,22 @@ export function createUsageService(deps: UsageServiceDeps) {
         if (limit !== null) await noteReached(one.accountId, one.month, limit);
       }
     },
+  };
+}
+
+/**
+ * Gives back what never went out; takes every event of posts, at least once, in any order. Apart from the rest, because whichever process tells
+ * a post's events does this, whether or not it knows plans itself.
+ */
+export function createSettling({ store, clock, notifier }: Pick<UsageServiceDeps, 'clock' | 'notifier'> & { store: Pick<UsageStore, 'giveBack'> }): (events: readonly PostFate[]) => Promise<void> {
+  return async (events) => {
+    const now = clock.now();
+    for (const { accountId, sequence, data, at } of events) {
+      if (data.publications.length === 0 || !data.publications.every(({ state }) => NEVER_WENT_OUT.has(state))) continue;
+      const oldest = new Date(at.getTime() - MOST_MONTHS * 31 * 86_400_000);
+      await store.giveBack(accountId, monthsSince(oldest, now), data.postId, sequence);
+      notifier.notify(`account:${accountId}:billing`);
+    }
   };
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
 import { defaultPlans, unlimitedPlan, type Plan } from '../../src/billing/plan.js';
 import { monthOf, nextMonth } from '../../src/billing/month.js';
-import { createUsageService, type LimitReached, type UsageService } from '../../src/billing/usage-service.js';
+import { createSettling, createUsageService, type LimitReached, type UsageService } from '../../src/billing/usage-service.js';
 import { createUsageStore, usageIndexes } from '../../src/billing/usage-store.js';
 import { ensureIndexes } from '../../src/db/database.js';
 import { createLogger } from '../../src/lib/logger.js';
@@ -32,6 +32,7 @@ describe('usage', () => {
   let now = new Date('2026-10-31T22:00:00Z');
   let stored = new Set<string>();
   let account = 0;
+  const settle = createSettling({ store: createUsageStore(db), clock: { now: () => now }, notifier: createNotifier() });
   let zone = 'Europe/Berlin';
   const reachedLimits: LimitReached[] = [];
 
@@ -45,7 +46,7 @@ describe('usage', () => {
 
   const newAccount = (): string => `acc_${account += 1}`;
   const count = (accountId: string, postId: string, more: { sequence?: number; isNew?: boolean } = {}): Promise<boolean> => usage.hasRoom({ accountId, postId, createdAt: now, sequence: 0, isNew: true, ...more });
-  const fate = (accountId: string, postId: string, sequence: number, ...states: string[]) => usage.settle([{ accountId, at: now, sequence, data: { postId, publications: states.map((state) => ({ state })) } }]);
+  const fate = (accountId: string, postId: string, sequence: number, ...states: string[]) => settle([{ accountId, at: now, sequence, data: { postId, publications: states.map((state) => ({ state })) } }]);
   const used = async (accountId: string): Promise<number> => (await usage.usageOf(accountId)).used;
 
   it('begins anew when the month turns in the account\'s zone', async () => {
