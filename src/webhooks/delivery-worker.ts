@@ -146,6 +146,8 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     const before = of.breaker;
     const now = deps.clock.now();
     if (result.status !== null) of.answeredAt = now.getTime();
+    // A failure that was sent before the endpoint was parked or repaired says nothing about it as it is now.
+    if (result.error !== null && result.startedAt.getTime() < of.breakerAt) return;
     of.breaker = afterAttempt(before, result, limits.perEndpoint, now.getTime(), deps.random());
     const news = newsOf(before, of.breaker, now);
     if (news === null) return;

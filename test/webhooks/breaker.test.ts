@@ -146,6 +146,24 @@ describe('an endpoint that was repaired', () => {
     await rig.webhooks.endpoints.edit(rig.actor, endpoint.id, { ...input, url: `${receiver.url}/right` });
     await waitUntil('what was parked to be delivered', async () => (await rig.all()).filter(({ id }) => untouched.includes(id)).every(({ state }) => state === 'delivered'), { timeoutMs: 30_000, everyMs: 100 });
   });
+
+  it('is not parked again by failures that were sent before it was repaired', async () => {
+    const receiver = await startReceiver();
+    closers.push(() => receiver.stop());
+    const rig = await startRig();
+    closers.push(() => rig.stop());
+    const input = { name: '', url: `${receiver.url}/wrong`, style: 'ayrshare' as const, events: ['scheduled'] };
+    const { endpoint } = await rig.webhooks.endpoints.create(rig.actor, input);
+    receiver.answerWith(({ path }) => (path === '/wrong' ? { status: 503, afterMs: 500 } : { status: 200 }));
+    await rig.webhooks.record(Array.from({ length: 5 }, () => postEvent(rig.actor)));
+    await waitUntil('five requests under way', () => receiver.received.length === 5);
+    await rig.webhooks.endpoints.edit(rig.actor, endpoint.id, { ...input, url: `${receiver.url}/right` });
+    await waitUntil('them to fail', async () => (await rig.all()).every(({ attemptCount }) => attemptCount === 1));
+    const event = postEvent(rig.actor);
+    await rig.webhooks.record([event]);
+    await rig.until('the next to be delivered', ({ eventId, state }) => eventId === event.id && state === 'delivered');
+    assert.equal((await rig.webhooks.endpoints.get(rig.actor, endpoint.id)).parkedUntil, null);
+  });
 });
 
 describe('an endpoint that is far behind', () => {
