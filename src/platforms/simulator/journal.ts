@@ -5,7 +5,7 @@ import path from 'node:path';
 export interface Journal {
   /** How many records were there at the start. */
   readonly replayed: number;
-  /** Written to the file (handed to the operating system) when this returns. */
+  /** Written to the file (handed to the operating system) when this returns. @throws when it can't be; then nothing of it is there */
   append(record: unknown): void;
   close(): void;
 }
@@ -24,13 +24,21 @@ export function openJournal(file: string, apply: (record: unknown) => void): Jou
   const whole = existsSync(file) ? replay(readFileSync(file), file, counted) : 0;
   const fd = openSync(file, 'a+', 0o600);
   ftruncateSync(fd, whole);
+  let size = whole;
   let isOpen = true;
   return {
     replayed,
     append(record) {
       if (!isOpen) throw new Error('The simulator has stopped.');
       const line = Buffer.from(`${JSON.stringify(record)}\n`);
-      for (let written = 0; written < line.length; ) written += writeSync(fd, line, written);
+      try {
+        for (let written = 0; written < line.length; ) written += writeSync(fd, line, written);
+      } catch (error) {
+        // A full disk took a part of it, which the next line must not be added to.
+        ftruncateSync(fd, size);
+        throw error;
+      }
+      size += line.length;
     },
     close() {
       if (!isOpen) return;
