@@ -33,8 +33,8 @@ export async function migrateCommand(args: string[]): Promise<number> {
   if ((flag !== '--to' && flag !== '--from') || uri === undefined || more.length > 0) throw startProblem(MIGRATE_USAGE);
   const dataDir = databaseFolder(readConfig(process.env));
   if ((await findEmbeddedMongodb(dataDir)) !== null) throw startProblem('Signpost is running on this data directory. Stop it first, so that nothing changes while it is copied.');
-  const embedded = await startEmbeddedMongodb({ dataDir });
   const there = databaseNameOf(uri);
+  const embedded = await startEmbeddedMongodb({ dataDir });
   try {
     const copied = flag === '--to'
       ? await migrate({ fromUri: embedded.uri, toUri: uri, databases: [DEFAULT_DATABASE], renamed: { [DEFAULT_DATABASE]: there }, onProgress: showProgress() })

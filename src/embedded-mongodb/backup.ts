@@ -95,10 +95,11 @@ export async function restore(options: { file: string; dataDir: string; onProgre
   const file = resolve(options.file);
   const dataDir = resolve(options.dataDir);
   if (!existsSync(file)) throw new Error(`There is no file ${file}.`);
+  if (inspectFile(file) === 'absent') throw dataFileError(file, 'is empty.');
   const lock = await takeLock(dataDir);
+  const partial = join(dataDir, `${FILE_NAME}.restoring`);
   try {
     const totalBytes = sizeOf(file);
-    const partial = join(dataDir, `${FILE_NAME}.restoring`);
     rmSync(partial, { force: true });
     options.onProgress?.({ phase: 'copying', bytes: 0, totalBytes });
     copyFileSync(file, partial, constants.COPYFILE_FICLONE);
@@ -114,6 +115,7 @@ export async function restore(options: { file: string; dataDir: string; onProgre
     options.onProgress?.({ phase: 'done', bytes: totalBytes, totalBytes });
     return { file: target, bytes: totalBytes, ...counted, kept };
   } finally {
+    for (const belonging of ['', '-lock']) rmSync(`${partial}${belonging}`, { force: true });
     lock.release();
   }
 }

@@ -30,8 +30,9 @@ export interface MigratedCollection {
 const SYSTEM_DATABASES = new Set(['admin', 'local', 'config']);
 const BATCH_DOCUMENTS = 1000;
 const BATCH_BYTES = 8 * 1024 * 1024;
+const REACH_MS = 10_000;
 /** Every value keeps its BSON type on its way through this process. */
-const EXACT = { promoteValues: false, promoteLongs: false, promoteBuffers: false, bsonRegExp: true, ignoreUndefined: false } as const;
+const EXACT = { promoteValues: false, promoteLongs: false, promoteBuffers: false, bsonRegExp: true, ignoreUndefined: false, serverSelectionTimeoutMS: REACH_MS } as const;
 
 /**
  * @returns one entry per collection, all of them verified
@@ -41,7 +42,7 @@ export async function migrate(options: MigrateOptions): Promise<MigratedCollecti
   const from = new MongoClient(options.fromUri, EXACT);
   const to = new MongoClient(options.toUri, EXACT);
   try {
-    await Promise.all([from.connect(), to.connect()]);
+    await Promise.all([reach('source', from), reach('target', to)]);
     const namespaces = await listNamespaces(from, options.databases);
     const target = (db: string): Db => to.db(options.renamed?.[db] ?? db);
     for (const { db, name } of namespaces) {
@@ -53,6 +54,14 @@ export async function migrate(options: MigrateOptions): Promise<MigratedCollecti
     return results;
   } finally {
     await Promise.all([from.close(), to.close()]);
+  }
+}
+
+async function reach(which: string, client: MongoClient): Promise<void> {
+  try {
+    await client.connect();
+  } catch (error) {
+    throw new Error(`The ${which} at ${client.options.hosts.join(', ') || 'that address'} cannot be reached: ${(error as Error).message}`, { cause: error });
   }
 }
 

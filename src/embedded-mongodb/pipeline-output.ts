@@ -66,6 +66,13 @@ function* pull(context: CommandContext, next: Next): Generator<undefined, Doc | 
   }
 }
 
+const TEMPORARY = /^tmp\.out\.\d+$/;
+
+/** Removes what an `$out` was filling when the server was killed. To be called in a transaction before anything is served. */
+export function dropLeftovers(catalog: Catalog): void {
+  for (const collection of Array.from(catalog.collections.values())) if (TEMPORARY.test(collection.name)) catalog.drop(collection);
+}
+
 /** Fills a new collection and puts it in the old one's place when it is complete. */
 function* outSteps(context: CommandContext, target: Target, next: Next, reply: Doc): Steps {
   const { catalog, store } = context;

@@ -12,6 +12,7 @@ import { createExecutor } from './executor.js';
 import { sweepExpired, sweepGarbage } from './expiry.js';
 import { createIndexBuilder } from './index-builder.js';
 import { dataFileError, inspectFile, readEverything, upgradeFormat } from './data-file.js';
+import { dropLeftovers } from './pipeline-output.js';
 import { FILE_NAME, openStore, type Store } from './store.js';
 
 export interface EmbeddedServer {
@@ -44,6 +45,7 @@ export async function startServer(options: ServerOptions): Promise<EmbeddedServe
   if (boot === null) forgetFlushes(store.path);
   const durability = boot === null ? FLUSHED_BY_COMMIT : await keepDurable(store, store.path, boot, options.flushEveryMs ?? FLUSH_EVERY_MS);
   const catalog = loadCatalog(store);
+  store.transaction(() => dropLeftovers(catalog));
   const executor = createExecutor(store, catalog, durability.committed);
   const builder = createIndexBuilder(store, catalog, executor);
   const cursors = createCursors();

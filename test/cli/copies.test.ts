@@ -51,6 +51,12 @@ describe('copies of the embedded database', () => {
     assert.match(second.output, /exists already/);
   });
 
+  it('are refused in words when an address makes no sense, and the command ends', async () => {
+    const { code, output } = await signpost(['migrate', '--to', 'nonsense'], { DATA_DIR: path.join(folder.path, 'elsewhere') });
+    assert.equal(code, 1);
+    assert.match(output, /not an address/);
+  });
+
   it('are not put back, nor carried elsewhere, while Signpost runs', async () => {
     assert.equal((await signpost(['restore', file()])).code, 1);
     const { code, output } = await signpost(['migrate', '--to', 'mongodb://127.0.0.1:1/']);

@@ -62,7 +62,8 @@ test('a restore refuses what is no backup and leaves the database as it was', as
   await withServer(dataDir, (client) => client.db('a').collection('c').insertOne({ x: 1 }));
   const file = join(newDataDir(), 'noise');
   writeFileSync(file, Buffer.alloc(50_000, 7));
-  await assert.rejects(restore({ file, dataDir }), { code: 'DATA_FILE_UNUSABLE' });
+  await assert.rejects(restore({ file, dataDir }), (error: { code?: string; message: string }) => error.code === 'DATA_FILE_UNUSABLE' && error.message.includes(file));
+  assert.deepEqual(readdirSync(dataDir).filter((name) => name.includes('restor')), []);
   assert.equal(await withServer(dataDir, (client) => client.db('a').collection('c').countDocuments()), 1);
 });
 
