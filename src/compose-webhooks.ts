@@ -1,6 +1,7 @@
 /** Builds the webhooks and joins their parts; a page of compose.ts. */
 import type { Router } from 'express';
 import type { Db } from 'mongodb';
+import type { CollectionIndexes } from './db/database.js';
 import { createFactOutbox } from './db/outbox.js';
 import type { Jobs } from './jobs/jobs.js';
 import type { Actor } from './lib/actor.js';
@@ -27,7 +28,7 @@ import { createEndpointRates } from './webhooks/endpoint-rate.js';
 import { createEndpointService, type EndpointService } from './webhooks/endpoint-service.js';
 import { createEndpointStore, endpointIndexes } from './webhooks/endpoint-store.js';
 import { isOwnInbox, schemeProblem } from './webhooks/endpoint-url.js';
-import type { EventInput } from './webhooks/event.js';
+import { DAY_S, RETENTION_DAYS, type EventInput } from './webhooks/event.js';
 import { createEventService, type EventService } from './webhooks/event-service.js';
 import { createEventStore, eventIndexes } from './webhooks/event-store.js';
 import { hookApi } from './webhooks/hook-api.js';
@@ -58,6 +59,8 @@ export interface WebhooksDeps {
   allowCidrs?: readonly string[];
   /** False: https only. */
   allowHttp?: boolean;
+  /** How long events and deliveries are kept; 30 days unless given. */
+  retentionDays?: number;
   /** Null or absent: warnings are in the pages only. */
   mailer?: Mailer | null;
   mailOf?(accountId: string): Promise<string | null>;
@@ -97,7 +100,16 @@ export interface Webhooks {
   stop(graceMs: number): Promise<void>;
 }
 
-export const webhookIndexes = [...endpointIndexes, ...eventIndexes, ...deliveryIndexes, ...inboxIndexes, ...noticeIndexes];
+/** @param retentionDays how long events and deliveries are kept */
+export function webhookIndexesFor(retentionDays: number): CollectionIndexes[] {
+  return webhookIndexes.map(({ collection, indexes }) => ({
+    collection, indexes: indexes.map((index) => (KEPT_FOR_A_TIME.includes(collection) && index.name === 'retention' ? { ...index, expireAfterSeconds: retentionDays * DAY_S } : index)),
+  }));
+}
+
+const KEPT_FOR_A_TIME: readonly string[] = ['webhook_events', 'webhook_deliveries'];
+
+export const webhookIndexes: CollectionIndexes[] = [...endpointIndexes, ...eventIndexes, ...deliveryIndexes, ...inboxIndexes, ...noticeIndexes];
 
 const SWEEP_EVERY_MS = 5_000;
 const HEALTH_EVERY_MS = 60_000;
@@ -149,7 +161,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     urls,
   });
   const deliveries = createDeliveryService({
-    deliveries: deliveryStore, line, stats: createDeliveryStats(db), worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock,
+    deliveries: deliveryStore, line, stats: createDeliveryStats(db), retentionDays: deps.retentionDays ?? RETENTION_DAYS, worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock,
     endpointIds: async (accountId) => (await endpointStore.listByAccount(accountId)).map(({ id }) => id),
   });
   const recovery = createRecoveryService({ endpoints: endpointStore, deliveries: deliveryStore, line, get: (actor, id) => endpoints.get(actor, id), worker, notifier, clock, log });

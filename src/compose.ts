@@ -31,7 +31,7 @@ import { findDatabase, startDatabase } from './compose-database.js';
 import { composePublishing } from './compose-publishing.js';
 import { boundPort, closeServer, listen, localHost, reachableHost } from './compose-server.js';
 import { findWebProcess, startOwnSimulator } from './compose-simulator.js';
-import { composeWebhooks, webhookIndexes } from './compose-webhooks.js';
+import { composeWebhooks, webhookIndexesFor } from './compose-webhooks.js';
 import { composeRealNetworks } from './compose-networks.js';
 import type { Config } from './config.js';
 import { connectDatabase, ensureIndexes } from './db/database.js';
@@ -105,7 +105,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const key = loadSecretKey(config.secretKey, config.dataDir);
   const { client, db, close: disconnect } = await connectDatabase(database.uri);
   await ensureIndexes(db, [
-    ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...channelIndexes, ...connectAttemptIndexes, ...postIndexes, ...turnIndexes, ...webhookIndexes, ...wakeupIndexes, ...(config.billing === 'off' ? [] : allBillingIndexes),
+    ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...channelIndexes, ...connectAttemptIndexes, ...postIndexes, ...turnIndexes, ...webhookIndexesFor(config.webhookRetentionDays), ...wakeupIndexes, ...(config.billing === 'off' ? [] : allBillingIndexes),
   ]);
   await requireSameKey(db, keyFingerprint(key));
   // Who holds the lock of the data directory knows that whoever leased under its name is dead; other workers have names of their own.
@@ -167,7 +167,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     db, seal, clock, log, jobs, notifier, publicUrl, userAgent: USER_AGENT, loopbackOnly, allowCidrs: config.webhookAllowCidrs, allowHttp: config.webhookAllowHttp,
     localUrl, owner, delivers: isWorker, sharers: () => workers.count(),
     refId: async (actor) => (await profiles.get(actor.profileId)).refId, profilesOf: (actor) => profiles.list(actor),
-    mailer, mailOf: async (accountId) => (await accountStore.findUserOfAccount(accountId))?.email ?? null,
+    retentionDays: config.webhookRetentionDays, mailer, mailOf: async (accountId) => (await accountStore.findUserOfAccount(accountId))?.email ?? null,
     endpointLimitOf: async (accountId) => (await billing?.service.planOf(accountId))?.limits.endpoints ?? null,
   });
 

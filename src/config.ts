@@ -49,6 +49,7 @@ const schema = z.object({
     for (const cidr of cidrs.filter((part) => !isCidr(part))) context.addIssue({ code: 'custom', message: `${cidr} is not a range such as 192.168.3.0/24` });
   }),
   WEBHOOK_ALLOW_HTTP: z.enum(['true', 'false'], 'must be true or false').default('false'),
+  WEBHOOK_RETENTION_DAYS: z.coerce.number('must be a number of days').int('must be whole days').min(4, 'must be 4 to 365').max(365, 'must be 4 to 365').default(30),
   SMTP_URL: z.url({ protocol: /^smtps?$/, error: 'must be an address such as smtps://user:password@mail.example.com' }).optional(),
   MAIL_FROM: z.string().max(200).regex(/^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/, 'must be an address such as Signpost <signpost@example.com>').optional(),
   BILLING: z.enum(['off', 'simulated', 'stripe'], 'must be off, simulated or stripe').default('off'),
@@ -104,6 +105,8 @@ export interface Config {
   webhookAllowCidrs: string[];
   /** False: webhooks go to https addresses only (and to loopback, where that is allowed). */
   webhookAllowHttp: boolean;
+  /** How long events and deliveries are kept. */
+  webhookRetentionDays: number;
   /** Null: no mails are sent. */
   smtpUrl: string | null;
   mailFrom: string | null;
@@ -160,6 +163,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     networkUrls: byPlatform(s, '_SERVER'),
     webhookAllowCidrs: s.WEBHOOK_ALLOW_CIDRS,
     webhookAllowHttp: s.WEBHOOK_ALLOW_HTTP === 'true',
+    webhookRetentionDays: s.WEBHOOK_RETENTION_DAYS,
     smtpUrl: s.SMTP_URL ?? null,
     mailFrom: s.MAIL_FROM ?? null,
     billing: s.BILLING,

@@ -71,9 +71,27 @@ function openClient(uri: string): MongoClient {
   }
 }
 
-/** Creates what is missing; an index that exists with other options is reported by MongoDB (85, 86) and stops the start. */
+/** MongoDB's codes for an index that exists with other options, and for one that doesn't exist. */
+const OTHER_OPTIONS: readonly unknown[] = [85, 86];
+const NO_INDEX = 27;
+
+/** Creates what is missing. Of one that exists only its time to live is changed; with other options it is reported by MongoDB (85, 86) and stops the start. */
 export async function ensureIndexes(db: Db, all: CollectionIndexes[]): Promise<void> {
   for (const { collection, indexes } of all) {
-    if (indexes.length > 0) await db.collection(collection).createIndexes(indexes);
+    if (indexes.length === 0) continue;
+    await db.collection(collection).createIndexes(indexes).catch(async (error: unknown) => {
+      if (!(error instanceof MongoServerError) || !OTHER_OPTIONS.includes(error.code)) throw error;
+      await changeTimesToLive(db, collection, indexes);
+      await db.collection(collection).createIndexes(indexes);
+    });
+  }
+}
+
+async function changeTimesToLive(db: Db, collection: string, indexes: IndexDescription[]): Promise<void> {
+  for (const { name, expireAfterSeconds } of indexes) {
+    if (name === undefined || expireAfterSeconds === undefined) continue;
+    await db.command({ collMod: collection, index: { name, expireAfterSeconds } }).catch((error: unknown) => {
+      if (!(error instanceof MongoServerError) || error.code !== NO_INDEX) throw error;
+    });
   }
 }

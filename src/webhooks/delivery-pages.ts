@@ -48,7 +48,7 @@ async function list({ deliveries, endpoints }: DeliveryPagesDeps, req: Request, 
   const page = rows.slice(0, PAGE);
   const last = rows.length > PAGE ? page.at(-1) : undefined;
   render(res, 'webhooks/deliveries', {
-    deliveries: page, endpoints: known, query, events: [...AYRSHARE_ACTIONS, ...PUBLIC_EVENT_TYPES], states: Object.keys(STATES),
+    retentionDays: deliveries.retentionDays, deliveries: page, endpoints: known, query, events: [...AYRSHARE_ACTIONS, ...PUBLIC_EVENT_TYPES], states: Object.keys(STATES),
     isFiltered: Object.entries(query).some(([name, value]) => name !== 'before' && value !== undefined && value !== ''),
     newer: query.before === undefined ? null : address({ ...query, before: undefined }),
     older: last === undefined ? null : address({ ...query, before: `${last.createdAt.getTime()}-${last.id}` }),

@@ -18,6 +18,8 @@ export interface DeliveryServiceDeps {
   endpointIds(accountId: string): Promise<string[]>;
   notifier: Notifier;
   clock: Clock;
+  /** How long deliveries are kept. */
+  retentionDays: number;
 }
 
 export interface DayView {
@@ -33,7 +35,7 @@ export type DeliveryService = ReturnType<typeof createDeliveryService>;
 export function createDeliveryService(deps: DeliveryServiceDeps) {
   async function get(actor: Actor, id: string): Promise<Delivery> {
     const delivery = await deps.deliveries.find(actor.accountId, id);
-    if (delivery === null) throw new AppError('not-found', ErrorCode.notFound, 'There is no such delivery. Deliveries are kept for 30 days.');
+    if (delivery === null) throw new AppError('not-found', ErrorCode.notFound, `There is no such delivery. Deliveries are kept for ${deps.retentionDays} days.`);
     return delivery;
   }
 
@@ -43,6 +45,8 @@ export function createDeliveryService(deps: DeliveryServiceDeps) {
   }
 
   return {
+    retentionDays: deps.retentionDays,
+
     get,
 
     /** What this delivery of an ordered endpoint waits for; null when it waits for nothing. */

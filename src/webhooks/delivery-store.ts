@@ -2,10 +2,10 @@
 import type { AnyBulkWriteOperation, Collection, Db, Filter } from 'mongodb';
 import { isDuplicateKey, type CollectionIndexes } from '../db/database.js';
 import { RECOVERABLE, type Delivery, type DeliveryAttempt, type DeliveryState, type Lease, type NextStep } from './delivery.js';
+import { DAY_S, RETENTION_DAYS } from './event.js';
 import { insertIgnoringDuplicates } from './event-store.js';
 
 const HOUR_MS = 3_600_000;
-const RETENTION_S = 30 * 24 * 3_600;
 /** What keeps a delivery in the line of an ordered endpoint. */
 export const OUT_OF_LINE = { lineOf: '', position: '', inFlightFor: '' } as const;
 /** More resends than this push the oldest attempts out of the log. */
@@ -41,7 +41,7 @@ export const deliveryIndexes: CollectionIndexes[] = [
       { key: { inFlightFor: 1 }, name: 'one_in_flight_in_line', unique: true, sparse: true },
       { key: { accountId: 1, createdAt: -1, _id: -1 }, name: 'by_account' },
       { key: { endpointId: 1, createdAt: -1, _id: -1 }, name: 'by_endpoint' },
-      { key: { createdAt: 1 }, name: 'retention', expireAfterSeconds: RETENTION_S },
+      { key: { createdAt: 1 }, name: 'retention', expireAfterSeconds: RETENTION_DAYS * DAY_S },
     ],
   },
 ];

@@ -1,10 +1,9 @@
-/** Events in MongoDB: written once by id, kept for 30 days. */
+/** Events in MongoDB: written once by id, kept for a time. */
 import { type Collection, type Db, type Filter, type OptionalUnlessRequiredId } from 'mongodb';
 import { DUPLICATE_KEY, refusedParts, type CollectionIndexes } from '../db/database.js';
-import { isPostEvent, type EventInput } from './event.js';
+import { DAY_S, isPostEvent, RETENTION_DAYS, type EventInput } from './event.js';
 import { OUTCOME_TYPES } from './payload.js';
 
-const RETENTION_S = 30 * 24 * 3_600;
 
 /** `outcomeOf` names the post, on the few events that later ones are judged by: an index over all posts' events would cost each of them. */
 type EventDoc = Omit<EventInput, 'id'> & { _id: string; recordedAt: Date; outcomeOf?: string };
@@ -15,7 +14,7 @@ export const eventIndexes: CollectionIndexes[] = [
     indexes: [
       { key: { accountId: 1, at: -1, _id: -1 }, name: 'by_account' },
       { key: { outcomeOf: 1 }, name: 'outcomes_by_post', sparse: true },
-      { key: { recordedAt: 1 }, name: 'retention', expireAfterSeconds: RETENTION_S },
+      { key: { recordedAt: 1 }, name: 'retention', expireAfterSeconds: RETENTION_DAYS * DAY_S },
     ],
   },
 ];

@@ -1,5 +1,9 @@
 /** An event: something that happened, as a snapshot. Post events come from the post's outbox; their shape is posts' `PostEvent`. */
 
+/** How long events and deliveries are kept, unless the operator says otherwise. */
+export const RETENTION_DAYS = 30;
+export const DAY_S = 24 * 3_600;
+
 /** What an event is about, in words for the page and the catalogue. `post.accepted` is internal and not listed. */
 export const EVENT_TYPES = {
   'post.scheduled': 'A post was scheduled.',

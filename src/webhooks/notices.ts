@@ -104,7 +104,7 @@ function warning({ name, url, lastAttempt }: Endpoint, since: Date, days: number
     text: [
       `Every webhook to this endpoint has failed since ${since.toISOString()}:`, '', ...(name === '' ? [] : [name]), url, '', `Last answer: ${lastAttempt?.error ?? 'none'}`, '',
       'What failed is tried again for about 76 hours after it happened. After 5 days of nothing but failure Signpost turns the endpoint off;',
-      'what happens from then on is kept for 30 days and can be sent when it works again.', '', `See what happened, or change the endpoint: ${page}`,
+      'what happens from then on is kept in the log and can be sent when it works again.', '', `See what happened, or change the endpoint: ${page}`,
     ].join('\n'),
   };
 }
@@ -114,7 +114,7 @@ function turnedOff(url: string, reason: string, page: string): Pick<NoticeDoc, '
     subject: `Webhooks to ${hostOf(url)} were turned off`,
     text: [
       'Signpost turned this endpoint off:', '', url, '', reason, '',
-      'What happens meanwhile is kept for 30 days. When your receiver works again, turn the endpoint on and send what it missed:', page,
+      'What happens meanwhile is kept in the log. When your receiver works again, turn the endpoint on and send what it missed:', page,
     ].join('\n'),
   };
 }
