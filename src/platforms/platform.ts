@@ -124,10 +124,12 @@ export class PlatformFailure extends Error {
   readonly options: FailureOptions;
   /** @param message plain words for the user: what happened, what to do. */
   constructor(kind: FailureKind, message: string, options: FailureOptions = {}) {
-    super(message, { cause: options.cause });
+    const { cause, ...rest } = options;
+    super(message, { cause });
     this.name = 'PlatformFailure';
     this.kind = kind;
-    this.options = options;
+    // Not the cause again: options are stored and shown.
+    this.options = rest;
   }
 }
 

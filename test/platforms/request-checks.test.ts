@@ -19,7 +19,7 @@ interface Wrong {
 const IG = '/v23.0/{me}/media';
 const TWEETS = '/2/tweets';
 const STATUSES = '/api/v1/statuses';
-const RESTLI = { 'linkedin-version': '202510', 'x-restli-protocol-version': '2.0.0' };
+const RESTLI = { 'linkedin-version': '202609', 'x-restli-protocol-version': '2.0.0' };
 const RECORDS = '/xrpc/com.atproto.repo.createRecord';
 const record = (fields: Record<string, unknown>): Record<string, unknown> => ({
   repo: '{me}', collection: 'app.bsky.feed.post', rkey: '3jzfcijpj2z2a', record: { $type: 'app.bsky.feed.post', text: 'Hi', createdAt: new Date().toISOString(), ...fields },
@@ -46,7 +46,7 @@ const table: Wrong[] = [
   { network: 'threads', what: 'no media type', path: '/v1.0/{me}/threads', body: { text: 'Hi' }, says: /media_type must be one of/ },
   { network: 'threads', what: 'a carousel of 21', path: '/v1.0/{me}/threads', body: { media_type: 'CAROUSEL', children: Array.from({ length: 21 }, (_, i) => String(i)).join(',') }, says: /2 to 20 children/ },
   { network: 'linkedin', what: 'no version', path: '/rest/posts', body: { author: 'urn:li:person:{me}', commentary: 'Hi', visibility: 'PUBLIC' }, says: /NONEXISTENT_VERSION/ },
-  { network: 'linkedin', what: 'another protocol', path: '/rest/posts', headers: { 'linkedin-version': '202510' }, body: { author: 'urn:li:person:{me}', commentary: 'Hi', visibility: 'PUBLIC' }, says: /Protocol-Version/ },
+  { network: 'linkedin', what: 'another protocol', path: '/rest/posts', headers: { 'linkedin-version': '202609' }, body: { author: 'urn:li:person:{me}', commentary: 'Hi', visibility: 'PUBLIC' }, says: /Protocol-Version/ },
   { network: 'linkedin', what: 'another author', path: '/rest/posts', headers: RESTLI, body: { author: 'urn:li:person:x', commentary: 'Hi', visibility: 'PUBLIC' }, says: /author/ },
   { network: 'linkedin', what: 'an unheard-of visibility', path: '/rest/posts', headers: RESTLI, body: { author: 'urn:li:person:{me}', commentary: 'Hi', visibility: 'SOME' }, says: /visibility/ },
   { network: 'linkedin', what: 'a search without its finder', path: '/rest/posts?q=author', headers: RESTLI, method: 'GET', body: {}, says: /finder/ },

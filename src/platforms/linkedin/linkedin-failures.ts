@@ -16,6 +16,7 @@ export function linkedinFailure(answer: NetworkAnswer, io: PlatformIo): Platform
   // Its quotas are counted per day from midnight UTC: https://learn.microsoft.com/linkedin/shared/api-guide/concepts/rate-limits
   if (answer.status === 429 && /\bDAY\b|daily/i.test(words)) return rateLimited('LinkedIn', io, answer, { ...options, retryAt: nextMidnightUtc(io.now()), what: 'LinkedIn takes no more posts of this account today.' });
   if (answer.status === 429) return rateLimited('LinkedIn', io, answer, options);
+  if (answer.status === 426) return rejected('LinkedIn no longer takes the version of its API that this Signpost speaks. Ask its operator for a newer Signpost.', options);
   if (/restricted/i.test(words)) return rejected('LinkedIn has restricted this member. Sign in at LinkedIn to see why.', options);
   if (answer.status === 401 || code === 'REVOKED_ACCESS_TOKEN' || code === 'EXPIRED_ACCESS_TOKEN') return signedOut('LinkedIn', options);
   if (/duplicate/i.test(words)) {

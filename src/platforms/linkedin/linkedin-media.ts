@@ -6,7 +6,7 @@ import type { MediaItem, MediaKind, PlatformContent, PlatformIo } from '../platf
 import { linkedinFailure } from './linkedin-failures.js';
 
 /** A dated version of the API is named with each call; LinkedIn keeps each for about a year. */
-export const uploadHeaders = { 'linkedin-version': '202510', 'x-restli-protocol-version': '2.0.0' };
+export const uploadHeaders = { 'linkedin-version': '202609', 'x-restli-protocol-version': '2.0.0' };
 
 interface Upload {
   author: string;
