@@ -49,7 +49,7 @@ export interface Lanes {
   wantsMore(lane: Lane): boolean;
   /** No request may go out for what comes by itself. */
   isParked(lane: Lane): boolean;
-  /** More is in flight than may be: what has not been sent should wait. */
+  /** More is in flight than its breaker allows: what has not been sent should wait. */
   hasTooMany(lane: Lane): boolean;
   /** Takes the next delivery that may start now, one endpoint after the other; null when none may. */
   next(): { lane: Lane; delivery: Delivery } | null;
@@ -179,7 +179,7 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
     room,
     wantsMore: (lane) => lane.hot && room(lane) > 0 && lane.queue.length <= holds(lane) / 2,
     isParked: (lane) => slots(lane) === 0,
-    hasTooMany: (lane) => lane.inFlight > slots(lane),
+    hasTooMany: (lane) => slotsOf(lane.breaker, now()) < limits.perEndpoint && lane.inFlight > slots(lane),
     next() {
       if (inFlight >= limits.total) return null;
       for (const lane of line) {
