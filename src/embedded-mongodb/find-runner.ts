@@ -99,28 +99,27 @@ export function createRunner(store: Store, collection: Collection, query: Query)
   };
 
   const atEnd = (): boolean => query.limit > 0 && given >= query.limit;
+  const nextUnsorted = (until: number): Found | null | undefined => {
+    for (;;) {
+      const moved = nextMatch(until);
+      if (moved === undefined) return undefined;
+      if (!moved) return null;
+      if (skipped >= query.skip) return { record: source.record, bytes: copyBytes(source.bytes) };
+      skipped++;
+      if (skipped % CHECK_EVERY === 0 && performance.now() > until) return undefined;
+    }
+  };
+
   return {
     source,
     atEnd,
     next: (until) => {
       if (atEnd()) return null;
-      if (sorting) {
-        const found = nextSorted(until);
-        if (found) given++;
-        return found;
-      }
-      for (;;) {
-        const moved = nextMatch(until);
-        if (moved === undefined) return undefined;
-        if (!moved) return null;
-        if (skipped < query.skip) {
-          skipped++;
-          if (skipped % CHECK_EVERY === 0 && performance.now() > until) return undefined;
-          continue;
-        }
-        given++;
-        return { record: source.record, bytes: copyBytes(source.bytes) };
-      }
+      const found = sorting ? nextSorted(until) : nextUnsorted(until);
+      if (found) given++;
+      // Others may change what was read ahead: a claim must see it as it is then.
+      if (found === undefined) source.forget();
+      return found;
     },
   };
 }

@@ -12,6 +12,8 @@ export interface RecordSource {
   docsExamined: number;
   /** Moves to the next record; false at the end. */
   advance(): boolean;
+  /** To be called before others have their turn: what was read ahead is read again, as it will be by then. */
+  forget(): void;
 }
 
 const FIRST_CHUNK = 4;
@@ -30,6 +32,7 @@ function collectionSource(store: Store, collection: Collection, backward: boolea
   let at = 0;
   let size = FIRST_CHUNK;
   let last: Buffer | null = null;
+  let given: Buffer | null = null;
   let ended = false;
   const refill = (): void => {
     const range = backward
@@ -50,10 +53,18 @@ function collectionSource(store: Store, collection: Collection, backward: boolea
         if (chunk.length === 0) return false;
       }
       const { key, value } = chunk[at++]!;
+      given = key;
       source.record = key.readUIntBE(4, 6);
       source.bytes = value;
       source.docsExamined++;
       return true;
+    },
+    forget: () => {
+      if (at === chunk.length) return;
+      chunk = [];
+      at = 0;
+      last = given;
+      ended = false;
     },
   };
   return source;
@@ -150,6 +161,8 @@ function indexSource(store: Store, collection: Collection, scan: IndexScan): Rec
   const seen = scan.index.multikey ? new Set<number>() : null;
   const source: RecordSource = {
     record: 0, bytes: EMPTY, keysExamined: 0, docsExamined: 0,
+    // Only keys are read ahead.
+    forget: () => undefined,
     advance: () => {
       for (;;) {
         if (collection.dropped) return false;
@@ -177,6 +190,7 @@ function unionSource(sources: RecordSource[]): RecordSource {
   let which = 0;
   const source: RecordSource = {
     record: 0, bytes: EMPTY, keysExamined: 0, docsExamined: 0,
+    forget: () => undefined,
     advance: () => {
       while (which < sources.length) {
         const current = sources[which]!;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import { Decimal128, Double, Int32, Long, MongoBulkWriteError, ObjectId, Timestamp, type Collection, type Document } from 'mongodb';
+import { Binary, BSONRegExp, Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, MongoBulkWriteError, ObjectId, Timestamp, type Collection, type Document } from 'mongodb';
 import { openDatabase } from './with-server.js';
 
 let things: Collection;
@@ -191,6 +191,30 @@ test('documents that MongoDB would not store are refused', async () => {
   await things.insertOne({ _id: 1 as never, body: 'x'.repeat(16_000_000), list: [] });
   await assert.rejects(things.updateOne({}, { $set: { more: 'x'.repeat(1_000_000) } }), { code: 17419 });
   await things.deleteMany({});
+});
+
+test('what an update does not name keeps its bytes, whatever it is, and indexes over both follow', async () => {
+  await things.drop();
+  await things.createIndex({ state: 1, owner: 1 });
+  await things.createIndex({ 'list.k': 1, 'list.v': 1 });
+  const others = {
+    double: new Double(1), int: new Int32(1), long: Long.fromNumber(1), decimal: Decimal128.fromString('1.50'), text: 'ä\u0000b', doc: { a: { b: [1, { c: null }] } }, none: null,
+    list: [{ k: 1, v: 'x' }, { k: 2, v: 'y' }], bytes: new Binary(Buffer.from([1, 2, 3]), 4), id: new ObjectId('0123456789abcdef01234567'), yes: true, at: new Date(0), pattern: new BSONRegExp('a.b', 'i'),
+    code: new Code('f()'), scoped: new Code('f()', { x: 1 }), stamp: new Timestamp({ t: 5, i: 6 }), least: new MinKey(), most: new MaxKey(),
+  };
+  const raw = { raw: true, promoteValues: false } as const;
+  const owner = 'ada';
+  await things.insertOne({ _id: 1 as never, state: 'free', owner, log: [1], ...others });
+  const rest = async (): Promise<string> => Buffer.from(await things.findOne({}, { ...raw, projection: { state: 0, log: 0, n: 0 } }) as unknown as Uint8Array).toString('hex');
+  const before = await rest();
+  await things.updateOne({ _id: 1 as never }, { $set: { state: 'taken' }, $push: { log: 2 as never }, $inc: { n: 1 } });
+  assert.equal(await rest(), before);
+  const byIndex = (filter: Document): Promise<number> => things.countDocuments(filter, { hint: 'state_1_owner_1' });
+  assert.deepEqual([await byIndex({ state: 'free' }), await byIndex({ state: 'taken', owner })], [0, 1]);
+  await things.updateOne({ _id: 1 as never }, { $set: { list: [{ k: 3, v: 'z' }] } });
+  assert.equal(await things.countDocuments({ 'list.k': 2 }, { hint: 'list.k_1_list.v_1' }), 0);
+  assert.equal((await things.findOne({ 'list.k': 3, 'list.v': 'z' }, { hint: 'list.k_1_list.v_1' }))?.['owner'], owner);
+  await things.drop();
 });
 
 test('fifty clients incrementing lose nothing, fifty upserts make one document, no claim is given twice', async () => {
