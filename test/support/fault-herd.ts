@@ -1,12 +1,13 @@
-/** The posts of a fault run: some scheduled before the first kill, some written while the killing goes on, as a client would that repeats what failed. */
+/** Those who write the posts of a fault run, what the networks do wrong meanwhile, and the posts. */
 import { setTimeout as wait } from 'node:timers/promises';
 import { apiClient, connectChannel, createApiKey, signUp, type ApiAnswer, type ApiClient } from '../../src/cli/newcomer.js';
 import type { Program } from './program.js';
 
 export const PLATFORMS = ['bluesky', 'twitter', 'mastodon', 'linkedin', 'threads', 'discord'];
 const FAULTS = ['error-after-accept', 'reset-after-accept', 'html-after-accept', 'reset-before-accept', 'server-error', 'html-error'];
-/** Written by hand for at once, not for later. */
-const AT_ONCE = 0.3;
+/** The share that is written for at once, not for later. */
+const AT_ONCE = 0.2;
+const DUE_WITHIN_MS = 6_000;
 
 export interface Sent {
   /** The address of the pages may change with a restart. */
@@ -48,41 +49,42 @@ async function addFault(simulatorUrl: string, rule: Record<string, unknown>): Pr
   if (answer.status !== 201) throw new Error(`the simulator refused a fault: ${await answer.text()}`);
 }
 
-/** Posts for random moments of the span, all stored before this resolves. */
-export async function scheduleAhead(writers: Writer[], posts: number, spanMs: number, random: () => number): Promise<Sent[]> {
-  const from = Date.now() + 1_500;
-  const planned = Array.from({ length: posts }, (_, i) => ({
-    writer: writers[i % writers.length]!, text: `Ahead ${i} ${numeral(random)}`, scheduleDate: new Date(from + Math.floor(random() * spanMs)).toISOString(),
-  }));
-  return Promise.all(planned.map(async ({ writer, text, scheduleDate }): Promise<Sent> => {
-    const { body } = await writer.api().post('/api/post', { post: text, platforms: PLATFORMS, scheduleDate });
-    if (typeof body['id'] !== 'string') throw new Error(`a post was refused: ${JSON.stringify(body)}`);
-    return { api: () => writer.api(), id: String(body['id']), text };
-  }));
+export interface Herd {
+  /** Begins to write so many posts: some for at once, most for a moment within the next seconds. */
+  write(posts: number): void;
+  /** @returns what was written, and how many requests had to be repeated, when the last one has its answer */
+  written(): Promise<{ sent: Sent[]; repeats: number }>;
 }
 
-/**
- * Writes posts evenly over the span. A request whose answer did not come is repeated with the same idempotency key until one comes.
- * @returns what was written, and how many requests were repeated, when the last one has its answer
- */
-export async function writeMeanwhile(writers: Writer[], posts: number, spanMs: number, random: () => number): Promise<{ sent: Sent[]; repeats: number }> {
-  const planned = Array.from({ length: posts }, (_, i) => ({ writer: writers[i % writers.length]!, text: `Meanwhile ${i} ${numeral(random)}`, atOnce: random() < AT_ONCE }));
+/** Writes as a client would: a request whose answer did not come is repeated with the same idempotency key until one comes. */
+export function createHerd(writers: Writer[], random: () => number): Herd {
+  const writing: Promise<Sent>[] = [];
   let repeats = 0;
-  const sent = await Promise.all(planned.map(async ({ writer, text, atOnce }, i): Promise<Sent> => {
-    await wait((i + 1) * (spanMs / posts));
-    const later = atOnce ? {} : { scheduleDate: new Date(Date.now() + 1_500).toISOString() };
+
+  async function writeOne(writer: Writer, text: string, inMs: number | null): Promise<Sent> {
+    const time = inMs === null ? {} : { scheduleDate: new Date(Date.now() + inMs).toISOString() };
     for (;;) {
-      const answer: ApiAnswer | null = await writer.api().post('/api/post', { post: text, platforms: PLATFORMS, idempotencyKey: text, ...later }).catch(() => null);
+      const answer: ApiAnswer | null = await writer.api().post('/api/post', { post: text, platforms: PLATFORMS, idempotencyKey: text, ...time }).catch(() => null);
       const id = answer?.body['id'];
       if (typeof id === 'string') return { api: () => writer.api(), id, text };
       if (answer !== null && answer.status < 500) throw new Error(`a post was refused: ${JSON.stringify(answer.body)}`);
       repeats += 1;
       await wait(500);
     }
-  }));
-  return { sent, repeats };
-}
+  }
 
-function numeral(random: () => number): string {
-  return Math.floor(random() * 1e9).toString(36);
+  return {
+    write(posts) {
+      for (let i = 0; i < posts; i++) {
+        const number = writing.length;
+        const inMs = random() < AT_ONCE ? null : DUE_WITHIN_MS * random();
+        const one = writeOne(writers[number % writers.length]!, `Post ${number} ${Math.floor(random() * 1e9).toString(36)}`, inMs);
+        one.catch(() => undefined);
+        writing.push(one);
+      }
+    },
+    async written() {
+      return { sent: await Promise.all(writing), repeats };
+    },
+  };
 }

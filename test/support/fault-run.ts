@@ -5,7 +5,7 @@
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { findEmbeddedMongodb } from '../../src/embedded-mongodb/start.js';
-import { misbehave, PLATFORMS, scheduleAhead, settleIn, writeMeanwhile } from './fault-herd.js';
+import { createHerd, misbehave, PLATFORMS, settleIn, type Herd } from './fault-herd.js';
 import { judge, type Verdict } from './fault-judge.js';
 import { killWhileStarting, startProgram, startWorker, temporaryFolder, type Program } from './program.js';
 import { seeded } from './random.js';
@@ -58,14 +58,13 @@ export async function runFaults(options: FaultRunOptions): Promise<FaultRunResul
     await enter(cast, 'worker');
     const { writers, simulatorUrl } = await settleIn(() => cast.web!, options.accounts, receiver.url);
     await misbehave(simulatorUrl, options.seed);
-    const spanMs = Math.max(3_000, options.kills * (BETWEEN_KILLS_MS.from + BETWEEN_KILLS_MS.to) * 0.75);
-    const ahead = await scheduleAhead(writers, Math.ceil(options.posts / 2), spanMs, random);
-    const writing = writeMeanwhile(writers, Math.floor(options.posts / 2), spanMs, seeded(options.seed + 2));
-    options.say(`${options.posts} posts on ${PLATFORMS.length} networks each within ${Math.round(spanMs / 1_000)} s`);
-    const [kills, { sent, repeats }] = await Promise.all([killAround(cast, options, random), writing]);
+    const herd = createHerd(writers, seeded(options.seed + 2));
+    options.say(`${options.kills} kills while ${options.posts} posts are written for ${PLATFORMS.length} networks each`);
+    const kills = await killAround(cast, herd, options, random);
+    const { sent, repeats } = await herd.written();
     const settlingSince = performance.now();
     await fetch(`${simulatorUrl}/simulator/faults`, { method: 'DELETE' });
-    const verdict = await judge([...ahead, ...sent], folder.path, simulatorUrl, receiver.received, options.say);
+    const verdict = await judge(sent, folder.path, simulatorUrl, receiver.received, options.say);
     return { ...verdict, kills, repeats, settledAfterMs: performance.now() - settlingSince, tookMs: performance.now() - startedAt };
   } finally {
     await cast.worker?.end('SIGKILL');
@@ -81,9 +80,14 @@ async function enter(cast: Cast, role: 'web' | 'worker'): Promise<void> {
   else cast.worker = await startWorker(options);
 }
 
-async function killAround(cast: Cast, options: FaultRunOptions, random: () => number): Promise<Record<Victim, number>> {
+async function killAround(cast: Cast, herd: Herd, options: FaultRunOptions, random: () => number): Promise<Record<Victim, number>> {
   const kills = { worker: 0, web: 0, database: 0 };
+  let written = 0;
   for (let i = 0; i < options.kills; i++) {
+    // However long the restarts take, each kill meets posts under way.
+    const next = Math.ceil((options.posts * (i + 1)) / options.kills);
+    herd.write(next - written);
+    written = next;
     await wait(BETWEEN_KILLS_MS.from + random() * (BETWEEN_KILLS_MS.to - BETWEEN_KILLS_MS.from));
     const victim = VICTIMS[options.kills < 6 ? i % 3 : Math.floor(random() * 3)]!;
     const again = random() < WHILE_STARTING.share ? random() * WHILE_STARTING.withinMs : null;
@@ -101,12 +105,13 @@ async function killAround(cast: Cast, options: FaultRunOptions, random: () => nu
     }
     if ((i + 1) % 10 === 0) options.say(`${i + 1} kills`);
   }
+  herd.write(options.posts - written);
   return kills;
 }
 
 /** Waits for it where the last kill has left none. */
 async function killDatabase(dataDir: string): Promise<void> {
-  const { pid } = await waitUntil('a database to kill', () => findEmbeddedMongodb(path.join(dataDir, 'mongodb')));
+  const { pid } = await waitUntil('a database to kill', () => findEmbeddedMongodb(path.join(dataDir, 'mongodb')), { timeoutMs: 60_000 });
   process.kill(pid, 'SIGKILL');
 }
 
