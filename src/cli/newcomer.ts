@@ -23,7 +23,7 @@ export async function connectChannel(session: HttpSession, platform: string, han
   const channels = await session.get('/channels');
   const start = formIn(channels.text, platform);
   const consent = await session.post(new URL(start.action, channels.url).pathname, start.fields);
-  const source = /<a href="(http[^"]+)"[^>]*>get them from/.exec(consent.text)?.[1];
+  const source = consent.text.includes('/fields"') ? /<a href="(http[^"]+)" target="_blank"/.exec(consent.text)?.[1] : undefined;
   if (source !== undefined) return connectByFields(session, consent, source, handle);
   expect(consent, consent.status === 200 && consent.text.includes('decision'), `asking ${platform} for consent`);
   const { fields } = formIn(consent.text, '');
