@@ -157,7 +157,6 @@ describe('paying for a plan in a browser', { skip: noBrowser() }, () => {
     await page.getByText('Your subscription rests.').waitFor({ state: 'detached' });
     await act('Let the bank ask to confirm a payment');
     await page.locator('#payment-problem', { hasText: 'Your bank wants you to confirm' }).waitFor();
-    await isFine();
     await pass('8');
     await page.locator('#payment-problem', { hasText: 'was not paid in time' }).waitFor();
     await planIs('Free');
@@ -177,7 +176,6 @@ describe('paying for a plan in a browser', { skip: noBrowser() }, () => {
     await isFine();
     await button('Work here in A client').click();
     await page.locator('#current-profile', { hasText: 'A client' }).waitFor();
-    await isFine();
     await page.goto(`${app.url}/profiles`);
     await button('Work here in Primary Profile').click();
     await page.locator('#current-profile').waitFor({ state: 'detached' });
