@@ -125,6 +125,19 @@ export function createDeliveryStore(db: Db): DeliveryStore {
     return docs.map((doc) => doc._id);
   }
 
+  /** One that is parked, ordered or limited may have more due than one look takes, for long; then each endpoint is looked up by itself, so that it hides no other. */
+  async function otherDueEndpoints(now: Date, limit: number): Promise<string[]> {
+    const due: string[] = [];
+    let last = '';
+    for (let looked = 0; looked < limit; looked++) {
+      const doc = await deliveries.findOne({ dueFor: { $gt: last } }, { sort: { dueFor: 1, dueAt: 1 }, projection: { dueFor: 1, dueAt: 1 } });
+      if (doc?.dueFor === undefined || doc.dueAt === undefined) break;
+      if (doc.dueAt <= now) due.push(doc.dueFor);
+      last = doc.dueFor;
+    }
+    return due;
+  }
+
   return {
     async insert(made) {
       const docs = made.map(toDoc);
@@ -181,7 +194,9 @@ export function createDeliveryStore(db: Db): DeliveryStore {
     },
     async dueEndpoints(now, limit) {
       const docs = await deliveries.find({ dueAt: { $lte: now } }, { projection: { dueFor: 1 } }).sort({ dueAt: 1 }).limit(limit).toArray();
-      return [...new Set(docs.map((doc) => doc.dueFor ?? ''))].filter((id) => id !== '');
+      const found = new Set(docs.map((doc) => doc.dueFor ?? '').filter((id) => id !== ''));
+      if (docs.length === limit) for (const id of await otherDueEndpoints(now, limit)) found.add(id);
+      return [...found];
     },
     async nextDueAt(endpointId) {
       const doc = await deliveries.findOne({ dueFor: endpointId }, { sort: { dueAt: 1 }, projection: { dueAt: 1 } });

@@ -127,6 +127,19 @@ describe('an ordered endpoint', () => {
     assert.equal(most, 1);
   });
 
+  it('hides no other endpoint from the sweep, however much waits for it', async () => {
+    const { rig, receiver, id } = await set({ ordered: true });
+    receiver.answerWith(({ path }) => ({ status: path === '/other' ? 200 : 500 }));
+    await rig.webhooks.record(Array.from({ length: 12 }, () => postEvent(rig.actor)));
+    await rig.until('the first failure', ({ attemptCount }) => attemptCount === 1);
+    const other = await rig.webhooks.endpoints.create(rig.actor, { name: '', url: `${receiver.url}/other`, style: 'signpost', events: ['*'] });
+    await rig.webhooks.record([postEvent(rig.actor, { at: rig.now() })]);
+    await rig.until('the other to be served', ({ endpointId, state }) => endpointId === other.endpoint.id && state === 'delivered');
+    await rig.collection('webhook_deliveries').updateOne({ endpointId: other.endpoint.id }, { $set: { state: 'waiting', dueFor: other.endpoint.id, dueAt: rig.now() } });
+    assert.deepEqual((await rig.deliveries.dueEndpoints(rig.now(), 5)).toSorted(), [id, other.endpoint.id].toSorted());
+    assert.deepEqual(await rig.deliveries.dueEndpoints(new Date(0), 5), []);
+  });
+
   it('takes up what waited before it was ordered, and lets everything go when it no longer is', async () => {
     const { rig, receiver, id, input } = await set({});
     receiver.answerWith({ status: 500 });
