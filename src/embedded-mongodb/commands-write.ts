@@ -17,7 +17,8 @@ import { choosePlan } from './plan.js';
 import { compileProjection } from './project.js';
 import { copyBytes, deleteRecord, entriesBefore, fieldsToKnow, insertRecord, readRecord, replaceRecord } from './records.js';
 import { parseSort, type SortPart } from './sort.js';
-import { compileUpdate, replaceTimestamps, seedFromFilter, withId, type CompiledUpdate } from './update.js';
+import { compileUpdate, replaceTimestamps, type CompiledUpdate } from './update.js';
+import { seedFromFilter, withId } from './upsert.js';
 
 /** A command in steps: it yields where others may have their turn. */
 export type Steps = Generator<undefined, Doc>;

@@ -12,7 +12,7 @@ import { compileFilter } from './match.js';
 import { choosePlan } from './plan.js';
 import { entriesBefore, insertRecord, replaceRecord } from './records.js';
 import { readExpressionPath } from './path-walk.js';
-import { withId } from './update.js';
+import { withId } from './upsert.js';
 
 export function isWritingStage(stage: Doc): boolean {
   return '$out' in stage || '$merge' in stage;

@@ -4,7 +4,7 @@ import { isObject, RANK, typeRank } from './bson-order.js';
 import { badValue, CommandError } from './command-error.js';
 import { elemMatchTest, truthy, type MatchContext } from './match.js';
 import { wholeNumber } from './match-leaf.js';
-import { positionalIndex } from './update.js';
+import { positionalIndex } from './positional.js';
 
 export interface Projection {
   (doc: Doc, filter: Doc): Doc;

@@ -1,9 +1,9 @@
 /** Compiles an update (operators, replacement or pipeline) into a function that changes a document in place. */
-import { ObjectId } from 'bson';
 import type { Doc } from './bson-decode.js';
 import { equals, isObject } from './bson-order.js';
 import { badValue, CommandError, failedToParse } from './command-error.js';
-import { compileFilter, isOperatorObject, type MatchContext } from './match.js';
+import { compileFilter, type MatchContext } from './match.js';
+import { positionalIndex } from './positional.js';
 import { addToSetChange, popChange, pullAllChange, pullChange, pushChange } from './update-arrays.js';
 import { bitChange, currentDateChange, incChange, maxChange, minChange, mulChange, newTimestamp, type FieldChange } from './update-fields.js';
 import { erase, expandPath, findPlace, isPositional, makePlace, splitPath, valueAt, write, type PathScope } from './update-path.js';
@@ -243,74 +243,4 @@ function checkArrayFilters(steps: readonly Step[], filters: ReadonlyMap<string, 
     if (!used.has(name)) throw failedToParse(`The array filter for identifier '${name}' was not used in the update`);
   }
   for (const name of used) if (!filters.has(name)) throw badValue(`No array filter found for identifier '${name}'`);
-}
-
-/** The first element of the array at `path` for which the query's conditions on that array hold. */
-export function positionalIndex(doc: Doc, filter: Doc, path: string, inserting = false): number | null {
-  if (inserting) return null;
-  const clauses: Doc[] = [];
-  collectClauses(filter, path, clauses);
-  if (clauses.length === 0) return null;
-  const place = findPlace(doc, path.split('.'));
-  const list = place ? valueAt(place) : undefined;
-  if (!place || !Array.isArray(list)) return null;
-  const matchers = clauses.map((clause) => compileFilter(clause));
-  let partial: number | null = null;
-  for (let i = 0; i < list.length; i++) {
-    write(place, [list[i]]);
-    const passed = matchers.filter((match) => match(doc)).length;
-    write(place, list);
-    if (passed === matchers.length) return i;
-    if (passed > 0) partial ??= i;
-  }
-  return partial;
-}
-
-function collectClauses(filter: Doc, path: string, into: Doc[]): void {
-  for (const [name, operand] of Object.entries(filter)) {
-    if (name === '$and' || name === '$or') for (const part of operand as Doc[]) collectClauses(part, path, into);
-    else if (name === path || name.startsWith(`${path}.`)) into.push({ [name]: operand });
-  }
-}
-
-/** The document an upsert starts from: what the filter says by equality, with an `_id`. */
-export function seedFromFilter(filter: Doc, update: CompiledUpdate): Doc {
-  const doc: Doc = {};
-  const equalities: [string, unknown][] = [];
-  collectEqualities(filter, equalities);
-  for (const [path, value] of equalities) {
-    if (update.kind === 'replacement' && path !== '_id') continue;
-    const place = makePlace(doc, splitPath(path));
-    if (valueAt(place) !== undefined && path !== '_id') throw new CommandError(54, `cannot infer query fields to set, path '${path}' is matched twice`);
-    write(place, value);
-  }
-  return doc;
-}
-
-function collectEqualities(filter: Doc, into: [string, unknown][]): void {
-  for (const [name, operand] of Object.entries(filter)) {
-    if (name === '$and') for (const part of operand as Doc[]) collectEqualities(part, into);
-    else if (name === '$or' && (operand as Doc[]).length === 1) collectEqualities((operand as Doc[])[0]!, into);
-    else if (!name.startsWith('$')) collectFieldEquality(name, operand, into);
-  }
-}
-
-function collectFieldEquality(name: string, operand: unknown, into: [string, unknown][]): void {
-  if (!isOperatorObject(operand)) {
-    if (!(operand instanceof RegExp) && (operand as { _bsontype?: string } | null)?._bsontype !== 'BSONRegExp') into.push([name, operand]);
-    return;
-  }
-  if ('$eq' in operand) into.push([name, operand['$eq']]);
-  const all = operand['$all'];
-  if (Array.isArray(all) && all.length === 1 && !isOperatorObject(all[0])) into.push([name, all[0]]);
-  const any = operand['$in'];
-  if (Array.isArray(any) && any.length === 1 && !isOperatorObject(any[0])) into.push([name, any[0]]);
-}
-
-/** Gives the document an `_id` if it has none, and puts it first. */
-export function withId(doc: Doc): Doc {
-  if (doc['_id'] === undefined) return { _id: new ObjectId(), ...doc };
-  if (Object.keys(doc)[0] === '_id') return doc;
-  const { _id, ...rest } = doc;
-  return { _id, ...rest };
 }
