@@ -5,6 +5,7 @@ import { createAgendaJobs, wakeupIndexes } from '../../src/jobs/agenda-jobs.js';
 import { systemClock } from '../../src/lib/clock.js';
 import { newId, newPostId, newRefId } from '../../src/lib/ids.js';
 import { createLogger } from '../../src/lib/logger.js';
+import type { PlatformLimits } from '../../src/platforms/platform-limits.js';
 import type { Platform } from '../../src/platforms/platform.js';
 import type { Post } from '../../src/posts/post.js';
 import { createPostStore, postIndexes, toDoc, type PostDoc } from '../../src/posts/post-store.js';
@@ -14,6 +15,8 @@ import { createTurnStore, turnIndexes } from '../../src/publishing/turn-store.js
 import { waitUntil } from '../support/wait-until.js';
 import { measureHerd, type HerdFigures, type HerdMeasure } from './herd-measure.js';
 import { AT_ONCE, callNetwork, WARM_UP, type HerdOrder } from './herd-references.js';
+
+const LIMITS: PlatformLimits = { text: { max: 500, counting: 'characters', required: true }, media: { min: 0, max: 0, kinds: [], maxVideos: 0, mixed: false } };
 
 export async function engineHerd(db: Db, { posts: count, accounts, callMs, serverPid }: HerdOrder): Promise<HerdFigures> {
   await ensureIndexes(db, [...postIndexes, ...turnIndexes, ...wakeupIndexes]);
@@ -25,7 +28,7 @@ export async function engineHerd(db: Db, { posts: count, accounts, callMs, serve
   let done = 0;
   const place = places(AT_ONCE);
   const platform = {
-    id: 'bench', name: 'Bench', publishTimeoutMs: 10_000, limits: {},
+    id: 'bench', name: 'Bench', publishTimeoutMs: 10_000, limits: LIMITS,
     publish: async () => {
       await place.enter();
       measure?.started();
