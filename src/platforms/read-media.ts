@@ -10,7 +10,8 @@ import { PlatformFailure, type MediaBytes, type MediaItem, type Platform } from 
 
 /** Files are held in memory while they are sent on. */
 export const MOST_BYTES = 256_000_000;
-const TIMEOUT_MS = 120_000;
+/** And at most a third of what the platform may take for all of it, so that there is time to send the file on. */
+const LONGEST_MS = 120_000;
 const MOST_HOPS = 4;
 
 const GENERIC = new Set(['', 'application/octet-stream', 'binary/octet-stream']);
@@ -20,7 +21,7 @@ const GENERIC = new Set(['', 'application/octet-stream', 'binary/octet-stream'])
  * @throws PlatformFailure `rejected` when the file isn't there, isn't public or breaks the platform's rules; `unreachable` when it may be there later
  */
 export async function readMediaOf(platform: Platform, item: MediaItem, http: AxiosInstance): Promise<MediaBytes> {
-  const { type, data } = await fetchFile(item, http, limitOf(platform, item));
+  const { type, data } = await fetchFile(item, { http, maxBytes: limitOf(platform, item), timeoutMs: Math.min(LONGEST_MS, platform.publishTimeoutMs / 3) });
   if (type.startsWith('text/html')) throw rejected('The address of a media file leads to a web page. Use the address of the file itself.', { details: item.url });
   const contentType = GENERIC.has(type) ? mediaTypeOf(item.url, item.kind) : type;
   const [problem] = checkFile(platform, { ...item, facts: mediaFactsOf(data, contentType) });
@@ -28,10 +29,16 @@ export async function readMediaOf(platform: Platform, item: MediaItem, http: Axi
   return { data, contentType };
 }
 
-async function fetchFile(item: MediaItem, http: AxiosInstance, maxBytes: number): Promise<{ type: string; data: Uint8Array }> {
+interface Reading {
+  http: AxiosInstance;
+  maxBytes: number;
+  timeoutMs: number;
+}
+
+async function fetchFile(item: MediaItem, reading: Reading): Promise<{ type: string; data: Uint8Array }> {
   let url = item.url;
   for (let hop = 0; hop < MOST_HOPS; hop++) {
-    const answer = await get(url, item, http, maxBytes);
+    const answer = await get(url, item, reading);
     const { location } = answer.headers;
     if (answer.status >= 300 && answer.status < 400 && location !== undefined && URL.canParse(location, url)) {
       url = new URL(location, url).href;
@@ -44,9 +51,9 @@ async function fetchFile(item: MediaItem, http: AxiosInstance, maxBytes: number)
   throw rejected("A media file can't be read: its address leads on and on. Use the address of the file itself.", { details: item.url, code: ErrorCode.mediaRule });
 }
 
-async function get(url: string, item: MediaItem, http: AxiosInstance, maxBytes: number): Promise<{ status: number; headers: Record<string, string>; data: Uint8Array }> {
+async function get(url: string, item: MediaItem, { http, maxBytes, timeoutMs }: Reading): Promise<{ status: number; headers: Record<string, string>; data: Uint8Array }> {
   try {
-    const response = await http.get<Uint8Array>(url, { responseType: 'arraybuffer', timeout: TIMEOUT_MS, maxContentLength: maxBytes, maxRedirects: 0, validateStatus: () => true, repeatable: true });
+    const response = await http.get<Uint8Array>(url, { responseType: 'arraybuffer', timeout: timeoutMs, maxContentLength: maxBytes, maxRedirects: 0, validateStatus: () => true, repeatable: true });
     return { status: response.status, headers: Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name.toLowerCase(), String(value)])), data: response.data };
   } catch (error) {
     const code = error instanceof Error ? String((error as NodeJS.ErrnoException).code ?? error.name) : 'error';

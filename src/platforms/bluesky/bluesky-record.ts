@@ -36,7 +36,7 @@ async function embedOf(media: MediaItem[], accessToken: string, io: PlatformIo):
 async function upload(item: MediaItem, accessToken: string, io: PlatformIo): Promise<Record<string, unknown>> {
   const { data, contentType } = await io.readMedia(item);
   const call: NetworkCall = {
-    network: 'Bluesky', effect: 'read', method: 'POST', url: `${io.baseUrls.api}/xrpc/com.atproto.repo.uploadBlob`, timeoutMs: 30_000,
+    network: 'Bluesky', effect: 'read', method: 'POST', url: `${io.baseUrls.api}/xrpc/com.atproto.repo.uploadBlob`, timeoutMs: 90_000,
     token: accessToken, headers: { 'content-type': contentType }, body: data,
   };
   const answer = await callNetwork(io, call);

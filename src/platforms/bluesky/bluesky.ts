@@ -35,7 +35,7 @@ export const bluesky = {
   },
   // The record's key is ours, made from the idempotency key.
   isIdempotent: true,
-  publishTimeoutMs: TIMEOUT_MS,
+  publishTimeoutMs: 180_000,
 
   async verify(credentials, io) {
     const { accessToken } = credentialsSchema.parse(credentials);

@@ -31,7 +31,7 @@ export const discord = {
     media: { min: 0, max: 10, kinds: ['image', 'video', 'document'], maxVideos: 10, mixed: true, image: { maxBytes: 10_000_000 }, video: { maxBytes: 10_000_000 }, document: { maxBytes: 10_000_000 } },
     publish: [{ max: 5, windowMs: 2000 }],
   },
-  publishTimeoutMs: 90_000,
+  publishTimeoutMs: 180_000,
 
   async verify(credentials, io) {
     const { webhookId, accessToken, guildId, channelId } = credentialsSchema.parse(credentials);

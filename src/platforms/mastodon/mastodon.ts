@@ -43,7 +43,7 @@ export const mastodon = {
   },
   // The same key gives the same status for an hour; look-ups are sure by then.
   isIdempotent: true,
-  publishTimeoutMs: 90_000,
+  publishTimeoutMs: 240_000,
 
   async verify(credentials, io) {
     const me = await readMe(io, credentialsSchema.parse(credentials).accessToken);
@@ -119,7 +119,7 @@ async function upload(item: MediaItem, altText: string | undefined, accessToken:
   const form = new FormData();
   form.set('file', new Blob([Buffer.from(data)], { type: contentType }), 'media');
   if (altText !== undefined) form.set('description', altText);
-  let media = await ask(io, { ...base(accessToken), method: 'POST', url: `${io.baseUrls.api}/api/v2/media`, body: form }, attachment, mastodonFailure);
+  let media = await ask(io, { ...base(accessToken), method: 'POST', url: `${io.baseUrls.api}/api/v2/media`, timeoutMs: 90_000, body: form }, attachment, mastodonFailure);
   const giveUpAt = Date.now() + 45_000;
   while (media.url === null || media.url === undefined) {
     if (Date.now() > giveUpAt) throw rejected("Mastodon couldn't process a media file in time. Use a smaller one.", { details: item.url });

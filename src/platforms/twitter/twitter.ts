@@ -34,7 +34,7 @@ export const twitter = {
     publish: [{ max: 100, windowMs: 15 * 60_000 }],
   },
   alsoCheck: ({ media, options }) => (options['poll'] !== undefined && media.length > 0 ? [{ field: 'poll', message: 'X takes a poll or media, not both. Remove one of them.' }] : []),
-  publishTimeoutMs: 120_000,
+  publishTimeoutMs: 300_000,
 
   async verify(credentials, io) {
     const { data } = await readMe(io, credentialsSchema.parse(credentials).accessToken);
