@@ -1,4 +1,5 @@
 /** Splits a long text into the items of a thread: at blank lines, and paragraphs that are too long between sentences, else words. */
+import { graphemesOf } from '../platforms/text-length.js';
 
 interface Count {
   length: number;
@@ -6,44 +7,62 @@ interface Count {
   bytes?: { length: number; max: number };
 }
 
-/** Longer texts would make more items than a thread may have; they are left whole, and found too long. */
-const MOST_TIMES_MAX = 100;
+interface Size {
+  length: number;
+  bytes: number;
+}
 
-/** @param count how long the network counts a piece to be. @returns pieces that fit, in order; one that can't be split is left too long */
+interface Measure {
+  sizeOf(piece: string): Size;
+  fits(size: Size): boolean;
+}
+
+/** More than a thread of most networks can hold; a longer text is left whole, and found too long. */
+const LONGEST = 30_000;
+
+/**
+ * @param count how long the network counts a piece to be, with whatever is added to each
+ * @returns pieces that fit, in order; one that can't be split is left too long
+ */
 export function splitText(text: string, count: (piece: string) => Count): string[] {
-  if (text.length > MOST_TIMES_MAX * count('').max) return [text];
-  const fits = (piece: string): boolean => {
-    const { length, max, bytes } = count(piece);
-    return length <= max && (bytes === undefined || bytes.length <= bytes.max);
+  if (text.length > LONGEST) return [text];
+  const empty = count('');
+  const most = { length: empty.max - empty.length, bytes: (empty.bytes?.max ?? Infinity) - (empty.bytes?.length ?? 0) };
+  const measure: Measure = {
+    sizeOf(piece) {
+      const { length, bytes } = count(piece);
+      return { length: length - empty.length, bytes: (bytes?.length ?? 0) - (empty.bytes?.length ?? 0) };
+    },
+    fits: ({ length, bytes }) => length <= most.length && bytes <= most.bytes,
   };
-  return text.split(/\n[^\S\n]*\n\s*/).map((paragraph) => paragraph.trim()).filter((paragraph) => paragraph !== '').flatMap((paragraph) => splitParagraph(paragraph, fits));
+  return text.split(/\n[^\S\n]*\n\s*/).map((paragraph) => paragraph.trim()).filter((paragraph) => paragraph !== '').flatMap((paragraph) => splitParagraph(paragraph, measure));
 }
 
-function splitParagraph(paragraph: string, fits: (piece: string) => boolean): string[] {
-  if (fits(paragraph)) return [paragraph];
-  const sentences = paragraph.split(/(?<=[.!?\u2026\u3002\uff01\uff1f]["'\u201d\u2019)\]]*)\s+/);
-  return packed(sentences.flatMap((sentence) => (fits(sentence) ? [sentence] : packed(sentence.split(/\s+/).flatMap((word) => (fits(word) ? [word] : cut(word, fits))), fits))), fits);
+interface Sized extends Size {
+  text: string;
 }
 
-/** As many as fit go together. */
-function packed(parts: readonly string[], fits: (piece: string) => boolean): string[] {
-  const pieces: string[] = [];
+function splitParagraph(paragraph: string, measure: Measure): string[] {
+  const sized = (text: string): Sized => ({ text, ...measure.sizeOf(text) });
+  const whole = sized(paragraph);
+  if (measure.fits(whole)) return [paragraph];
+  const finer = (parts: string[], split: (part: Sized) => Sized[]): Sized[] => parts.map(sized).flatMap((part) => (measure.fits(part) ? [part] : split(part)));
+  // A word that is too long, e.g. in a language without spaces, is cut between two characters as people see them.
+  const wordsOf = ({ text }: Sized): Sized[] => packed(finer(text.split(/\s+/), (word) => packed([...graphemesOf(word.text)].map(sized), '', measure)), ' ', measure);
+  const sentences = paragraph.split(/(?<=[.!?\u2026\u3002\uff01\uff1f]["'\u201d\u2019)\]]{0,3})\s+/);
+  return packed(finer(sentences, wordsOf), ' ', measure).map(({ text }) => text);
+}
+
+/** As many as fit go together. Sizes are added up, since counting each try anew would take the square of the time. */
+function packed(parts: readonly Sized[], glue: '' | ' ', { fits }: Measure): Sized[] {
+  const pieces: { parts: string[]; size: Size }[] = [];
   for (const part of parts) {
     const last = pieces.at(-1);
-    const joined = last === undefined ? part : `${last} ${part}`;
-    if (last !== undefined && fits(joined)) pieces[pieces.length - 1] = joined;
-    else pieces.push(part);
+    const size = last === undefined ? part : { length: last.size.length + glue.length + part.length, bytes: last.size.bytes + glue.length + part.bytes };
+    if (last !== undefined && fits(size)) {
+      last.parts.push(part.text);
+      last.size = { length: size.length, bytes: size.bytes };
+    } else pieces.push({ parts: [part.text], size: { length: part.length, bytes: part.bytes } });
   }
-  return pieces;
-}
-
-/** A word that is longer than an item may be, e.g. in a language without spaces: between two characters as people see them. */
-function cut(word: string, fits: (piece: string) => boolean): string[] {
-  const pieces: string[] = [];
-  for (const { segment } of new Intl.Segmenter('en').segment(word)) {
-    const last = pieces.at(-1);
-    if (last !== undefined && fits(last + segment)) pieces[pieces.length - 1] = last + segment;
-    else pieces.push(segment);
-  }
-  return pieces;
+  return pieces.map(({ parts: texts, size }) => ({ text: texts.join(glue), ...size }));
 }

@@ -7,9 +7,30 @@ import { mediaKindOf, mediaTypeOf } from '../../src/platforms/media-kind.js';
 import type { MediaItem, Platform } from '../../src/platforms/platform.js';
 import type { CountingRule } from '../../src/platforms/platform-limits.js';
 import { findPlatform, platforms } from '../../src/platforms/registry.js';
-import { textLength } from '../../src/platforms/text-length.js';
+import { graphemesOf, textLength } from '../../src/platforms/text-length.js';
 
 const family = '👨‍👩‍👧‍👦';
+
+describe('a text\'s characters', () => {
+  it('are the same whether it is read whole or in pieces', () => {
+    const whole = new Intl.Segmenter('en', { granularity: 'grapheme' });
+    const unit = fc.oneof(fc.constantFrom('a', ' ', 'é', 'e\u0301', family, '👍🏽', '🇩🇪', '🇩', '\r\n', '\u200d', '각', 'ᄀ', 'ᅡ', '\u0600', '\ud83d'), fc.string({ unit: 'binary', minLength: 1, maxLength: 3 }));
+    fc.assert(fc.property(fc.array(unit, { minLength: 1, maxLength: 40 }), fc.integer({ min: 1, max: 60 }), (units, times) => {
+      const text = units.join('').repeat(times);
+      assert.deepEqual([...graphemesOf(text)], [...whole.segment(text)].map(({ segment }) => segment));
+    }), { numRuns: 100 });
+    assert.equal([...graphemesOf(`a${'\u0301'.repeat(5_000)}b`)].length, 2);
+  });
+
+  it('are counted in no time to speak of, whatever they are', () => {
+    const from = process.cpuUsage();
+    for (const rule of ['graphemes', 'weighted', 'mastodon', 'threads'] as const) {
+      for (const unit of ['é', family, 'e\u0301', '@é', 'https://é ']) textLength(rule, unit.repeat(Math.floor(100_000 / unit.length)));
+    }
+    const { user } = process.cpuUsage(from);
+    assert.ok(user < 10_000_000, `${user / 1000} ms of the processor`);
+  });
+});
 
 describe('text length', () => {
   const examples: [rule: CountingRule, text: string, length: number][] = [
