@@ -83,14 +83,16 @@ async function enter(cast: Cast, role: 'web' | 'worker'): Promise<void> {
 async function killAround(cast: Cast, herd: Herd, options: FaultRunOptions, random: () => number): Promise<Record<Victim, number>> {
   const kills = { worker: 0, web: 0, database: 0 };
   let written = 0;
+  // Each victim in turn, once.
+  const isShort = options.kills < 6;
   for (let i = 0; i < options.kills; i++) {
     // However long the restarts take, each kill meets posts under way.
     const next = Math.ceil((options.posts * (i + 1)) / options.kills);
     herd.write(next - written);
     written = next;
     await wait(BETWEEN_KILLS_MS.from + random() * (BETWEEN_KILLS_MS.to - BETWEEN_KILLS_MS.from));
-    const victim = VICTIMS[options.kills < 6 ? i % 3 : Math.floor(random() * 3)]!;
-    const again = random() < WHILE_STARTING.share ? random() * WHILE_STARTING.withinMs : null;
+    const victim = VICTIMS[isShort ? i % 3 : Math.floor(random() * 3)]!;
+    const again = !isShort && random() < WHILE_STARTING.share ? random() * WHILE_STARTING.withinMs : null;
     kills[victim] += 1;
     if (victim === 'database') {
       await killDatabase(cast.dataDir);
