@@ -73,7 +73,7 @@ describe('endpoints by API', () => {
     const url = `${receiver.url}/x`;
     const headers = ['Host', 'content-length', 'Transfer-Encoding', 'connection', 'webhook-id', 'svix-id', 'X-Signpost-Event', 'x-amz-date', 'bad name', 'a:b', 'x-authorization-content-sha256', 'Proxy-Authorization', 'X-Forwarded-For'];
     for (const name of headers) assert.equal((await api.post('/api/webhooks/endpoints', { url, headers: { [name]: 'x' } })).status, 400, name);
-    const others = [{ headers: { 'x-a': 'b\r\nc: d' } }, { headers: { 'x-a': '' } }, { headers: 7 }, { timeoutS: 99 }, { events: ['nonsense'] }, { nonsense: 1 }, { style: 'xml' }, { secret: 'whsec_x' }, { url: 'http://10.0.0.1' }, { url: { $gt: '' } }];
+    const others = [{ headers: { 'x-a': 'b\r\nc: d' } }, { headers: { 'x-a': '' } }, { headers: 7 }, { timeoutS: 99 }, { events: ['nonsense'] }, { nonsense: 1 }, { style: 'xml' }, { secret: 'whsec_x' }, { maxPerMinute: 0 }, { maxPerMinute: { $gt: 1 } }, { maxPerMinute: 1.5 }, { ordered: 'yes' }, { timedHeader: 'webhook-id' }, { timedHeader: 'a\r\nb' }, { description: ['x'] }, { clientCertificate: { certificate: { $gt: '' } } }, { clientCertificate: { certificate: 'x', key: 'y' } }, { clientCertificate: 'x' }, { url: 'http://10.0.0.1' }, { url: { $gt: '' } }];
     for (const fields of others) assert.equal((await api.post('/api/webhooks/endpoints', { url, ...fields })).status, 400, JSON.stringify(fields));
     assert.deepEqual((await api.get('/api/webhooks/endpoints')).body['endpoints'], []);
   });
