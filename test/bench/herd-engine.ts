@@ -64,10 +64,14 @@ export async function fill(db: Db, others: number, accounts: number): Promise<vo
   await ensureIndexes(db, [...postIndexes, ...turnIndexes, ...wakeupIndexes]);
   const posts = db.collection<PostDoc>('posts');
   const first = Date.now() + 7 * DAY_MS;
+  let storing: Promise<unknown> = Promise.resolve();
   for (let i = 0; i < others; i += 2_000) {
     const docs = Array.from({ length: Math.min(2_000, others - i) }, (_, k) => toDoc(newPost(i + k, (i + k) % accounts, new Date(first + ((i + k) % 7_776_000) * 1_000)), []));
-    await posts.insertMany(docs, { ordered: false });
+    // The next ones are made while these are stored.
+    await storing;
+    storing = posts.insertMany(docs, { ordered: false });
   }
+  await storing;
 }
 
 /** The network takes so many calls at once; the others wait before it. */
