@@ -27,6 +27,10 @@ const POINTS: Record<string, Point> = {
   'between the event and the emptied outbox': { collection: 'webhook_events', method: 'insertMany', holding: '"post.published"', when: 'after' },
 };
 
+function inTime(ms: number): string {
+  return new Date(Date.now() + ms).toISOString();
+}
+
 describe('a post reaches its networks once and its owner hears of it', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
   let program: Program;
@@ -59,29 +63,40 @@ describe('a post reaches its networks once and its owner hears of it', () => {
   /** As a client does it: asks again with the same key until there is an answer. @returns the post's id */
   async function send(text: string): Promise<string> {
     await waitUntil('the program to be ready', async () => (await fetch(new URL('/readyz', program.url))).ok);
-    const body = { post: text, platforms: PLATFORMS, idempotencyKey: text, scheduleDate: new Date(Date.now() + 1_500).toISOString() };
+    const body = { post: text, platforms: PLATFORMS, idempotencyKey: text, scheduleDate: inTime(3_600_000) };
     const id = await waitUntil('an answer', async () => (await api().post('/api/post', body).catch(() => null))?.body['id'], { timeoutMs: 60_000, everyMs: 100 });
     sent.push({ api, id: String(id), text });
     return String(id);
   }
 
+  /** Only now, when all is prepared for it: on a busy machine a moment set before may have passed. */
+  async function makeDue(id: string): Promise<void> {
+    const { status, body } = await api().put('/api/post', { id, scheduleDate: inTime(500) });
+    assert.equal(status, 200, JSON.stringify(body));
+  }
+
   for (const [name, point] of Object.entries(POINTS)) {
-    it(`when the program is killed ${name}`, { timeout: 60_000 }, async () => {
+    it(`when the program is killed ${name}`, { timeout: 120_000 }, async () => {
       const text = `Killed ${name.replace(/\W+/g, ' ')}.`;
       const isAboutText = point.method === 'insertMany' && point.collection === 'posts';
       if (isAboutText) await killAt(point, text, 'program');
       const sending = send(text);
-      if (!isAboutText) await killAt(point, await sending, 'program');
+      if (!isAboutText) {
+        await killAt(point, await sending, 'program');
+        await makeDue(await sending);
+      }
       await program.ended();
       program = await start();
-      await sending;
+      if (isAboutText) await makeDue(await sending);
     });
   }
 
   for (const when of ['during', 'after'] as const) {
     it(`when the database is killed ${when} the write of an outcome, and comes back by itself`, async () => {
       const text = `Database killed ${when} an outcome.`;
-      await killAt({ collection: 'posts', method: 'bulkWrite', holding: '"publication published"', when }, await send(text), 'database');
+      const id = await send(text);
+      await killAt({ collection: 'posts', method: 'bulkWrite', holding: '"publication published"', when }, id, 'database');
+      await makeDue(id);
       await waitUntil('the database to be killed', () => !existsSync(path.join(folder.path, 'kill-at')));
     });
   }
