@@ -8,7 +8,8 @@ import type { AccountStore } from './account-store.js';
 import type { Actor } from './actor.js';
 import type { LoginLimit } from './login-limit.js';
 import { hashPassword, isPassword, wasteTimeOn } from './passwords.js';
-import { primaryProfileId, type ProfileService } from './profile-service.js';
+import { primaryProfileId } from './profile.js';
+import type { ProfileService } from './profile-service.js';
 
 export interface AccountServiceDeps {
   store: AccountStore;

@@ -6,7 +6,7 @@ import { newId } from '../lib/ids.js';
 import type { Actor } from './actor.js';
 import { hashApiKey, newApiKeyText, type ApiKey } from './api-key.js';
 import type { ApiKeyStore } from './api-key-store.js';
-import { primaryProfileId } from './profile-service.js';
+import { primaryProfileId } from './profile.js';
 
 export interface ApiKeyServiceDeps {
   store: ApiKeyStore;

@@ -5,7 +5,8 @@ import { readBody, readQuery } from '../http/input.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { Actor } from './actor.js';
 import { changeProfileSchema, newProfileSchema, profileKeySchema, profilesQuerySchema } from './account-schemas.js';
-import type { Profile, ProfileService } from './profile-service.js';
+import type { Profile } from './profile.js';
+import type { ProfileService } from './profile-service.js';
 
 export interface ProfileApiDeps {
   profiles: ProfileService;

@@ -1,7 +1,8 @@
 /** Which of an account's profiles a call or a session works in, for the HTTP shell. */
 import type { ChosenProfile, ProfileChoice } from '../http/actor.js';
 import type { Actor } from './actor.js';
-import type { Profile, ProfileService } from './profile-service.js';
+import type { Profile } from './profile.js';
+import type { ProfileService } from './profile-service.js';
 
 export function profileChoice(profiles: Pick<ProfileService, 'findByKey' | 'find'>): ProfileChoice {
   const chosen = (actor: Actor, profile: Profile): ChosenProfile => ({ actor: { ...actor, profileId: profile.id }, title: profile.title });

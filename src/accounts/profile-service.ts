@@ -5,17 +5,8 @@ import type { Clock } from '../lib/clock.js';
 import { newId, newRefId } from '../lib/ids.js';
 import { freeSlot } from '../lib/slots.js';
 import type { Actor } from './actor.js';
-import { titleKeyOf, type ProfileStore } from './profile-store.js';
-
-export interface Profile {
-  id: string;
-  accountId: string;
-  title: string;
-  /** 40 hex digits: names the profile in the API. */
-  refId: string;
-  isPrimary: boolean;
-  createdAt: Date;
-}
+import { primaryProfileId, titleKeyOf, type Profile } from './profile.js';
+import type { ProfileStore } from './profile-store.js';
 
 export interface ProfileServiceDeps {
   store: ProfileStore;
@@ -24,11 +15,6 @@ export interface ProfileServiceDeps {
   limitOf?(accountId: string): Promise<number | null>;
   /** Cancels what waits in a profile and disconnects its channels, before it is deleted. May be called again. */
   clear?(actor: Actor): Promise<void>;
-}
-
-/** Made from the account's id, so that making it twice makes one, and nobody has to look it up to name it. */
-export function primaryProfileId(accountId: string): string {
-  return accountId.replace(/^acc_/, 'prf_');
 }
 
 const MOST_PROFILES = 5_000;

@@ -1,7 +1,7 @@
 /** Profiles in MongoDB. */
 import { MongoServerError, type Db } from 'mongodb';
 import { DUPLICATE_KEY, type CollectionIndexes } from '../db/database.js';
-import type { Profile } from './profile-service.js';
+import { titleKeyOf, type Profile } from './profile.js';
 
 /** The Primary Profile has none of the last four. */
 interface ProfileDocument extends Omit<Profile, 'id'> {
@@ -90,11 +90,6 @@ export function createProfileStore(db: Db) {
       await profiles.deleteOne({ _id: id, accountId, isPrimary: false });
     },
   };
-}
-
-/** Titles that look alike are the same title. */
-export function titleKeyOf(title: string): string {
-  return title.normalize('NFKC').toLowerCase();
 }
 
 function toProfile({ _id, accountId, title, refId, isPrimary, createdAt }: ProfileDocument): Profile {

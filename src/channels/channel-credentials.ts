@@ -3,7 +3,7 @@ import { newToken } from '../lib/ids.js';
 import type { Seal } from '../lib/seal.js';
 import { signedOut } from '../platforms/failures.js';
 import { PlatformFailure, refreshOf, type CredentialGrant, type Credentials, type Platform, type PlatformIo } from '../platforms/platform.js';
-import { signOut, type TellDeps } from './channel-events.js';
+import { signOut, type TellDeps } from './sign-out.js';
 import type { StoredChannel } from './channel-store.js';
 
 interface Deps extends TellDeps {

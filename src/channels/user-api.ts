@@ -1,7 +1,7 @@
 /** `GET /api/user`: who the key stands for and which channels are connected, in Ayrshare's shape. */
 import { Router } from 'express';
 import { actorOf } from '../http/actor.js';
-import type { Profile } from '../accounts/profile-service.js';
+import type { Profile } from '../accounts/profile.js';
 import type { Clock } from '../lib/clock.js';
 import type { Channel } from './channel.js';
 import type { ChannelService } from './channel-service.js';

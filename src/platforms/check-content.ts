@@ -1,7 +1,8 @@
 /** The one check of a post's content against a platform's limits, shared by the page, the API and the publisher. */
 import type { z } from 'zod';
 import { ErrorCode, type FieldProblem } from '../lib/app-error.js';
-import type { MediaItem, MediaKind, Platform, PlatformContent } from './platform.js';
+import type { MediaItem, Platform, PlatformContent } from './platform.js';
+import type { MediaKind } from './media-kind.js';
 import type { ImageRule, VideoRule } from './platform-limits.js';
 import { textLength, unitName } from './text-length.js';
 

@@ -1,5 +1,5 @@
 /** What kind of media a URL points to, judged by its extension until the file itself is looked at. */
-import type { MediaKind } from './platform.js';
+export type MediaKind = 'image' | 'video' | 'document' | 'unknown';
 
 const KINDS: Record<string, MediaKind> = Object.fromEntries([
   ...['jpg', 'jpeg', 'png', 'gif', 'webp', 'heic', 'heif', 'avif', 'bmp', 'tif', 'tiff'].map((ext) => [ext, 'image'] as const),

@@ -1,5 +1,5 @@
 /** A platform's published limits as data. */
-import type { MediaKind } from './platform.js';
+import type { MediaKind } from './media-kind.js';
 
 /** How a platform counts text; `text-length.ts` implements each rule. */
 export type CountingRule = 'graphemes' | 'weighted' | 'characters' | 'utf16' | 'bytes' | 'mastodon' | 'threads';

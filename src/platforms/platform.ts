@@ -2,6 +2,7 @@
 import type { AxiosInstance } from 'axios';
 import type { ZodType } from 'zod';
 import type { Logger } from '../lib/logger.js';
+import type { MediaKind } from './media-kind.js';
 import type { PlatformLimits } from './platform-limits.js';
 
 /** What an adapter may use. `baseUrls` are the network's addresses, the simulator's ones for a simulated channel. */
@@ -55,8 +56,6 @@ export interface ChannelIdentity {
   profileUrl: string | null;
   avatarUrl: string | null;
 }
-
-export type MediaKind = 'image' | 'video' | 'document' | 'unknown';
 
 export interface MediaItem {
   url: string;

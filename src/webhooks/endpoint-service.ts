@@ -1,5 +1,5 @@
 /** Use cases of endpoints: register, change, remove, test. */
-import { primaryProfileId } from '../accounts/profile-service.js';
+import { primaryProfileId } from '../accounts/profile.js';
 import type { Actor } from '../lib/actor.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';

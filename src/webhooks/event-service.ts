@@ -2,7 +2,7 @@
  * Records events and makes a delivery for each endpoint that wants them. Deliveries are written before their event, and both by ids that
  * follow from it: whoever hands events over keeps them until `record` has ended, so a crash in between is mended by handing them over again.
  */
-import { primaryProfileId } from '../accounts/profile-service.js';
+import { primaryProfileId } from '../accounts/profile.js';
 import type { Clock } from '../lib/clock.js';
 import type { Notifier } from '../lib/notifier.js';
 import { deliveryId, positionOf, SCHEDULE_S, type Delivery } from './delivery.js';

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { checkContent } from '../../src/platforms/check-content.js';
-import type { MediaFacts, MediaItem, MediaKind, Platform } from '../../src/platforms/platform.js';
+import type { MediaFacts, MediaItem, Platform } from '../../src/platforms/platform.js';
+import type { MediaKind } from '../../src/platforms/media-kind.js';
 import type { ImageRule, VideoRule } from '../../src/platforms/platform-limits.js';
 import { findPlatform, platforms } from '../../src/platforms/registry.js';
 

@@ -8,7 +8,8 @@ import fc from 'fast-check';
 import { createAddressGuard } from '../../src/lib/address-guard.js';
 import { createHttpClient } from '../../src/lib/http-client.js';
 import { mediaFactsOf } from '../../src/platforms/media-facts.js';
-import { PlatformFailure, type MediaKind } from '../../src/platforms/platform.js';
+import { PlatformFailure } from '../../src/platforms/platform.js';
+import type { MediaKind } from '../../src/platforms/media-kind.js';
 import { readMediaOf } from '../../src/platforms/read-media.js';
 import { findPlatform } from '../../src/platforms/registry.js';
 

@@ -1,5 +1,5 @@
 /** Runs the webhooks on the test database, with timers for a clock and builders for events. */
-import { primaryProfileId } from '../../src/accounts/profile-service.js';
+import { primaryProfileId } from '../../src/accounts/profile.js';
 import { composeWebhooks, webhookIndexes, type Webhooks } from '../../src/compose-webhooks.js';
 import { ensureIndexes } from '../../src/db/database.js';
 import type { Actor } from '../../src/lib/actor.js';

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import { rejected, unreachable } from '../failures.js';
 import { ask, callNetwork, type NetworkCall } from '../network-call.js';
-import type { MediaItem, MediaKind, PlatformContent, PlatformIo } from '../platform.js';
+import type { MediaItem, PlatformContent, PlatformIo } from '../platform.js';
+import type { MediaKind } from '../media-kind.js';
 import { linkedinFailure } from './linkedin-failures.js';
 
 /** A dated version of the API is named with each call; LinkedIn keeps each for about a year. */

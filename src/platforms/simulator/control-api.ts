@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { faultKinds, isFaultKind, type Faults, type RuleTarget } from './faults.js';
 import type { SimulatedNetwork, SimulatorSettings } from './network.js';
 import { postPath } from './public-pages.js';
-import type { Outage } from './simulator.js';
+import type { Outage } from './outage.js';
 import { isPublic, type SimulatedPost, type World } from './world.js';
 
 interface Deps {

@@ -11,6 +11,7 @@ import { controlApi } from './control-api.js';
 import { createFaults } from './faults.js';
 import { defaultSettings, type SimulatedNetwork, type SimulatorSettings } from './network.js';
 import { networkApi } from './network-api.js';
+import { createOutage } from './outage.js';
 import { sendPage } from './pages.js';
 import { publicPages } from './public-pages.js';
 import { openWorld } from './world.js';
@@ -138,34 +139,4 @@ function close(server: Server): Promise<void> {
     });
     server.closeIdleConnections();
   });
-}
-
-export interface Outage {
-  /** Stops listening, so that connections are really refused, for this long. */
-  begin(ms: number): void;
-  cancel(): void;
-}
-
-const LISTEN_AGAIN_MS = 500;
-
-function createOutage(server: Server, address: () => { host: string; port: number }, log: Logger): Outage {
-  let timer: NodeJS.Timeout | undefined;
-  const listenAgain = (): void => {
-    const { host, port } = address();
-    server.listen(port, host);
-  };
-  return {
-    begin(ms) {
-      clearTimeout(timer);
-      // Somebody else may have taken the port meanwhile: keep trying.
-      server.removeAllListeners('error').on('error', (error) => {
-        log.warn({ err: error }, 'the simulator cannot listen again yet');
-        timer = setTimeout(listenAgain, LISTEN_AGAIN_MS);
-      });
-      server.close();
-      server.closeAllConnections();
-      timer = setTimeout(listenAgain, ms);
-    },
-    cancel: () => clearTimeout(timer),
-  };
 }
