@@ -1,6 +1,7 @@
 /** Connects to MongoDB and keeps every index that the stores declare. */
 import { MongoBulkWriteError, MongoClient, MongoServerError, type Db, type IndexDescription, type WriteError } from 'mongodb';
 import { startProblem } from '../lib/start-problem.js';
+import { failOnClosedSockets } from './closed-sockets.js';
 
 export interface Database {
   client: MongoClient;
@@ -62,6 +63,7 @@ export function databaseNameOf(uri: string): string {
 }
 
 function openClient(uri: string): MongoClient {
+  failOnClosedSockets();
   const patience = /[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: 10_000 };
   try {
     return new MongoClient(uri, { ...patience, appName: 'signpost' });
