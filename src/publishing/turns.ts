@@ -53,7 +53,8 @@ export function createTurns(slots: number, slotsOf: (platform: string) => number
       const passed: Gate[] = [];
       const end = (): void => {
         for (const gate of passed.splice(0).reverse()) gate.leave();
-        if (channel.isIdle()) channels.delete(channelId);
+        // Ended again, it may find the gate of others here.
+        if (channel.isIdle() && channels.get(channelId) === channel) channels.delete(channelId);
       };
       for (const gate of [channel, platform.begun, all.begun]) {
         const entering = closed ? false : gate.enter();
