@@ -10,12 +10,15 @@ import { aggregate } from './commands-aggregate.js';
 import { count, distinct, explain, find, getMore, killCursors } from './commands-read.js';
 import { collMod, create, createIndexes, drop, dropDatabase, dropIndexes, listCollections, listDatabases, listIndexes, renameCollection } from './commands-schema.js';
 import { buildInfo, cmdLineOpts, collStats, connectionStatus, currentOp, dbStats, getLog, getParameter, hello, hostInfo, ok, profile, serverStatus, setParameter, startSession, whatsMyUri } from './commands-server.js';
-import { findAndModify, insert, remove, update } from './commands-write.js';
 import { isWritingStage } from './pipeline-output.js';
 import { shown } from './update-fields.js';
 import { validate } from './validate.js';
 import { wholeNumber } from './match-leaf.js';
 import type { Message } from './wire.js';
+import { remove } from './write-delete.js';
+import { findAndModify } from './write-find-and-modify.js';
+import { insert } from './write-insert.js';
+import { update } from './write-update.js';
 
 interface Entry {
   handler: Handler;

@@ -6,13 +6,14 @@ import { checkName, type Catalog, type Collection } from './catalog.js';
 import { CommandError } from './command-error.js';
 import { checkDeadline, type CommandContext } from './command-context.js';
 import { openAccount } from './memory-account.js';
-import { updatePipeline, runSteps, type Steps } from './commands-write.js';
+import { withId } from './document-id.js';
 import { createRunner, type Found } from './find-runner.js';
 import { compileFilter } from './match.js';
 import { choosePlan } from './plan.js';
 import { entriesBefore, insertRecord, replaceRecord } from './records.js';
 import { readExpressionPath } from './path-walk.js';
-import { withId } from './upsert.js';
+import { runSteps, type Steps } from './write-steps.js';
+import { updatePipeline } from './write-update.js';
 
 export function isWritingStage(stage: Doc): boolean {
   return '$out' in stage || '$merge' in stage;

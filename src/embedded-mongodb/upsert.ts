@@ -1,5 +1,4 @@
 /** The document that an upsert inserts: what the filter says by equality, before the update is applied to it. */
-import { ObjectId } from 'bson';
 import type { Doc } from './bson-decode.js';
 import { CommandError } from './command-error.js';
 import { isOperatorObject } from './match.js';
@@ -38,12 +37,4 @@ function collectFieldEquality(name: string, operand: unknown, into: [string, unk
   if (Array.isArray(all) && all.length === 1 && !isOperatorObject(all[0])) into.push([name, all[0]]);
   const any = operand['$in'];
   if (Array.isArray(any) && any.length === 1 && !isOperatorObject(any[0])) into.push([name, any[0]]);
-}
-
-/** Gives the document an `_id` if it has none, and puts it first. */
-export function withId(doc: Doc): Doc {
-  if (doc['_id'] === undefined) return { _id: new ObjectId(), ...doc };
-  if (Object.keys(doc)[0] === '_id') return doc;
-  const { _id, ...rest } = doc;
-  return { _id, ...rest };
 }

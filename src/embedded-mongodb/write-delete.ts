@@ -1,0 +1,55 @@
+/** The `delete` command. */
+import type { Doc } from './bson-decode.js';
+import { failedToParse } from './command-error.js';
+import { checkDeadline, collectionName, docArgument, matchContext, refuseCollation, type CommandContext } from './command-context.js';
+import { createRunner } from './find-runner.js';
+import { compileFilter } from './match.js';
+import { wholeNumber } from './match-leaf.js';
+import { choosePlan } from './plan.js';
+import { deleteRecord } from './records.js';
+import { collectTargets, current, runSteps, statements, writeError, YIELD_EVERY, type Steps } from './write-steps.js';
+
+export function remove(context: CommandContext): Doc | Promise<Doc> {
+  return runSteps(context, deleteSteps(context, collectionName(context), statements(context, 'deletes')));
+}
+
+function* deleteSteps(context: CommandContext, name: string, list: readonly Doc[]): Steps {
+  const ordered = context.command['ordered'] !== false;
+  const writeErrors: Doc[] = [];
+  let n = 0;
+  for (let i = 0; i < list.length; i++) {
+    try {
+      n += yield* runDelete(context, name, list[i]!);
+    } catch (error) {
+      writeErrors.push(writeError(i, error));
+      if (ordered) break;
+    }
+    if (i % 16 === 15) yield undefined;
+  }
+  return { n, ...(writeErrors.length > 0 ? { writeErrors } : {}), ok: 1 };
+}
+
+function* runDelete(context: CommandContext, name: string, statement: Doc): Generator<undefined, number> {
+  refuseCollation(statement);
+  const filter = docArgument(statement, 'q');
+  const limit = wholeNumber(statement['limit']);
+  if (limit !== 0 && limit !== 1) throw failedToParse(`The limit field in delete objects must be 0 or 1. Got ${String(statement['limit'])}`);
+  const match = compileFilter(filter, matchContext(context.command));
+  const collection = context.catalog.find(`${context.db}.${name}`);
+  if (!collection) return 0;
+  const plan = choosePlan(collection, filter, [], statement['hint']);
+  const runner = createRunner(context.store, collection, { filter, match, sort: [], skip: 0, limit, plan, project: null });
+  const targets = yield* collectTargets(context, runner, limit === 1);
+  let n = 0;
+  for (let i = 0; i < targets.length; i++) {
+    const found = current(context, collection, targets[i]!, match, null);
+    if (!found) continue;
+    deleteRecord(context.store, collection, found.record, found.bytes);
+    n++;
+    if (i % YIELD_EVERY === YIELD_EVERY - 1) {
+      checkDeadline(context);
+      yield undefined;
+    }
+  }
+  return n;
+}

@@ -1,0 +1,58 @@
+/** The `insert` command. */
+import { Timestamp } from 'bson';
+import { decode, type Doc } from './bson-decode.js';
+import { encode } from './bson-encode.js';
+import { checkName } from './catalog.js';
+import { failedToParse } from './command-error.js';
+import { checkDeadline, collectionName, findCollection, type CommandContext } from './command-context.js';
+import { checkId, withId } from './document-id.js';
+import { insertRecord } from './records.js';
+import { replaceTimestamps } from './update.js';
+import { checkBatchSize, runSteps, writeError, YIELD_EVERY, type Steps } from './write-steps.js';
+
+export function insert(context: CommandContext): Doc | Promise<Doc> {
+  const name = collectionName(context);
+  if (!findCollection(context)) checkName(context.db, name);
+  const docs = context.sequences.get('documents');
+  if (!docs) throw failedToParse("BSON field 'insert.documents' is missing but a required field");
+  checkBatchSize(docs.length);
+  return runSteps(context, insertSteps(context, name, docs));
+}
+
+function* insertSteps(context: CommandContext, name: string, docs: readonly Buffer[]): Steps {
+  const ordered = context.command['ordered'] !== false;
+  const writeErrors: Doc[] = [];
+  let n = 0;
+  for (let i = 0; i < docs.length; i++) {
+    try {
+      const { doc, bytes } = prepareInsert(docs[i]!);
+      insertRecord(context.store, context.catalog.getOrCreate(context.db, name), doc, bytes);
+      n++;
+    } catch (error) {
+      writeErrors.push(writeError(i, error));
+      if (ordered) break;
+    }
+    if (i % YIELD_EVERY === YIELD_EVERY - 1) {
+      checkDeadline(context);
+      yield undefined;
+    }
+  }
+  return { n, ...(writeErrors.length > 0 ? { writeErrors } : {}), ok: 1 };
+}
+
+/** The document with its `_id` in front, as it is stored. */
+function prepareInsert(raw: Buffer): { doc: Doc; bytes: Buffer } {
+  const doc = decode(raw);
+  let first = true;
+  let idFirst = false;
+  let stamps = false;
+  for (const name in doc) {
+    if (first) idFirst = name === '_id';
+    first = false;
+    if (doc[name] instanceof Timestamp) stamps = true;
+  }
+  checkId(doc['_id']);
+  if (idFirst && !stamps) return { doc, bytes: raw };
+  const complete = withId(stamps ? replaceTimestamps(doc) : doc);
+  return { doc: complete, bytes: encode(complete) };
+}

@@ -1,0 +1,73 @@
+/** What all commands that write share: their statements, their turns, the errors of single statements, and the records they are about. */
+import { decode, decodeFields, type Doc } from './bson-decode.js';
+import { beginTurn } from './budget.js';
+import { isObject } from './bson-order.js';
+import type { Collection } from './catalog.js';
+import { checkStatementFields } from './command-fields.js';
+import { CommandError, failedToParse, typeMismatch } from './command-error.js';
+import { checkDeadline, type CommandContext } from './command-context.js';
+import type { Found, FindRunner } from './find-runner.js';
+import type { Matcher } from './match.js';
+import { copyBytes, readRecord } from './records.js';
+
+/** A command in steps: it yields where others may have their turn. */
+export type Steps = Generator<undefined, Doc>;
+
+export function runSteps(context: CommandContext, steps: Steps): Doc | Promise<Doc> {
+  return context.executor.sliced(true, () => {
+    beginTurn(context.deadline);
+    const { done, value } = steps.next();
+    return done ? value : undefined;
+  });
+}
+
+const MAX_STATEMENTS = 100_000;
+/** Documents between two looks at the clock. */
+export const YIELD_EVERY = 64;
+
+/** @throws CommandError 16 when a command has too many statements, or none */
+export function checkBatchSize(count: number): void {
+  if (count === 0 || count > MAX_STATEMENTS) throw new CommandError(16, `Write batch sizes must be between 1 and ${MAX_STATEMENTS}. Got ${count} operations.`);
+}
+
+/** The statements of a command, from its sequence or from the command itself. @throws CommandError 9, 14, 16, 40415 */
+export function statements(context: CommandContext, name: string): Doc[] {
+  const raw = context.sequences.get(name);
+  const list = raw ? raw.map((bytes) => decode(bytes)) : context.command[name];
+  if (!Array.isArray(list)) throw failedToParse(`BSON field '${context.name}.${name}' is missing but a required field`);
+  checkBatchSize(list.length);
+  for (const item of list) {
+    if (!isObject(item)) throw typeMismatch(`BSON field '${context.name}.${name}' has an element that is not an object`);
+    checkStatementFields(context.name, name, item);
+  }
+  return list as Doc[];
+}
+
+/** A failed statement as a part of the answer; what is no CommandError fails the whole command. */
+export function writeError(index: number, error: unknown): Doc {
+  if (!(error instanceof CommandError)) throw error;
+  return { index, code: error.code, ...error.extra, errmsg: error.message };
+}
+
+/** What a runner finds, all of it before the first is changed: whole when it is a single one, else the records' numbers. */
+export function* collectTargets(context: CommandContext, runner: FindRunner, single: boolean): Generator<undefined, (number | Found)[]> {
+  const targets: (number | Found)[] = [];
+  for (let until = performance.now() + 10; ; ) {
+    const found = runner.next(until);
+    if (found === null) return targets;
+    if (found) targets.push(single ? found : found.record);
+    if (found && (targets.length % YIELD_EVERY !== 0 || performance.now() < until)) continue;
+    checkDeadline(context);
+    yield undefined;
+    until = performance.now() + 10;
+  }
+}
+
+/** The target as it is now: it may have changed while the command let others have their turn. */
+export function current(context: CommandContext, collection: Collection, target: number | Found, match: Matcher, fields: ReadonlySet<string> | null): Found | null {
+  if (typeof target !== 'number') return target;
+  const bytes = readRecord(context.store, collection, target);
+  if (!bytes) return null;
+  const copy = copyBytes(bytes);
+  return match(fields ? decodeFields(copy, fields) : decode(copy)) ? { record: target, bytes: copy } : null;
+}
