@@ -140,6 +140,11 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
       await endpointStore.noteBreaker(endpointId, breaker);
       targets.forget(endpointId);
     },
+    takeProbe: async (endpointId, meanwhile, knownAt) => {
+      const isOurs = await endpointStore.takeProbe(endpointId, meanwhile, knownAt);
+      targets.forget(endpointId);
+      return isOurs;
+    },
     onGone: (endpointId) => endpoints.disable(endpointId, 'The receiver answered 410 Gone.'),
     ...(deps.limits === undefined ? {} : { limits: deps.limits }),
   });

@@ -44,6 +44,11 @@ export function newsOf(before: Breaker, after: Breaker, at: Date): StoredBreaker
   return before.openUntil > 0 && after.openUntil === 0 ? { openUntil: null, openMs: 0, at } : null;
 }
 
+/** It was parked, its time is over, and no answer has said yet whether it is well. */
+export function isHalfOpen({ openUntil }: Breaker, now: number): boolean {
+  return openUntil > 0 && openUntil <= now;
+}
+
 /** How many requests may be in flight now. */
 export function slotsOf(breaker: Breaker, now: number): number {
   return breaker.openUntil > now ? 0 : breaker.slots;

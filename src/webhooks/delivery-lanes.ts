@@ -43,6 +43,8 @@ export interface Lanes {
   add(delivery: Delivery, first?: boolean): void;
   /** Takes what fits out of the queue. */
   takeBack(lane: Lane, fits: (delivery: Delivery) => boolean): Delivery[];
+  /** Is it queued here, or on its way? */
+  has(deliveryId: string): boolean;
   /** How many more of this endpoint's deliveries this process should hold. */
   room(lane: Lane): number;
   /** Its queue runs low and there may be more. */
@@ -55,7 +57,7 @@ export interface Lanes {
   next(): { lane: Lane; delivery: Delivery } | null;
   /** The receiver has answered: its endpoint's and its host's slots are free. */
   answered(lane: Lane, delivery: Delivery): void;
-  /** The outcome is stored: the process's slot is free. */
+  /** The outcome is stored, or the delivery given back: the process's slot is free. */
   ended(delivery: Delivery): void;
   /** Lets go of a lane that has nothing to do and nothing to remember. */
   forgetIdle(lane: Lane): void;
@@ -88,6 +90,7 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
   const hosts = new Map<string, Host>();
   const line = new Set<Lane>();
   const waitingForRepeats = new Set<Lane>();
+  const held = new Set<string>();
   let inFlight = 0;
   let repeats = 0;
   let queued = 0;
@@ -164,6 +167,7 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
     all: () => [...lanes.values()],
     add(delivery, first = false) {
       const lane = get(delivery.endpointId);
+      held.add(delivery.id);
       if (first) lane.queue.unshift(delivery);
       else lane.queue.push(delivery);
       queued += 1;
@@ -172,10 +176,12 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
     takeBack(lane, fits) {
       const taken = lane.queue.filter(fits);
       queued -= taken.length;
+      for (const { id } of taken) held.delete(id);
       if (taken.length > 0) lane.queue = lane.queue.filter((delivery) => !fits(delivery));
       line.add(lane);
       return taken;
     },
+    has: (deliveryId) => held.has(deliveryId),
     room,
     wantsMore: (lane) => lane.hot && room(lane) > 0 && lane.queue.length <= holds(lane) / 2,
     isParked: (lane) => slots(lane) === 0,
@@ -209,6 +215,7 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
       if (host.inFlight === 0 && host.waiting.size === 0) hosts.delete(name);
     },
     ended(delivery) {
+      held.delete(delivery.id);
       inFlight -= 1;
       if (!isRepeat(delivery)) return;
       repeats -= 1;

@@ -58,6 +58,12 @@ export interface EndpointStore {
   listFailing(since: Date, limit: number): Promise<Endpoint[]>;
   /** Tells all processes that it was parked, or is no longer; the later word wins. */
   noteBreaker(id: string, breaker: StoredBreaker): Promise<void>;
+  /**
+   * Asks for the right to probe a parked endpoint whose time is over: one of all that ask gets it, and to the others it is parked as
+   * `meanwhile` says, should the answer never come.
+   * @param knownAt when it was parked, as far as is known to who asks: a stored word from before that is of no account
+   */
+  takeProbe(id: string, meanwhile: StoredBreaker, knownAt: Date): Promise<boolean>;
   /** Notes the last attempts, in bulk; a later note wins. */
   noteAttempts(notes: AttemptNote[]): Promise<void>;
 }
@@ -120,6 +126,10 @@ export function createEndpointStore(db: Db): EndpointStore {
     },
     async noteBreaker(id, breaker) {
       await endpoints.updateOne({ _id: id, $or: [{ breaker: null }, { 'breaker.at': { $lte: breaker.at } }] }, { $set: { breaker } });
+    },
+    async takeProbe(id, meanwhile, knownAt) {
+      const isOver = { $or: [{ breaker: null }, { 'breaker.at': { $lt: knownAt } }, { 'breaker.openUntil': { $lte: meanwhile.at } }] };
+      return (await endpoints.updateOne({ _id: id, ...isOver }, { $set: { breaker: meanwhile } })).matchedCount === 1;
     },
     async noteAttempts(notes) {
       if (notes.length === 0) return;

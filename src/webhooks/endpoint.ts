@@ -83,6 +83,12 @@ export function subscribesTo(endpoint: Pick<Endpoint, 'events' | 'style'>, event
   return endpoint.events.includes(event) || (endpoint.style !== 'ayrshare' && endpoint.events.includes('*'));
 }
 
+/** Why nothing is sent to it; null while it is on. @param endpoint undefined: it is gone */
+export function offReason(endpoint: Pick<Endpoint, 'state'> | undefined): string | null {
+  if (endpoint === undefined) return 'The endpoint was removed.';
+  return endpoint.state === 'enabled' ? null : `The endpoint is ${endpoint.state}.`;
+}
+
 /**
  * Which endpoints hear of what happens in a profile: its own, or the account's (those of its Primary Profile) while it has none. Registered by
  * API, each action is inherited on its own: a profile that registered one still has the account's URLs for the others.

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { afterAttempt, newBreaker, slotsOf } from '../../src/webhooks/breaker.js';
 import { isHopeless } from '../../src/webhooks/endpoint-health.js';
+import { createEndpointStore } from '../../src/webhooks/endpoint-store.js';
 import { startReceiver } from '../support/receiver.js';
 import { waitUntil } from '../support/wait-until.js';
 import { postEvent, startRig } from './rig.js';
@@ -118,6 +119,55 @@ describe('processes that share a database', () => {
     rig.advance(61_000);
     await waitUntil('all to be delivered', async () => {
       await rig.sweep();
+      return (await rig.all()).every(({ state }) => state === 'delivered');
+    }, { timeoutMs: 30_000, everyMs: 100 });
+  });
+
+  it('probe a parked endpoint with one request of one of them, and go on when that process dies with it', async () => {
+    const receiver = await startReceiver();
+    closers.push(() => receiver.stop());
+    const rig = await startRig();
+    closers.push(() => rig.stop());
+    const { endpoint } = await rig.webhooks.endpoints.create(rig.actor, { name: '', url: receiver.url, style: 'ayrshare', events: ['scheduled'] });
+    receiver.answerWith({ status: 503 });
+    const others = [await rig.another(), await rig.another()];
+    await rig.webhooks.record(Array.from({ length: 20 }, () => postEvent(rig.actor)));
+    const parkedUntil = async () => (await rig.webhooks.endpoints.get(rig.actor, endpoint.id)).parkedUntil;
+    await waitUntil('it to be parked', async () => (await parkedUntil()) !== null);
+    const untouched = (await settledUntouched(rig)).length;
+    assert.ok(untouched >= 5);
+    const parked = (await parkedUntil())!;
+    const before = receiver.received.length;
+
+    receiver.answerWith('hang');
+    rig.advance(parked.getTime() - rig.now().getTime() + 1_000);
+    await rig.sweep();
+    await waitUntil('a probe', () => receiver.received.length > before);
+    // Each process is asked to send: by the sweep, and by an event of its own.
+    await rig.sweep();
+    for (const other of others) await other.record([postEvent(rig.actor)]);
+    await waitUntil('all but the probe to wait', async () => {
+      await rig.sweep();
+      const all = await rig.all();
+      return all.length === 22 && all.filter(({ state }) => state !== 'waiting').length <= 1;
+    });
+    assert.equal(receiver.received.length, before + 1, 'one probe');
+    await waitUntil('its failure to park the endpoint for longer', async () => (await parkedUntil())!.getTime() - rig.now().getTime() > 90_000, { timeoutMs: 15_000 });
+    assert.equal(receiver.received.length, before + 1);
+
+    // Somebody takes the next probe and is never heard of again.
+    const store = createEndpointStore(rig.db);
+    rig.advance((await parkedUntil())!.getTime() - rig.now().getTime() + 1_000);
+    const take = async () => store.takeProbe(endpoint.id, { openUntil: new Date(rig.now().getTime() + 30_000), openMs: 120_000, at: rig.now() }, new Date(0));
+    assert.deepEqual([await take(), await take()], [true, false], 'one of two gets it');
+    receiver.answerWith({ status: 200 });
+    await rig.sweep();
+    await settledUntouched(rig);
+    assert.equal(receiver.received.length, before + 1);
+    rig.advance(31_000);
+    await waitUntil('everything to be delivered', async () => {
+      await rig.sweep();
+      rig.advance(1_000);
       return (await rig.all()).every(({ state }) => state === 'delivered');
     }, { timeoutMs: 30_000, everyMs: 100 });
   });

@@ -1,4 +1,5 @@
 /** Runs the webhooks on the test database, with timers for a clock and builders for events. */
+import type { Db } from 'mongodb';
 import { primaryProfileId } from '../../src/accounts/profile.js';
 import { composeWebhooks, webhookIndexes, type Webhooks } from '../../src/compose-webhooks.js';
 import { ensureIndexes } from '../../src/db/database.js';
@@ -34,7 +35,8 @@ export interface Rig {
   all(): Promise<Delivery[]>;
   /** Waits until the one delivery of this event fits. */
   until(what: string, fits: (delivery: Delivery) => boolean): Promise<Delivery>;
-  collection(name: string): ReturnType<Awaited<ReturnType<typeof temporaryDatabase>>['db']['collection']>;
+  db: Db;
+  collection(name: string): ReturnType<Db['collection']>;
   stop(): Promise<void>;
 }
 
@@ -96,7 +98,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     return found.filter((delivery): delivery is Delivery => delivery !== null);
   };
   return {
-    webhooks, deliveries, line, actor, notifier, wakeUps, now, collection,
+    webhooks, db, deliveries, line, actor, notifier, wakeUps, now, collection,
     sweep: async () => {
       for (const sweep of sweeps) await sweep();
     },

@@ -1,0 +1,94 @@
+/** What follows from an attempt: it is stored, the next step decided, and what a process left behind that died in the middle is settled. */
+import type { Clock } from '../lib/clock.js';
+import { nextStep, type AttemptResult, type Delivery } from './delivery.js';
+import type { Recorder } from './delivery-recorder.js';
+import type { DeliveryStore } from './delivery-store.js';
+import type { Wakes } from './delivery-wakes.js';
+import { offReason } from './endpoint.js';
+import type { Targets } from './targets.js';
+
+export interface OutcomesDeps {
+  deliveries: Pick<DeliveryStore, 'cancelWaiting' | 'listExpired' | 'listLeased' | 'release'>;
+  recorder: Pick<Recorder, 'record'>;
+  targets: Pick<Targets, 'get'>;
+  /** The receiver answered 410. */
+  onGone(endpointId: string): Promise<void>;
+  clock: Clock;
+  random(): number;
+  /** Names this process in leases. */
+  owner?: string;
+}
+
+export interface Outcomes {
+  settle(delivery: Delivery, result: AttemptResult): Promise<void>;
+  /** Leases ran out: whoever sent these died, or hangs. */
+  settleExpired(): Promise<void>;
+  /** Leased under our name and not held here: the database went away in the middle of a claim or of storing an outcome. They needn't wait for their lease to run out. */
+  settleStrays(isHeld: (deliveryId: string) => boolean): Promise<void>;
+  /** From now on a request without an answer was broken off by us. */
+  breakOff(): void;
+}
+
+/** A delivery that was claimed this often without a stored attempt takes its sender down with it. */
+const MAX_CLAIMS = 5;
+/** A claim that takes longer than this lost its answer, or is about to: at worst a webhook goes out twice, with the same id. */
+const STRAY_AFTER_MS = 8_000;
+const AT_ONCE = 500;
+
+const NO_ANSWER: Omit<AttemptResult, 'startedAt' | 'url' | 'requestHeaders'> = {
+  durationMs: 0, remoteAddress: null, phases: { dnsMs: null, connectMs: null, tlsMs: null, firstByteMs: null }, status: null, responseHeaders: {}, responseBody: '', responseTruncated: false,
+  error: { class: 'interrupted', message: 'Signpost stopped during this attempt. The receiver may have got it; it is sent again with the same webhook-id.' }, retryAfterMs: null,
+};
+
+export function createOutcomes(deps: OutcomesDeps & { wakes: Wakes }, { leaseMs }: { leaseMs: number }): Outcomes {
+  /** Sent, and the outcome could not be stored. */
+  const unrecorded = new Set<string>();
+  let brokenOff = false;
+
+  /** The attempt ended with its process, not with an answer: it costs no try. */
+  async function interrupt(delivery: Delivery, claims: number, startedAt: Date, requestHeaders: Record<string, string>): Promise<void> {
+    const now = deps.clock.now();
+    const next = claims >= MAX_CLAIMS ? ({ state: 'failed' } as const) : ({ state: 'waiting', dueAt: now } as const);
+    const attempt = {
+      ...NO_ANSWER, startedAt, requestHeaders, url: delivery.endpointUrl, number: delivery.attemptCount + 1, trigger: delivery.trigger, nextAttemptAt: next.state === 'waiting' ? now : null,
+    };
+    await deps.recorder.record({ delivery, attempt, next, tries: delivery.tries });
+  }
+
+  async function interruptLeased(delivery: Delivery & { claims: number }): Promise<void> {
+    unrecorded.delete(delivery.id);
+    const until = delivery.lease?.until ?? deps.clock.now();
+    await interrupt(delivery, delivery.claims, new Date(until.getTime() - leaseMs), {});
+  }
+
+  return {
+    async settle(delivery, result) {
+      if (brokenOff && result.status === null) return interrupt(delivery, 0, result.startedAt, result.requestHeaders);
+      const tries = delivery.tries + (delivery.trigger === 'manual' ? 0 : 1);
+      const next = nextStep(delivery, tries, result, deps.clock.now(), deps.random());
+      const nextAttemptAt = 'dueAt' in next && next.state === 'waiting' ? next.dueAt : null;
+      const isStored = await deps.recorder.record({ delivery, attempt: { ...result, number: delivery.attemptCount + 1, trigger: delivery.trigger, nextAttemptAt }, next, tries });
+      if (!isStored) unrecorded.add(delivery.id);
+      if (result.status === 410) await deps.onGone(delivery.endpointId);
+      if (nextAttemptAt === null) return;
+      // It may have been turned off or removed during the request: then there is nothing to wait for.
+      const reason = offReason((await deps.targets.get(delivery.endpointId))?.endpoint);
+      if (reason === null) await deps.wakes.ask(delivery.endpointId, nextAttemptAt);
+      else await deps.deliveries.cancelWaiting(delivery.endpointId, reason, deps.clock.now());
+    },
+    async settleExpired() {
+      for (const delivery of await deps.deliveries.listExpired(deps.clock.now(), AT_ONCE)) await interruptLeased(delivery);
+    },
+    async settleStrays(isHeld) {
+      if (deps.owner === undefined) return;
+      const now = deps.clock.now();
+      const leasedLongAgo = new Date(now.getTime() + leaseMs - STRAY_AFTER_MS);
+      const strays = (await deps.deliveries.listLeased(deps.owner, now, leasedLongAgo, AT_ONCE)).filter(({ id }) => !isHeld(id));
+      await deps.deliveries.release(strays.filter(({ id }) => !unrecorded.has(id)), now);
+      for (const delivery of strays.filter(({ id }) => unrecorded.has(id))) await interruptLeased(delivery);
+    },
+    breakOff() {
+      brokenOff = true;
+    },
+  };
+}
