@@ -104,6 +104,16 @@ export function testPlatform(id: string, contract: ContractOptions = {}): void {
         assert.ok(page.data.includes(content.text));
       });
 
+      it('is two posts when two accounts post at the same moment, each with a page of its own', async () => {
+        const other = await connect(platform!, io, handle.replace('ada', 'eve'));
+        const results = await Promise.all([connected, other].map(async (by) => untilPublic(platform!, await platform!.publish(newContent('The same words'), by.grant.credentials, io), by, io)));
+        const posts = await sim.posts({ text: 'The same words', network: id });
+        assert.deepEqual(posts.map((post) => post.handle).sort(), [handle, other.handle].sort());
+        const urls = results.map((result) => (result.state === 'published' ? result.url! : ''));
+        assert.deepEqual(posts.map((post) => post.url).sort(), [...urls].sort());
+        for (const url of urls) assert.ok((await io.http.get<string>(url)).data.includes('The same words'));
+      });
+
       it('keeps text as it was written: links, tags, accents, emoji, markup', async () => {
         const text = `Déjà vu 👩‍👩‍👧‍👦 ${refusesMarkup ? '' : '<b>'}&amp; #tag https://example.com/a?b=c&d=e`;
         await settled(await publish(newContent(text)));

@@ -80,6 +80,8 @@ export interface SimulatedNetwork {
   pages: { profile: string; post: string };
   /** Further parts of a post's address, e.g. a Discord server's id. */
   pageParams?(account: SimulatedAccount, post: SimulatedPost): Record<string, string>;
+  /** Where posts are numbered in each account: what one is kept under, which no other account's has. */
+  storedId?(account: SimulatedAccount, id: string): string;
   /** Life of its access tokens; left out: as the settings say. */
   accessTokenMs?: number;
   /** The same handle always gets the same id. */

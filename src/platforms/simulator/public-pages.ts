@@ -19,10 +19,10 @@ export function publicPages(network: SimulatedNetwork, { world, now }: Deps): Ro
   // The id is a part of the path, or a parameter as in `/watch?v=:id`.
   const [postPage = '', query = ''] = network.pages.post.split('?');
   router.get(postPage, (req, res) => {
-    const id = query === '' ? (req.params as { id?: string }).id : req.query[query.split('=')[0]!];
-    const post = world.find('post', network.id, typeof id === 'string' ? id : '');
+    const { id: inPath, handle: named } = req.params as { id?: string; handle?: string };
+    const id = query === '' ? inPath : req.query[query.split('=')[0]!];
+    const post = typeof id === 'string' ? postShown(network, world, id, named) : undefined;
     const account = post === undefined ? undefined : world.find('account', network.id, post.accountId);
-    const named = (req.params as { handle?: string }).handle;
     if (account === undefined || post === undefined || (named !== undefined && named !== account.handle) || !isPublic(post, now())) return missing(network, res, 'post');
     sendPage(res, 'post', { title: `${account.displayName} at ${network.name}`, network, account, post, view: viewOf(network, account, post), profileUrl: profileUrl(network, account) });
   });
@@ -34,6 +34,11 @@ export function publicPages(network: SimulatedNetwork, { world, now }: Deps): Ro
     sendPage(res, 'profile', { title: `${account.displayName} (@${account.handle}) at ${network.name}`, network, account, posts: shown, count: posts.length });
   });
   return router;
+}
+
+function postShown(network: SimulatedNetwork, world: World, id: string, handle: string | undefined): SimulatedPost | undefined {
+  const account = handle === undefined ? undefined : world.accountByHandle(network.id, handle);
+  return world.find('post', network.id, account === undefined || network.storedId === undefined ? id : network.storedId(account, id));
 }
 
 /** Path of a post's public page. */

@@ -2,7 +2,7 @@
 import { lettersOf } from '../simulator/fake-ids.js';
 import { acceptPost } from '../simulator/new-post.js';
 import { ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork } from '../simulator/network.js';
-import type { SimulatedAccount, SimulatedPost } from '../simulator/world.js';
+import type { SimulatedPost, World } from '../simulator/world.js';
 
 const ID = 'slack';
 /** Bots' tokens begin so. */
@@ -59,7 +59,7 @@ function postMessage(call: SimulatedCall): SimulatedAnswer {
   if (text === '' && blocks.length === 0) return refusal('no_text');
   if (blocks.length > 50 || blocks.some((block) => (block.text?.text?.length ?? 0) > 3000)) return refusal('invalid_blocks');
   if (text.length > 40_000) return refusal('msg_too_long');
-  const ts = nextTs(account, now, world.postsOf(ID, account.id).length);
+  const ts = nextTs(world, now);
   const media = blocks.flatMap((block) => (block.type === 'image' && block.image_url !== undefined ? [block.image_url] : []));
   const post = acceptPost(call, { network: ID, id: ts.replace('.', ''), text: unescaped(text), media, parentId: textField(body, 'thread_ts') || null, extra: { ts } });
   return ok({ ok: true, channel: account.id, ts, message: { text, ts: post.extra['ts'], type: 'message', bot_id: 'B0SIMULATED' } });
@@ -79,9 +79,13 @@ function remove({ world, account, body, now }: SimulatedCall): SimulatedAnswer {
   return ok({ ok: true, channel: account.id, ts: post.extra['ts'] });
 }
 
-/** Slack's message ids are times with six decimals, unique in a channel. */
-function nextTs(account: SimulatedAccount, now: number, count: number): string {
-  return `${Math.floor(now / 1000)}.${String((now % 1000) * 1000 + (count % 1000)).padStart(6, '0')}`;
+/** Slack's message ids are times with six decimals, unique in a channel; here in all of them, as posts are kept by them. */
+function nextTs(world: World, now: number): string {
+  for (let micros = (now % 1000) * 1000; ; micros++) {
+    const decimals = String(micros).padStart(6, '0');
+    const seconds = Math.floor(now / 1000);
+    if (world.find('post', ID, `${seconds}${decimals}`) === undefined) return `${seconds}.${decimals}`;
+  }
 }
 
 function escaped(text: string): string {

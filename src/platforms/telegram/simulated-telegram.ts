@@ -2,6 +2,7 @@
 import { digitsOf } from '../simulator/fake-ids.js';
 import { acceptPost } from '../simulator/new-post.js';
 import { ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork, type SimulatedRoute } from '../simulator/network.js';
+import type { SimulatedAccount, SimulatedPost } from '../simulator/world.js';
 
 const ID = 'telegram';
 
@@ -40,7 +41,9 @@ export const simulatedTelegram: SimulatedNetwork = {
     refused: (message) => failure(400, `Bad Request: ${message}`),
   },
   rate: { limit: 20, windowMs: 60_000, headers: () => ({}) },
-  remoteId: (post) => post.id,
+  remoteId: numberOf,
+  pageParams: (_account, post) => ({ id: numberOf(post) }),
+  storedId: idIn,
   tokenOf: ({ params }) => (params['token'] ?? '').replace(/^\d+:/, ''),
   routes: [
     method('getMe', 'read', () => ok({ ok: true, result: { id: 7_000_000_001, is_bot: true, first_name: 'Signpost', username: 'signpost_bot' } })),
@@ -63,16 +66,25 @@ function send(call: SimulatedCall, text: string, media: string[], maxText: numbe
   if (!isOwnChat(call)) return failure(400, 'Bad Request: chat not found');
   if (text.length > maxText) return failure(400, maxText === 1024 ? 'Bad Request: message caption is too long' : 'Bad Request: message is too long');
   if (media.some((url) => !URL.canParse(url))) return failure(400, 'Bad Request: wrong file identifier/HTTP URL specified');
-  const id = String(call.world.postsOf(ID, call.account.id).length + 2);
-  const post = acceptPost(call, { network: ID, id, text, media });
-  return ok({ ok: true, result: { message_id: Number(post.id), date: Math.floor(call.now / 1000), chat: chatOf(call), ...(media.length === 0 ? { text } : { caption: text }) } });
+  const number = String(call.world.postsOf(ID, call.account.id).length + 2);
+  acceptPost(call, { network: ID, id: idIn(call.account, number), text, media });
+  return ok({ ok: true, result: { message_id: Number(number), date: Math.floor(call.now / 1000), chat: chatOf(call), ...(media.length === 0 ? { text } : { caption: text }) } });
 }
 
 function remove(call: SimulatedCall): SimulatedAnswer {
-  const post = call.world.find('post', ID, String(Number(call.body['message_id'])));
-  if (!isOwnChat(call) || post === undefined || post.accountId !== call.account.id || post.deletedAt !== null) return failure(400, 'Bad Request: message to delete not found');
+  const post = call.world.find('post', ID, idIn(call.account, String(Number(call.body['message_id']))));
+  if (!isOwnChat(call) || post === undefined || post.deletedAt !== null) return failure(400, 'Bad Request: message to delete not found');
   call.world.put('post', { ...post, deletedAt: call.now });
   return ok({ ok: true, result: true });
+}
+
+/** Each chat counts its messages for itself. */
+function idIn(account: SimulatedAccount, number: string): string {
+  return `${account.id}/${number}`;
+}
+
+function numberOf({ id }: SimulatedPost): string {
+  return id.slice(id.indexOf('/') + 1);
 }
 
 function isOwnChat({ body, account }: SimulatedCall): boolean {
