@@ -68,8 +68,10 @@ function idOf({ platform, remoteId }: Publication): string | number {
 
 /** Failures, and what still waits after one: `retryAvailable` says that Signpost or the user may try again. */
 export function errorRows(post: Post): Row[] {
-  return post.publications.flatMap(({ state, failure, platform }): Row[] => {
-    if (failure === null || state === 'published' || state === 'processing' || state === 'cancelled') return [];
+  return post.publications.flatMap((publication): Row[] => {
+    const { state, failure, platform } = publication;
+    // What the network has accepted is no error as long as it says nothing else.
+    if (failure === null || state === 'published' || state === 'cancelled' || outcomeOf(publication) === 'accepted') return [];
     const again = failure.kind === 'unreachable' || failure.kind === 'rate-limited' ? { retryAvailable: true } : {};
     return [{ action: 'post', status: 'error', code: failure.code, message: failure.message, ...given('details', failure.details), post: textFor(post, platform), platform, ...again }];
   });

@@ -46,12 +46,13 @@ function isAnswered(post: Post): boolean {
   const soon = Date.now() + 2_000;
   return post.publications.every((p) => {
     // Where acceptance is only a preparation, who asked wants to know of the publication.
-    if (p.state === 'processing') return findPlatform(p.platform)?.processing?.announces !== 'published';
+    if (p.state === 'processing') return findPlatform(p.platform)?.processing?.announces !== 'published' || isWaitingLong(p, soon);
     if (hasFollowUpsToDo(p)) return p.followUps?.some((step) => step.state === 'held' || isWaitingLong(step, soon)) === true;
     return p.state !== 'sending' && (p.state !== 'pending' || isWaitingLong(p, soon));
   });
 }
 
 function isWaitingLong({ state, tries, failure, dueAt }: Step, soon: number): boolean {
-  return state === 'pending' && (tries > 0 || failure !== null) && dueAt !== null && dueAt.getTime() > soon;
+  const isAgain = (state === 'pending' && tries > 0) || ((state === 'pending' || state === 'processing') && failure !== null);
+  return isAgain && dueAt !== null && dueAt.getTime() > soon;
 }

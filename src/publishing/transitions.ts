@@ -55,7 +55,7 @@ export function recordFailure(post: Post, id: string, startedAt: Date, failure: 
 
 /** A look-up that did not find it, and what was decided. */
 export function recordLookUp(post: Post, id: string, startedAt: Date, failure: PublicationFailure | null, step: NextStep, now: Date): Post {
-  const unsettled = step.do === 'fail'
+  const unsettled = step.do === 'reconcile' && failure?.kind === 'signed-out' ? failure : step.do === 'fail'
     ? { kind: 'unknown' as const, code: ErrorCode.outcomeUnknown, message: 'The network did not answer, and the post is not there. Signpost has tried as often as it may: try again by hand.' }
     : UNCONFIRMED;
   return moveBy(post, id, step, unsettled, now, now, (p) => ({
@@ -75,6 +75,11 @@ const UNCONFIRMED: PublicationFailure = {
   kind: 'unknown',
   code: ErrorCode.outcomeUnknown,
   message: 'The network never said whether it took the post. Look at your profile there: then mark it as published here, or send it again.',
+};
+
+/** There is nothing to be done by a person as long as the network is asked. */
+const BEING_LOOKED_FOR: PublicationFailure = {
+  kind: 'unknown', code: ErrorCode.outcomeUnknown, message: 'The network gave no clear answer, so Signpost looks there for the post before it sends anything again.',
 };
 
 /** After an unknown outcome on a platform that can't be asked. */
@@ -155,7 +160,7 @@ function moveBy(post: Post, id: string, step: NextStep, failure: PublicationFail
   if (step.do === 'retry') {
     return move(post, id, now, 'waiting', (p) => ({ state: 'pending', dueAt: step.at, failure, ...ended(p) }), `again at ${step.at.toISOString()}`);
   }
-  if (step.do === 'reconcile') return move(post, id, now, null, (p) => ({ state: 'sending', dueAt: step.at, failure, ...ended(p) }));
+  if (step.do === 'reconcile') return move(post, id, now, null, (p) => ({ state: 'sending', dueAt: step.at, failure: failure.kind === 'signed-out' ? failure : BEING_LOOKED_FOR, ...ended(p) }));
   if (step.do === 'hold') return move(post, id, now, 'held', (p) => ({ state: 'held', dueAt: recheckAt, failure, ...ended(p) }), failure.message);
   if (step.do === 'unconfirm') return move(post, id, now, 'unconfirmed', (p) => ({ state: 'unconfirmed', dueAt: null, failure: UNCONFIRMED, ...ended(p) }));
   return move(post, id, now, 'failed', (p) => ({ state: 'failed', dueAt: null, failure, ...ended(p) }), failure.message);

@@ -49,6 +49,17 @@ describe('a post for now', () => {
     assert.match(String(done['postUrl']), /^http/);
   });
 
+  test('is answered with what keeps it back, also where the network has prepared it already', async () => {
+    const other = await app.newcomer(['instagram']);
+    const begun = performance.now();
+    const { status, body } = await other.call('POST', '/api/post', { post: 'Enough for today [[fault: daily-limit]]', platforms: ['instagram'], mediaUrls: ['https://media.example.com/photo.jpg'] });
+    assert.deepEqual([status, body['status'], body['postIds']], [200, 'processing', []]);
+    const [row] = body['errors'] as Row[];
+    assert.deepEqual([row?.['code'], row?.['retryAvailable'], row?.['platform']], [912, true, 'instagram']);
+    assert.match(String(row?.['message']), /no more posts of this account today. Signpost tries again by itself/);
+    assert.ok(performance.now() - begun < 20_000, 'nobody waits for what comes in hours');
+  });
+
   test('with a time in the past goes out at once', async () => {
     const { status, body } = await user.call('POST', '/api/post', { post: 'Late', platforms: ['bluesky'], scheduleDate: '2020-01-01T00:00:00.000Z' });
     assert.deepEqual([status, body['status'], (body['postIds'] as Row[]).length], [200, 'success', 1]);

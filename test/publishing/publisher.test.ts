@@ -87,9 +87,11 @@ describe('the publishing engine', () => {
   it('rules nothing out while the network may still be working on the request', async () => {
     let finds = 0;
     const { post, until, store } = await start({
-      publish: async () => { throw new PlatformFailure('unknown', 'Reset.'); },
-      find: async () => {
+      publish: async () => { throw new PlatformFailure('unknown', 'Reset. Look at the profile.'); },
+      find: async ({ idempotencyKey }) => {
         finds += 1;
+        // As long as the network is asked, nobody else has to do anything.
+        assert.match((await store.find(idempotencyKey.split('.')[0]!))!.publications[0]!.failure?.message ?? '', /Signpost looks there for the post/);
         return finds < 4 ? null : published('late');
       },
     }, { settleMs: 60_000 });
