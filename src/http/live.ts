@@ -15,7 +15,7 @@ export interface LiveSource {
   fragment(): Promise<string>;
   /** Name of the event; without one htmx swaps the fragment into the element that listens. */
   event?: string;
-  /** What the page already shows (`read()` when it was rendered), so that the first fragment comes only if it changed since. */
+  /** What the page showed at first (`read()` when it was rendered), so that the first fragment comes only if it changed since. */
   shown?: string;
 }
 
@@ -29,12 +29,15 @@ export function sse(req: Request, res: Response, source: LiveSource): void {
   if (req.method === 'HEAD') return void res.end();
   res.flushHeaders();
   res.write('retry: 2000\n\n');
-  let last = source.shown ?? null;
+  // A browser that connects again says what it was sent last: the address still names what the page showed at first.
+  let last = req.get('last-event-id') || (source.shown ?? null);
   let busy = false;
   let again = false;
 
   const look = async (): Promise<void> => {
     if (busy) return void (again = true);
+    // A slow connection gets what is new when it has read what it was sent, and nothing of what was between.
+    if (res.writableNeedDrain) return;
     busy = true;
     try {
       do {
@@ -47,8 +50,8 @@ export function sse(req: Request, res: Response, source: LiveSource): void {
         if (version === last) continue;
         const fragment = await source.fragment();
         last = version;
-        if (res.writable) res.write(message(fragment, source.event));
-      } while (again);
+        if (res.writable) res.write(message(fragment, version, source.event));
+      } while (again && !res.writableNeedDrain);
     } catch (error) {
       req.log?.warn({ err: error }, 'live update failed');
       end(); // the browser connects again by itself
@@ -59,7 +62,8 @@ export function sse(req: Request, res: Response, source: LiveSource): void {
 
   const unsubscribe = source.subscribe(() => void look());
   const poll = setInterval(() => void look(), source.everyMs);
-  const heartbeat = setInterval(() => res.write(': still here\n\n'), HEARTBEAT_MS);
+  res.on('drain', () => void look());
+  const heartbeat = setInterval(() => res.writableNeedDrain || res.write(': still here\n\n'), HEARTBEAT_MS);
   const longest = setTimeout(() => end(), LONGEST_MS);
   const streams = openStreams(req.app);
   const end = (): void => {
@@ -86,7 +90,7 @@ function openStreams(app: Application): Set<() => void> {
   return locals.liveStreams;
 }
 
-function message(data: string, event: string | undefined): string {
+function message(data: string, version: string, event: string | undefined): string {
   const lines = data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`).join('');
-  return `${event === undefined ? '' : `event: ${event}\n`}${lines}\n`;
+  return `${event === undefined ? '' : `event: ${event}\n`}id: ${version}\n${lines}\n`;
 }

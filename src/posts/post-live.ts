@@ -25,7 +25,7 @@ export async function livePost({ posts, notifier }: LiveDeps, postId: string, re
   const actor = actorOf(req);
   const { id, version } = await posts.get(actor, postId);
   let latest: Post | null = null;
-  let sent = req.query['version'] === String(version) ? version : null;
+  let sent = [req.query['version'], req.get('last-event-id')].includes(String(version)) ? version : null;
   sse(req, res, {
     subscribe: (listener) => notifier.subscribe(`post:${id}`, listener),
     everyMs: LIVE_EVERY_MS,

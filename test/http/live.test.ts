@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { after, test } from 'node:test';
 import express from 'express';
 import { endLiveStreams, sse } from '../../src/http/live.js';
@@ -14,7 +14,7 @@ interface Stream {
 }
 
 async function start(everyMs = 60_000) {
-  const state = { version: '1' as string | null, reads: 0, fails: false };
+  const state = { version: '1' as string | null, reads: 0, fails: false, more: '' };
   const notifier = createNotifier();
   const app = express();
   app.get('/live', (req, res) => {
@@ -28,7 +28,7 @@ async function start(everyMs = 60_000) {
         if (state.fails) throw new Error('no database');
         return state.version;
       },
-      fragment: async () => `<p>version\n${state.version}</p>`,
+      fragment: async () => `<p>version\n${state.version}</p>${state.more}`,
     });
   });
   const server = app.listen(0, '127.0.0.1');
@@ -38,9 +38,9 @@ async function start(everyMs = 60_000) {
     server.closeAllConnections();
   });
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const open = async (query = ''): Promise<Stream> => {
+  const open = async (query = '', headers: Record<string, string> = {}): Promise<Stream> => {
     const controller = new AbortController();
-    const response = await fetch(`${base}/live${query}`, { signal: controller.signal });
+    const response = await fetch(`${base}/live${query}`, { signal: controller.signal, headers });
     assert.equal(response.headers.get('content-type'), 'text/event-stream; charset=utf-8');
     let text = '';
     let ended = false;
@@ -51,7 +51,7 @@ async function start(everyMs = 60_000) {
     void read().catch(() => undefined).finally(() => (ended = true));
     return { text: () => text, ended: () => ended, leave: () => controller.abort() };
   };
-  return { app, state, notifier, open };
+  return { app, base, state, notifier, open };
 }
 
 test('sends the fragment at first, and again when it is told that something changed', async () => {
@@ -74,6 +74,44 @@ test('sends nothing while what the page shows is still so', async () => {
   notifier.notify('topic');
   await waitUntil('the changed fragment', () => stream.text().includes('data: 2'));
   stream.leave();
+});
+
+test('a browser that connects again gets what is so now, also when that is what the page showed at first', async () => {
+  const { state, notifier, open } = await start();
+  const stream = await open('?shown=1');
+  state.version = '2';
+  notifier.notify('topic');
+  await waitUntil('the change with its id', () => stream.text().includes('id: 2\n'));
+  stream.leave();
+  state.version = '1';
+  const again = await open('?shown=1', { 'last-event-id': '2' });
+  await waitUntil('what it was at first', () => again.text().includes('data: 1'));
+  again.leave();
+  const reads = state.reads;
+  const third = await open('?shown=2', { 'last-event-id': '1' });
+  await waitUntil('a look', () => state.reads > reads);
+  assert.doesNotMatch(third.text(), /data:/, 'it shows this already');
+  third.leave();
+});
+
+test('a slow connection gets the newest when it reads again, and not all that was between', async () => {
+  const { base, state, notifier } = await start();
+  state.more = 'x'.repeat(1_000_000);
+  const socket = connect(Number(new URL(base).port), '127.0.0.1');
+  socket.write('GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await once(socket, 'connect');
+  for (let i = 2; i <= 60; i++) {
+    state.version = String(i);
+    const { reads } = state;
+    notifier.notify('topic');
+    // Looked at, or left for later because there is more to read first.
+    await Promise.race([waitUntil('a look', () => state.reads > reads), new Promise((resolve) => setTimeout(resolve, 20))]);
+  }
+  let text = '';
+  socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
+  await waitUntil('the newest', () => text.includes('data: 60</p>'));
+  assert.ok(text.match(/data: <p>version/g)!.length < 20, 'most of what was between is left out');
+  socket.destroy();
 });
 
 test('notices by itself what another process changed', async () => {
