@@ -113,7 +113,7 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
   const holds = createHoldStore(db);
   const countHeld = async (accountId: string): Promise<number> => ((await holds.has(accountId)) ? (await deps.holding.held(accountId)).length : 0);
   const downgrade = createDowngrade({
-    usage, store: usageStore, holds, planOf, timeZoneOf, clock, log,
+    usage, store: usageStore, holds, planOf, timeZoneOf, clock, log, lateLimitMs: config.lateLimitMs,
     posts: deps.holding,
   });
   const providers = new Set(adapters.map(({ provider }) => provider));

@@ -121,6 +121,7 @@ export function createBillingService(deps: BillingServiceDeps) {
 
     /** @param planKey null: what the subscription gives again. @throws AppError `not-found` */
     async setPlan(actor: Actor, accountId: string, planKey: string | null): Promise<void> {
+      if ((await deps.emailOf(accountId)) === null) throw new AppError('not-found', ErrorCode.notFound, 'There is no such account.');
       if (planKey !== null && findPlan(plans, planKey) === null) throw new AppError('not-found', ErrorCode.notFound, 'There is no such plan.');
       await store.setManual(accountId, planKey === null ? null : { planKey, by: actor.userId ?? 'the API', at: clock.now() }, clock.now());
       await folding.refreshAccounts([accountId]);

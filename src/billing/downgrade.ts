@@ -23,6 +23,8 @@ export interface DowngradeDeps<P extends WaitingPost> {
   posts: { waiting(accountId: string): Promise<P[]>; held(accountId: string): Promise<P[]>; hold(posts: P[], notice: string): Promise<P[]>; release(post: P): Promise<boolean> };
   planOf(accountId: string): Promise<Plan>;
   timeZoneOf(accountId: string): Promise<string>;
+  /** How late posts are sent. */
+  lateLimitMs: number;
   clock: Clock;
   log: Logger;
 }
@@ -65,7 +67,7 @@ export function createDowngrade<P extends WaitingPost>(deps: DowngradeDeps<P>): 
       const plan = await deps.planOf(accountId);
       const limit = plan.limits.postsPerMonth;
       if (limit === null) return;
-      const notice = `Held: your plan ${plan.name} allows ${limit} posts a month, and older ones come first. It goes on by itself when there is room: with another plan, or next month.`;
+      const notice = `Held: your plan ${plan.name} allows ${limit} posts a month, and older ones come first. It goes on by itself when there is room (with another plan, or next month), if it is not over ${hoursText(deps.lateLimitMs)} late by then.`;
       for (let held = -1; held !== 0;) {
         const { kept, rest, month } = await split(accountId, limit);
         if (rest.length === 0) return;
@@ -91,4 +93,9 @@ export function createDowngrade<P extends WaitingPost>(deps: DowngradeDeps<P>): 
       return plan.limits.postsPerMonth === null ? 0 : (await split(accountId, plan.limits.postsPerMonth)).rest.length;
     },
   };
+}
+
+function hoursText(ms: number): string {
+  const hours = Math.round(ms / 360_000) / 10;
+  return `${hours} hour${hours === 1 ? '' : 's'}`;
 }

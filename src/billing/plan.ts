@@ -126,9 +126,19 @@ export function findPlan(book: PlanBook, key: string): Plan | null {
   return book.plans.find((plan) => plan.key === key) ?? null;
 }
 
-/** The plan that a provider's price stands for; null when the operator's file names none. */
-export function planOfPrice(book: PlanBook, price: { priceId: string | null; lookupKey: string | null }): Plan | null {
-  return book.plans.find((plan) => (price.lookupKey !== null && plan.lookupKeys.includes(price.lookupKey)) || (price.priceId !== null && plan.prices.includes(price.priceId))) ?? null;
+/** How a provider names what is paid for. */
+export interface PriceName {
+  priceId: string | null;
+  lookupKey: string | null;
+}
+
+/** The plan that a provider's prices stand for, the one that is worth most of several; null when the operator's file names none of them. */
+export function planOfPrice(book: PlanBook, { furtherPrices = [], ...first }: PriceName & { furtherPrices?: readonly PriceName[] }): Plan | null {
+  return book.plans.findLast((plan) => [first, ...furtherPrices].some((price) => standsFor(plan, price))) ?? null;
+}
+
+function standsFor(plan: Plan, { priceId, lookupKey }: PriceName): boolean {
+  return (lookupKey !== null && plan.lookupKeys.includes(lookupKey)) || (priceId !== null && plan.prices.includes(priceId));
 }
 
 /** Position in the operator's file: a later plan is worth more. */

@@ -1,5 +1,5 @@
 /** What a provider has said about a customer, as one set of words for all providers; and what an account may do by it. */
-import { findPlan, freePlan, planOfPrice, rankOf, type Plan, type PlanBook } from './plan.js';
+import { findPlan, freePlan, planOfPrice, rankOf, type Plan, type PlanBook, type PriceName } from './plan.js';
 
 /** `unknown`: a word of the provider that Signpost doesn't know yet; it gives no plan, and changes none either. */
 export type SubscriptionStatus = 'incomplete' | 'trialing' | 'active' | 'past-due' | 'unpaid' | 'paused' | 'ended' | 'unknown';
@@ -9,6 +9,8 @@ export interface SubscriptionSnapshot {
   status: SubscriptionStatus;
   priceId: string | null;
   lookupKey: string | null;
+  /** What else it is for, where it is for several things at once: any of them may stand for a plan. */
+  furtherPrices?: PriceName[];
   /** End of what is paid for, and time of the next charge. */
   periodEnd: Date | null;
   /** When it ends, where that is decided already. */

@@ -126,6 +126,21 @@ describe('what else may happen to a subscription', () => {
     assert.equal(planNow([resumed, paused, active]), 'basic');
   });
 
+  it('for several things at once, it gives the plan that any of them stands for', () => {
+    const items = (...prices: string[]) => ({ data: prices.map((id) => ({ price: { id, lookup_key: null }, current_period_end: active.created + 30 * DAY })) });
+    assert.equal(planNow([at(10, 'customer.subscription.updated', { ...active.data.object, items: items('price_support', 'price_basic') })]), 'basic');
+    assert.equal(planNow([at(10, 'customer.subscription.updated', { ...active.data.object, items: items('price_basic', 'price_support', 'price_flat') })]), 'flat', 'the one that is worth most');
+    assert.equal(planNow([at(10, 'customer.subscription.updated', { ...active.data.object, items: items('price_support', 'price_seats') })]), 'free');
+  });
+
+  it('changed from a year to a month, its next charge is in a month, though the credit names the year', () => {
+    const month = active.created + 30 * DAY;
+    const update = at(10, 'customer.subscription.updated', { ...active.data.object, items: { data: [{ price: { id: 'price_flat', lookup_key: null }, current_period_end: month }] } });
+    const lines = { data: [{ amount: -17_000, period: { end: active.created + 360 * DAY } }, { amount: 1900, period: { end: month } }] };
+    const paid = at(10, 'invoice.paid', { id: 'in_change', object: 'invoice', customer: 'cus_1', amount_paid: 0, amount_due: 0, currency: 'eur', lines, parent: { subscription_details: { subscription: 'sub_1', metadata: {} } } });
+    assert.equal(fold([active, update, paid].flatMap(read)).subscriptions[0]?.snapshot.periodEnd?.getTime(), month * 1000);
+  });
+
   it('a status that is too new to be known changes nothing', () => {
     assert.equal(planNow([active, at(10, 'customer.subscription.updated', { ...active.data.object, status: 'hibernating' })]), 'basic');
     assert.equal(planNow([active, at(10, 'customer.subscription.updated', { ...active.data.object, status: 'constructor' })]), 'basic');

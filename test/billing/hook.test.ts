@@ -171,6 +171,9 @@ describe('the administrator', () => {
     assert.match((await session.get('/billing')).text, /id="plan-name">Free</);
     for (let i = 0; i < 5; i++) assert.equal((await api.post('/api/post', { post: `Post ${i}`, platforms: ['bluesky'], scheduleDate: new Date(Date.now() + 86_400_000).toISOString() })).status, 200);
     assert.equal((await api.post('/api/post', { post: 'Sixth', platforms: ['bluesky'], scheduleDate: new Date(Date.now() + 86_400_000).toISOString() })).status, 429);
+    const nobody = await session.post('/billing/accounts', { account: 'acc_01k0nobody', plan: 'flat' }, { from: '/billing/accounts' });
+    assert.deepEqual([nobody.status, /There is no such account/.test(nobody.text)], [404, true]);
+    assert.equal((await session.post('/billing/accounts', { account: accountId, plan: 'nothing' }, { from: '/billing/accounts' })).status, 404);
     await session.post('/billing/accounts', { account: accountId, plan: '' }, { from: '/billing/accounts' });
     assert.match((await session.get('/billing')).text, /id="plan-name">Flat</);
   });

@@ -61,6 +61,13 @@ describe('Paddle\'s events', () => {
     assert.equal(fold([ended, ...life]).subscriptions[0]?.snapshot.status, 'ended');
   });
 
+  it('name every price of a subscription for several things', () => {
+    const items = [{ price: { id: 'pri_support' } }, { price: { id: 'pri_flat', custom_data: { lookup_key: 'flat' } } }];
+    const { fact } = read(event('evt_items', 'subscription.updated', '2026-11-02T00:00:00Z', subscription('active', { items })));
+    assert.ok(fact.kind === 'subscription');
+    assert.deepEqual([fact.snapshot.priceId, fact.snapshot.furtherPrices], ['pri_support', [{ priceId: 'pri_flat', lookupKey: 'flat' }]]);
+  });
+
   it('mean the same as Stripe\'s, each in its own words', () => {
     const statusOf = (type: string, status: string): string | undefined => {
       const { fact } = read(event(`evt_${type}`, type, '2026-11-02T00:00:00Z', subscription(status)));

@@ -8,6 +8,8 @@ import { TOLERANCE_S, type BillingAdapter, type Verified } from '../provider.js'
 import type { BillingEvent, BillingFact, SubscriptionStatus } from '../subscription.js';
 
 const PROVIDER = 'paddle';
+/** Paddle allows no more in one subscription. */
+const MOST_ITEMS = 100;
 
 const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text)).nullish().catch(null).transform((at) => at ?? null);
 const id = z.string().min(1).max(255);
@@ -90,13 +92,13 @@ function factOf(event: PaddleEvent): BillingFact | string {
   const { data, event_type: type } = event;
   if (/^subscription\.(created|activated|updated|past_due|paused|resumed|trialing|canceled|imported)$/.test(type)) {
     const periodEnd = data.current_billing_period?.ends_at ?? null;
-    const price = data.items?.[0]?.price;
+    const [first = null, ...further] = (data.items ?? []).map(({ price }) => ({ priceId: price?.id ?? null, lookupKey: price?.custom_data?.lookup_key ?? null }));
     const status = STATUS.get(data.status ?? '') ?? 'unknown';
     const change = type === 'subscription.canceled' ? 'ended' : type === 'subscription.created' ? 'created' : 'updated';
     return {
       kind: 'subscription', change,
       snapshot: {
-        status: change === 'ended' ? 'ended' : status, priceId: price?.id ?? null, lookupKey: price?.custom_data?.lookup_key ?? null, periodEnd,
+        status: change === 'ended' ? 'ended' : status, priceId: first?.priceId ?? null, lookupKey: first?.lookupKey ?? null, ...(further.length === 0 ? {} : { furtherPrices: further.slice(0, MOST_ITEMS) }), periodEnd,
         cancelAt: data.scheduled_change?.action === 'cancel' ? data.scheduled_change.effective_at : null,
         trialEnd: status === 'trialing' ? periodEnd : null,
       },

@@ -56,13 +56,18 @@ function readSubscriptionEvent(event: StripeEvent, made: Make): Read {
   });
 }
 
+/** Stripe allows no more in one subscription. */
+const MOST_ITEMS = 20;
+
 export function snapshotOf(subscription: z.output<typeof subscriptionShape>): SubscriptionSnapshot {
-  const first = subscription.items?.data[0];
+  const [first, ...further] = subscription.items?.data ?? [];
+  const furtherPrices = further.slice(0, MOST_ITEMS).map((item) => ({ priceId: item.price?.id ?? item.plan?.id ?? null, lookupKey: item.price?.lookup_key ?? null }));
   const periodEnd = first?.current_period_end ?? subscription.current_period_end;
   return {
     status: STATUS.get(subscription.status) ?? 'unknown',
     priceId: first?.price?.id ?? first?.plan?.id ?? subscription.plan?.id ?? null,
     lookupKey: first?.price?.lookup_key ?? null,
+    ...(furtherPrices.length === 0 ? {} : { furtherPrices }),
     periodEnd,
     cancelAt: subscription.cancel_at ?? (subscription.cancel_at_period_end === true ? periodEnd : null),
     trialEnd: subscription.trial_end,
@@ -97,7 +102,8 @@ function readInvoice(event: StripeEvent, made: Make): Read {
   if (invoice === undefined || invoice.customer === null) return 'The event holds no invoice of a customer.';
   const details = invoice.parent?.subscription_details;
   const outcome = ({ 'invoice.paid': 'paid', 'invoice.payment_failed': 'failed', 'invoice.payment_action_required': 'action-required' } as const)[event.type as 'invoice.paid'];
-  const ends = (invoice.lines?.data ?? []).map((row) => row.period?.end ?? null).filter((end) => end !== null);
+  // A credit for what is no longer wanted names the period that was paid before, which may end a year later.
+  const ends = (invoice.lines?.data ?? []).filter(({ amount }) => (amount ?? 0) >= 0).map((row) => row.period?.end ?? null).filter((end) => end !== null);
   const paidUntil = outcome === 'paid' && ends.length > 0 ? ends.reduce((latest, end) => (end > latest ? end : latest)) : null;
   const accountId = accountIn(details?.metadata[ACCOUNT_FIELD], invoice.subscription_details?.metadata[ACCOUNT_FIELD]);
   return made(invoice.customer, details?.subscription ?? invoice.subscription, accountId, {

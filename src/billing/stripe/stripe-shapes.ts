@@ -39,7 +39,7 @@ export const checkoutShape = z.looseObject({
   metadata,
 });
 
-const line = z.looseObject({ period: z.looseObject({ end: time }).nullish().catch(null) });
+const line = z.looseObject({ amount: z.number().nullish().catch(null), period: z.looseObject({ end: time }).nullish().catch(null) });
 
 export const invoiceShape = z.looseObject({
   id: z.string().min(1).max(255),
