@@ -66,6 +66,8 @@ export interface WebhooksDeps {
   mailOf?(accountId: string): Promise<string | null>;
   /** Authorities (PEM) that are trusted beside the usual ones, for tests. */
   extraCa?: readonly string[];
+  /** DNS servers as `address:port` in place of the system's, for tests. */
+  dnsServers?: readonly string[];
   /** The profile's refId, for answers of the API. */
   refId(actor: Actor): Promise<string>;
   /** The account's profiles, the primary one first. */
@@ -116,7 +118,7 @@ const HEALTH_EVERY_MS = 60_000;
 
 export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const { db, seal, clock, log, notifier, publicUrl } = deps;
-  const guard = createAddressGuard({ allowLoopback: deps.loopbackOnly, allowCidrs: deps.allowCidrs ?? [] });
+  const guard = createAddressGuard({ allowLoopback: deps.loopbackOnly, allowCidrs: deps.allowCidrs ?? [], ...(deps.dnsServers === undefined ? {} : { dnsServers: deps.dnsServers }) });
   const http = createHttpClient({ guard, userAgent: deps.userAgent, ...(deps.extraCa === undefined ? {} : { extraCa: deps.extraCa }) });
   // The inbox may live on an address that users must not call: it is called by this client, and nothing else is.
   const ownHttp = createHttpClient({ userAgent: deps.userAgent });

@@ -1,49 +1,22 @@
 /** The address guard: which addresses and names may be called, whatever notation or DNS answer they hide behind. */
 import assert from 'node:assert/strict';
-import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import { createAddressGuard } from '../../src/lib/address-guard.js';
 import { createHttpClient } from '../../src/lib/http-client.js';
+import { startDnsServer, type Answers } from '../support/dns-server.js';
 
 const closers: (() => Promise<unknown> | void)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-/** A DNS server on loopback; `answer` gives the addresses for each question, by type A or AAAA. */
-async function startDns(answer: (name: string, type: 'A' | 'AAAA') => string[] | null): Promise<string> {
-  const socket = createSocket('udp4');
-  socket.on('message', (query, from) => {
-    let at = 12;
-    const labels: string[] = [];
-    for (let length = query[at]!; length > 0; length = query[at]!) {
-      labels.push(query.subarray(at + 1, at + 1 + length).toString());
-      at += length + 1;
-    }
-    const type = query.readUInt16BE(at + 1) === 28 ? 'AAAA' : 'A';
-    const found = answer(labels.join('.'), type);
-    const header = Buffer.from(query.subarray(0, 12));
-    header.writeUInt16BE(found === null ? 0x8183 : 0x8180, 2);
-    header.writeUInt16BE(found?.length ?? 0, 6);
-    header.writeUInt32BE(0, 8);
-    const records = (found ?? []).map((address) => {
-      const data = type === 'A' ? Buffer.from(address.split('.').map(Number)) : Buffer.from(address, 'hex');
-      const record = Buffer.alloc(12);
-      record.writeUInt16BE(0xc00c, 0);
-      record.writeUInt16BE(type === 'A' ? 1 : 28, 2);
-      record.writeUInt16BE(1, 4);
-      record.writeUInt16BE(data.length, 10);
-      return Buffer.concat([record, data]);
-    });
-    socket.send(Buffer.concat([header, query.subarray(12, at + 5), ...records]), from.port, from.address);
-  });
-  socket.bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  closers.push(() => void socket.close());
-  return `127.0.0.1:${socket.address().port}`;
+async function startDns(answer: Answers): Promise<string> {
+  const { address, stop } = await startDnsServer(answer);
+  closers.push(stop);
+  return address;
 }
 
 const hex = (address: string) => address.replaceAll(':', '');

@@ -47,6 +47,8 @@ export interface RigOptions {
   publicUrl?: string;
   maxBacklog?: number;
   extraCa?: readonly string[];
+  allowCidrs?: readonly string[];
+  dnsServers?: readonly string[];
   mailer?: Mailer;
   sharers?: () => number;
   localUrl?: () => string;
@@ -71,6 +73,8 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     const handlers = new Map<string, (key: string) => Promise<void>>();
     const made = composeWebhooks({
       ...(options.extraCa === undefined ? {} : { extraCa: options.extraCa }),
+      ...(options.allowCidrs === undefined ? {} : { allowCidrs: options.allowCidrs }),
+      ...(options.dnsServers === undefined ? {} : { dnsServers: options.dnsServers }),
       ...(options.mailer === undefined ? {} : { mailer: options.mailer, mailOf: async () => 'person@example.com' }),
       db, seal, notifier, clock: { now }, log: createLogger('silent'), userAgent: 'Signpost/test', owner: `rig-${running.length}`, publicUrl: () => options.publicUrl ?? 'http://127.0.0.1:9', localUrl: options.localUrl ?? (() => 'http://127.0.0.1:9'),
       loopbackOnly: options.loopbackOnly ?? true, refId: async () => 'ref', random: () => 0, timeoutMs: options.timeoutMs ?? 5_000, ...(options.maxBacklog === undefined ? {} : { maxBacklog: options.maxBacklog }), limits: { ...LIMITS, ...options.limits },
