@@ -13,16 +13,22 @@ import type { Logger } from './lib/logger.js';
 import type { Notifier } from './lib/notifier.js';
 import type { Seal } from './lib/seal.js';
 import { deliveryPages } from './webhooks/delivery-pages.js';
+import { deliveryIndexes } from './webhooks/delivery-doc.js';
+import { createDeliveryLogStore } from './webhooks/delivery-log-store.js';
 import { createRecorder } from './webhooks/delivery-recorder.js';
 import { createSender } from './webhooks/delivery-sender.js';
 import { createDeliveryLine } from './webhooks/delivery-line.js';
 import { createDeliveryService, type DeliveryService } from './webhooks/delivery-service.js';
 import { createDeliveryStats } from './webhooks/delivery-stats.js';
-import { createDeliveryStore, deliveryIndexes } from './webhooks/delivery-store.js';
+import { createDeliveryResendStore } from './webhooks/delivery-resend-store.js';
+import { createDeliveryStore } from './webhooks/delivery-store.js';
 import { createDeliveryWorker, type WorkerLimits } from './webhooks/delivery-worker.js';
 import { developerPages } from './webhooks/developer-pages.js';
+import { createEndpointChanges } from './webhooks/endpoint-changes.js';
 import { createEndpointHealth } from './webhooks/endpoint-health.js';
 import { endpointPages } from './webhooks/endpoint-pages.js';
+import { createEndpointPlaces } from './webhooks/endpoint-places.js';
+import { createEndpointRegistration } from './webhooks/endpoint-registration.js';
 import { TIMEOUT_S } from './webhooks/endpoint.js';
 import { createEndpointRates } from './webhooks/endpoint-rate.js';
 import { createEndpointService, type EndpointService } from './webhooks/endpoint-service.js';
@@ -127,6 +133,8 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const urls = { guard, loopbackOnly: deps.loopbackOnly, allowHttp: deps.allowHttp ?? false, publicUrl, localUrl: deps.localUrl };
   const endpointStore = createEndpointStore(db);
   const deliveryStore = createDeliveryStore(db);
+  const deliveryLog = createDeliveryLogStore(db);
+  const resends = createDeliveryResendStore(db);
   const line = createDeliveryLine(db);
   const targets = createTargets({ endpoints: endpointStore, seal, clock });
   const recorder = createRecorder({ deliveries: deliveryStore, endpoints: endpointStore, notifier, log });
@@ -162,21 +170,20 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   const notices = createNotices({ db, mailer: deps.mailer ?? null, mailOf: deps.mailOf ?? (async () => null), publicUrl, clock, log });
   if (deps.delivers !== false) deps.jobs.sweep('mails about endpoints', HEALTH_EVERY_MS, () => notices.sweep());
   deps.jobs.sweep('endpoint events', SWEEP_EVERY_MS, () => outbox.relay());
-  const endpoints = createEndpointService({
-    ...(deps.endpointLimitOf === undefined ? {} : { limitOf: deps.endpointLimitOf }),
-    endpoints: endpointStore, deliveries: deliveryStore, line, events, eventsWritten: () => outbox.nudge(), targets, worker, seal, clock, notifier,
-    urls,
-  });
+  const places = createEndpointPlaces({ endpoints: endpointStore, ...(deps.endpointLimitOf === undefined ? {} : { limitOf: deps.endpointLimitOf }) });
+  const changes = createEndpointChanges({ endpoints: endpointStore, deliveries: deliveryStore, targets, seal, clock, notifier });
+  const endpoints = createEndpointService({ endpoints: endpointStore, places, changes, deliveries: deliveryStore, line, events, eventsWritten: () => outbox.nudge(), worker, seal, clock, urls });
+  const registration = createEndpointRegistration({ endpoints: endpointStore, places, changes, worker, seal, clock, urls });
   const deliveries = createDeliveryService({
-    deliveries: deliveryStore, line, stats: createDeliveryStats(db), retentionDays: deps.retentionDays ?? RETENTION_DAYS, worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock,
+    log: deliveryLog, resends, line, stats: createDeliveryStats(db), retentionDays: deps.retentionDays ?? RETENTION_DAYS, worker, endpointExists: async (id) => (await endpointStore.find(id)) !== null, notifier, clock,
     endpointIds: async (accountId) => (await endpointStore.listByAccount(accountId)).map(({ id }) => id),
   });
-  const recovery = createRecoveryService({ endpoints: endpointStore, deliveries: deliveryStore, line, get: (actor, id) => endpoints.get(actor, id), worker, notifier, clock, log });
+  const recovery = createRecoveryService({ endpoints: endpointStore, resends, line, get: (actor, id) => endpoints.get(actor, id), worker, notifier, clock, log });
   const inbox = createInboxService({ inboxes: createInboxStore(db), endpoints, publicUrl, notifier, clock });
 
   deps.jobs.handle('deliver', (endpointId) => worker.wake(endpointId));
   deps.jobs.handle('deliver-now', (deliveryId) => worker.sendNow(deliveryId));
-  const health = createEndpointHealth({ endpoints: endpointStore, deliveries: deliveryStore, disable: (id, reason) => endpoints.disable(id, reason), warn: (endpoint, days) => notices.warn(endpoint, days), clock, log });
+  const health = createEndpointHealth({ endpoints: endpointStore, deliveries: deliveryLog, disable: (id, reason) => endpoints.disable(id, reason), warn: (endpoint, days) => notices.warn(endpoint, days), clock, log });
   deps.jobs.sweep('endpoint health', HEALTH_EVERY_MS, () => health.sweep());
   deps.jobs.sweep('recoveries', SWEEP_EVERY_MS, () => recovery.sweep());
   deps.jobs.sweep('deliveries', SWEEP_EVERY_MS, () => worker.sweep());
@@ -188,7 +195,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     inbox,
     hasEndpoint: async (actor) => (await endpoints.list(actor)).length > 0,
     rawRouter: inboxReceiver({ inbox }),
-    apiRouters: [hookApi({ endpoints, refId: deps.refId }), webhookApi({ endpoints, deliveries, recovery, events: eventStore, clock })],
+    apiRouters: [hookApi({ registration, refId: deps.refId }), webhookApi({ endpoints, deliveries, recovery, events: eventStore, clock })],
     pages: [developerPages({ endpoints, clock }), deliveryPages({ deliveries, endpoints, notifier }), endpointPages({ endpoints, deliveries, recovery, inbox, profilesOf: deps.profilesOf ?? (async () => []), clock }), inboxPages({ inbox, endpoints, notifier })],
     async stop(graceMs) {
       await recovery.stop();

@@ -41,7 +41,12 @@ export function breakerFrom({ openUntil, openMs }: StoredBreaker, cap: number): 
 /** @returns what others should know when an answer made this of the breaker; null when it is nothing new to them */
 export function newsOf(before: Breaker, after: Breaker, at: Date): StoredBreaker | null {
   if (after.openUntil > before.openUntil) return { openUntil: new Date(after.openUntil), openMs: after.openMs, at };
-  return before.openUntil > 0 && after.openUntil === 0 ? { openUntil: null, openMs: 0, at } : null;
+  return before.openUntil > 0 && after.openUntil === 0 ? closedBreaker(at) : null;
+}
+
+/** Its owner says that it works, or an answer did: all processes may send. */
+export function closedBreaker(at: Date): StoredBreaker {
+  return { openUntil: null, openMs: 0, at };
 }
 
 /** It was parked, its time is over, and no answer has said yet whether it is well. */

@@ -2,7 +2,7 @@
 import type { AnyBulkWriteOperation, Collection, Db } from 'mongodb';
 import { isDuplicateKey } from '../db/database.js';
 import { positionOf, type Delivery, type Lease } from './delivery.js';
-import { toDelivery, type DeliveryDoc, type DeliveryRow } from './delivery-store.js';
+import { toDelivery, type DeliveryDoc, type DeliveryRow } from './delivery-doc.js';
 
 export interface DeliveryLine {
   /** Leases the first in line, if it is due and nothing else of the line is in flight. */

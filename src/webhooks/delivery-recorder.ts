@@ -25,7 +25,7 @@ const NOTE_EVERY_MS = 1_000;
 const SAME_AGAIN_MS = 5_000;
 const NOTED_KEPT = 5_000;
 
-export function createRecorder(deps: { deliveries: DeliveryStore; endpoints: EndpointStore; notifier: Notifier; log: Logger }): Recorder {
+export function createRecorder(deps: { deliveries: Pick<DeliveryStore, 'record'>; endpoints: Pick<EndpointStore, 'noteAttempts'>; notifier: Notifier; log: Logger }): Recorder {
   const waiting: { outcome: Outcome; done: (stored: boolean) => void }[] = [];
   const notes = new Map<string, AttemptNote>();
   const noted = new Map<string, { ok: boolean; at: number }>();

@@ -4,13 +4,16 @@ import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';
 import type { Notifier } from '../lib/notifier.js';
 import { deliveryId, type Delivery } from './delivery.js';
+import type { DeliveryRow } from './delivery-doc.js';
 import type { DeliveryLine } from './delivery-line.js';
-import type { DeliveryFilter, DeliveryRow, DeliveryStore } from './delivery-store.js';
+import type { DeliveryFilter, DeliveryLogStore } from './delivery-log-store.js';
+import type { DeliveryResendStore } from './delivery-resend-store.js';
 import type { DeliveryStats } from './delivery-stats.js';
 import type { DeliveryWorker } from './delivery-worker.js';
 
 export interface DeliveryServiceDeps {
-  deliveries: DeliveryStore;
+  log: DeliveryLogStore;
+  resends: Pick<DeliveryResendStore, 'resend'>;
   line: Pick<DeliveryLine, 'first' | 'count'>;
   stats: { of(accountId: string, since: Date): Promise<DeliveryStats> };
   worker: Pick<DeliveryWorker, 'sendNow'>;
@@ -34,7 +37,7 @@ export type DeliveryService = ReturnType<typeof createDeliveryService>;
 
 export function createDeliveryService(deps: DeliveryServiceDeps) {
   async function get(actor: Actor, id: string): Promise<Delivery> {
-    const delivery = await deps.deliveries.find(actor.accountId, id);
+    const delivery = await deps.log.find(actor.accountId, id);
     if (delivery === null) throw new AppError('not-found', ErrorCode.notFound, `There is no such delivery. Deliveries are kept for ${deps.retentionDays} days.`);
     return delivery;
   }
@@ -59,20 +62,20 @@ export function createDeliveryService(deps: DeliveryServiceDeps) {
     },
 
     async list(actor: Actor, filter: Omit<DeliveryFilter, 'accountId'>): Promise<DeliveryRow[]> {
-      return deps.deliveries.list({ ...filter, accountId: actor.accountId });
+      return deps.log.list({ ...filter, accountId: actor.accountId });
     },
 
     /** Deliveries of these events to endpoints that are there now: a delivery's id follows from both. */
     async ofEvents(actor: Actor, eventIds: string[]): Promise<DeliveryRow[]> {
       const endpointIds = await deps.endpointIds(actor.accountId);
-      return deps.deliveries.findMany(actor.accountId, eventIds.flatMap((eventId) => endpointIds.map((endpointId) => deliveryId(eventId, endpointId))));
+      return deps.log.findMany(actor.accountId, eventIds.flatMap((eventId) => endpointIds.map((endpointId) => deliveryId(eventId, endpointId))));
     },
 
     /** The last 24 hours of each endpoint, hour by hour, oldest first. */
     async lastDay(actor: Actor): Promise<Map<string, DayView>> {
       const since = new Date(deps.clock.now().getTime() - DAY_HOURS * 3_600_000);
       const days = new Map<string, DayView>();
-      for (const { endpointId, hour, total, failed } of await deps.deliveries.countByHour(actor.accountId, since)) {
+      for (const { endpointId, hour, total, failed } of await deps.log.countByHour(actor.accountId, since)) {
         const day = days.get(endpointId) ?? { hours: Array.from({ length: DAY_HOURS }, () => ({ total: 0, failed: 0 })), total: 0, failed: 0 };
         day.hours[Math.min(DAY_HOURS - 1, hour)] = { total, failed };
         day.total += total;
@@ -88,7 +91,7 @@ export function createDeliveryService(deps: DeliveryServiceDeps) {
     },
 
     async latestOf(endpointId: string, limit: number): Promise<DeliveryRow[]> {
-      return deps.deliveries.listByEndpoint(endpointId, limit);
+      return deps.log.listByEndpoint(endpointId, limit);
     },
 
     /**
@@ -100,7 +103,7 @@ export function createDeliveryService(deps: DeliveryServiceDeps) {
       if (!(await deps.endpointExists(delivery.endpointId))) throw new AppError('conflict', ErrorCode.conflict, 'The endpoint of this delivery was removed, so it cannot be sent again.');
       const ahead = await waitsBehind(delivery);
       if (ahead !== null) throw new AppError('conflict', ErrorCode.conflict, 'Its endpoint is served in order, and an earlier delivery has not got through yet. Send that one first.');
-      if (!(await deps.deliveries.resend(id, deps.clock.now()))) throw new AppError('conflict', ErrorCode.conflict, 'This delivery is being sent right now. Look again in a moment.');
+      if (!(await deps.resends.resend(id, deps.clock.now()))) throw new AppError('conflict', ErrorCode.conflict, 'This delivery is being sent right now. Look again in a moment.');
       await deps.worker.sendNow(id);
       deps.notifier.notify(`delivery:${id}`);
     },

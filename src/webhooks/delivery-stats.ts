@@ -1,6 +1,6 @@
 /** How deliveries went: success rate and latency by endpoint and by event, from the newest deliveries of a time. */
 import type { Collection, Db, Document } from 'mongodb';
-import type { DeliveryDoc } from './delivery-store.js';
+import type { DeliveryDoc } from './delivery-doc.js';
 
 export interface Numbers {
   /** Made in that time. */

@@ -2,9 +2,18 @@
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import { headersProblem, timedHeaderProblem, type HeaderInput } from './custom-headers.js';
 import { AYRSHARE_ACTIONS } from './endpoint.js';
+import { urlProblem, type UrlPolicy } from './endpoint-url.js';
 import { PUBLIC_EVENT_TYPES } from './event.js';
 import type { PayloadStyle } from './payload.js';
 import { secretProblem } from './signing.js';
+
+/** @returns the URL as it is kept */
+export async function requireUrl(url: string, policy: UrlPolicy): Promise<string> {
+  const message = await urlProblem(url, policy);
+  if (message !== null) throw new AppError('invalid', ErrorCode.webhookUrl, `url: ${message}`, { fields: [{ field: 'url', message, code: ErrorCode.webhookUrl }] });
+  // Names in other alphabets are kept the way they travel; what is plain already stays as it was written.
+  return /^[\x21-\x7e]*$/.test(url) ? url : new URL(url).href;
+}
 
 export function requireEvents({ style, events }: { style: PayloadStyle; events: string[] }): string[] {
   const known: readonly string[] = style === 'ayrshare' ? AYRSHARE_ACTIONS : ['*', ...PUBLIC_EVENT_TYPES];

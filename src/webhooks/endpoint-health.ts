@@ -1,7 +1,8 @@
 /** Turns endpoints off that have done nothing but fail for days; warns before, by mail and on the page. */
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
-import type { DeliveryRow, DeliveryStore } from './delivery-store.js';
+import type { DeliveryRow } from './delivery-doc.js';
+import type { DeliveryLogStore } from './delivery-log-store.js';
 import type { Endpoint } from './endpoint.js';
 import type { EndpointStore } from './endpoint-store.js';
 
@@ -19,7 +20,7 @@ const MOST_AT_ONCE = 500;
 
 export interface EndpointHealthDeps {
   endpoints: Pick<EndpointStore, 'listFailing'>;
-  deliveries: Pick<DeliveryStore, 'listByEndpoint'>;
+  deliveries: Pick<DeliveryLogStore, 'listByEndpoint'>;
   disable(endpointId: string, reason: string): Promise<void>;
   /** Said once for each number of days. */
   warn(endpoint: Endpoint, days: number): Promise<void>;

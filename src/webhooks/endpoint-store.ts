@@ -24,7 +24,7 @@ export const endpointIndexes: CollectionIndexes[] = [
   },
 ];
 
-export type EndpointChange = Partial<Pick<Endpoint, 'name' | 'url' | 'style' | 'events' | 'state' | 'stateReason' | 'secrets' | 'headers' | 'timeoutS' | 'description' | 'maxPerMinute' | 'ordered' | 'timedHeader' | 'clientCertificate' | 'recovery' | 'updatedAt' | 'failingSince' | 'breaker'>>;
+export type EndpointChange = Partial<Pick<Endpoint, 'name' | 'url' | 'style' | 'events' | 'state' | 'stateReason' | 'headers' | 'timeoutS' | 'description' | 'maxPerMinute' | 'ordered' | 'timedHeader' | 'clientCertificate' | 'recovery' | 'updatedAt' | 'failingSince' | 'breaker'>>;
 
 export interface AttemptNote {
   endpointId: string;
@@ -48,6 +48,8 @@ export interface EndpointStore {
   disable(id: string, change: EndpointChange, event: EventInput): Promise<Endpoint | null>;
   /** @returns the endpoint as it is now; null when it is gone */
   change(id: string, change: EndpointChange): Promise<Endpoint | null>;
+  /** @returns the endpoint with these secrets; null when it is gone, or its secrets are no longer those of `before` */
+  replaceSecrets(before: Pick<Endpoint, 'id' | 'secrets'>, secrets: Endpoint['secrets'], updatedAt: Date): Promise<Endpoint | null>;
   /** Starts a recovery unless one runs. @returns false when one does */
   startRecovery(id: string, recovery: Recovery): Promise<boolean>;
   /** Notes how far a recovery is. */
@@ -106,6 +108,10 @@ export function createEndpointStore(db: Db): EndpointStore {
     },
     async change(id, change) {
       const doc = await endpoints.findOneAndUpdate({ _id: id }, { $set: change }, { returnDocument: 'after' });
+      return doc === null ? null : toEndpoint(doc);
+    },
+    async replaceSecrets({ id, secrets: before }, secrets, updatedAt) {
+      const doc = await endpoints.findOneAndUpdate({ _id: id, 'secrets.0.sealed': before[0]?.sealed ?? '' }, { $set: { secrets, updatedAt } }, { returnDocument: 'after' });
       return doc === null ? null : toEndpoint(doc);
     },
     async startRecovery(id, recovery) {

@@ -17,7 +17,7 @@ import { buildPayload, dependsOnEarlier, wasAcceptedBefore } from './payload.js'
 export interface EventServiceDeps {
   events: EventStore;
   endpoints: Pick<EndpointStore, 'listByProfiles'>;
-  deliveries: DeliveryStore;
+  deliveries: Pick<DeliveryStore, 'insert' | 'countWaiting'>;
   worker: Pick<DeliveryWorker, 'leaseForNew' | 'take' | 'nudge' | 'sendNow'>;
   clock: Clock;
   notifier: Notifier;

@@ -3,11 +3,11 @@ import { Router, type Request, type Response } from 'express';
 import { actorOf } from '../http/actor.js';
 import { readBody } from '../http/input.js';
 import type { Actor } from '../lib/actor.js';
-import type { EndpointService } from './endpoint-service.js';
+import type { EndpointRegistration } from './endpoint-registration.js';
 import { registerSchema, unregisterSchema } from './endpoint-schemas.js';
 
 export interface HookApiDeps {
-  endpoints: EndpointService;
+  registration: EndpointRegistration;
   /** The profile's refId. */
   refId(actor: Actor): Promise<string>;
 }
@@ -22,18 +22,18 @@ export function hookApi(deps: HookApiDeps): Router {
   return router;
 }
 
-async function register({ endpoints, refId }: HookApiDeps, req: Request, res: Response): Promise<void> {
+async function register({ registration, refId }: HookApiDeps, req: Request, res: Response): Promise<void> {
   const actor = actorOf(req);
   const input = readBody(req, registerSchema);
-  const { endpoint, madeSecret } = await endpoints.register(actor, input);
+  const { endpoint, madeSecret } = await registration.register(actor, input);
   // Without a secret of the caller's one is made, and told here only.
   const secret = madeSecret === null ? {} : { secret: madeSecret };
   res.set('Cache-Control', 'no-store').json({ status: 'success', action: input.action, url: endpoint.url, refId: await refId(actor), ...secret });
 }
 
-async function list({ endpoints, refId }: HookApiDeps, req: Request, res: Response): Promise<void> {
+async function list({ registration, refId }: HookApiDeps, req: Request, res: Response): Promise<void> {
   const actor = actorOf(req);
-  const found = await endpoints.registered(actor);
+  const found = await registration.list(actor);
   const answer: Record<string, unknown> = { status: 'success', refId: await refId(actor) };
   for (const { apiAction, url, updatedAt } of found) {
     answer[apiAction ?? ''] = url;
@@ -44,8 +44,8 @@ async function list({ endpoints, refId }: HookApiDeps, req: Request, res: Respon
   res.json(answer);
 }
 
-async function unregister({ endpoints }: HookApiDeps, req: Request, res: Response): Promise<void> {
+async function unregister({ registration }: HookApiDeps, req: Request, res: Response): Promise<void> {
   const { action } = readBody(req, unregisterSchema);
-  await endpoints.unregister(actorOf(req), action);
+  await registration.unregister(actorOf(req), action);
   res.json({ status: 'success', action });
 }

@@ -6,14 +6,14 @@ import { newId } from '../lib/ids.js';
 import type { Logger } from '../lib/logger.js';
 import type { Notifier } from '../lib/notifier.js';
 import type { DeliveryLine } from './delivery-line.js';
-import type { DeliveryStore } from './delivery-store.js';
+import type { DeliveryResendStore } from './delivery-resend-store.js';
 import type { DeliveryWorker } from './delivery-worker.js';
 import type { Endpoint, Recovery } from './endpoint.js';
 import type { EndpointStore } from './endpoint-store.js';
 
 export interface RecoveryDeps {
   endpoints: EndpointStore;
-  deliveries: DeliveryStore;
+  resends: Pick<DeliveryResendStore, 'requeue' | 'countRecoverable'>;
   line: Pick<DeliveryLine, 'lineUp'>;
   /** @throws AppError `not-found` when it isn't the actor's */
   get(actor: Actor, endpointId: string): Promise<Endpoint>;
@@ -44,7 +44,7 @@ export function createRecoveryService(deps: RecoveryDeps): RecoveryService {
     while (!stopping) {
       const endpoint = await deps.endpoints.find(endpointId);
       if (endpoint === null || endpoint.recovery?.id !== id) return;
-      const requeued = endpoint.state === 'enabled' ? await deps.deliveries.requeue({ id, endpointId, since, until: startedAt }, deps.clock.now(), CHUNK) : 0;
+      const requeued = endpoint.state === 'enabled' ? await deps.resends.requeue({ id, endpointId, since, until: startedAt }, deps.clock.now(), CHUNK) : 0;
       await deps.endpoints.noteRecovery(endpointId, id, requeued, requeued === 0 ? deps.clock.now() : null);
       deps.notifier.notify(`account:${endpoint.accountId}:deliveries`);
       if (requeued === 0) return;
@@ -64,7 +64,7 @@ export function createRecoveryService(deps: RecoveryDeps): RecoveryService {
   return {
     async count(actor, endpointId, since) {
       await deps.get(actor, endpointId);
-      return deps.deliveries.countRecoverable(endpointId, since);
+      return deps.resends.countRecoverable(endpointId, since);
     },
     async start(actor, endpointId, since) {
       const endpoint = await deps.get(actor, endpointId);

@@ -5,7 +5,7 @@ import { readBody, readQuery } from '../http/input.js';
 import type { Clock } from '../lib/clock.js';
 import { RECOVERABLE, type Delivery } from './delivery.js';
 import type { DeliveryService } from './delivery-service.js';
-import type { DeliveryRow } from './delivery-store.js';
+import type { DeliveryRow } from './delivery-doc.js';
 import { diagnose } from './diagnose.js';
 import { MASK } from './custom-headers.js';
 import type { Endpoint } from './endpoint.js';

@@ -11,6 +11,7 @@ import { createNotifier, type Notifier } from '../../src/lib/notifier.js';
 import { createSeal } from '../../src/lib/seal.js';
 import type { Delivery } from '../../src/webhooks/delivery.js';
 import { createDeliveryLine, type DeliveryLine } from '../../src/webhooks/delivery-line.js';
+import { createDeliveryLogStore } from '../../src/webhooks/delivery-log-store.js';
 import { createDeliveryStore, type DeliveryStore } from '../../src/webhooks/delivery-store.js';
 import type { WorkerLimits } from '../../src/webhooks/delivery-worker.js';
 import type { PostEventInput, PublicationFacts } from '../../src/webhooks/event.js';
@@ -94,11 +95,12 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
 
   const webhooks = compose();
   const deliveries = createDeliveryStore(db);
+  const deliveryLog = createDeliveryLogStore(db);
   const line = createDeliveryLine(db);
   const collection = (name: string) => db.collection(name);
   const all = async () => (await db.collection('webhook_deliveries').find({}, { projection: { _id: 1 } }).toArray()).map(({ _id }) => String(_id));
   const load = async () => {
-    const found = await Promise.all((await all()).map((id) => deliveries.find(actor.accountId, id)));
+    const found = await Promise.all((await all()).map((id) => deliveryLog.find(actor.accountId, id)));
     return found.filter((delivery): delivery is Delivery => delivery !== null);
   };
   return {
