@@ -111,9 +111,10 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
     recordReached: (reached) => deps.record([quotaEventOf(reached, deps.profileOf(reached.accountId), billingUrl())]),
   });
   const holds = createHoldStore(db);
-  const countHeld = async (accountId: string): Promise<number> => ((await holds.has(accountId)) ? (await deps.holding.held(accountId)).length : 0);
+  const countHeld = async (accountId: string): Promise<number> => ((await holds.versionOf(accountId)) !== null ? (await deps.holding.held(accountId)).length : 0);
   const downgrade = createDowngrade({
     usage, store: usageStore, holds, planOf, timeZoneOf, clock, log, lateLimitMs: config.lateLimitMs,
+    changed: (accountId) => notifier.notify(`account:${accountId}:billing`),
     posts: deps.holding,
   });
   const providers = new Set(adapters.map(({ provider }) => provider));
@@ -135,7 +136,8 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
 
   /** Posts that wait follow the plan: held when it got smaller, released when it got larger. */
   async function followPlan({ accountId, before, after }: SubscriptionChanged): Promise<void> {
-    const limitOf = (key: string): number => (findPlan(plans, key) ?? freePlan(plans)).limits.postsPerMonth ?? Number.POSITIVE_INFINITY;
+    // A plan that is no longer in the file may have allowed anything.
+    const limitOf = (key: string): number => findPlan(plans, key)?.limits.postsPerMonth ?? Number.POSITIVE_INFINITY;
     const [was, is] = [limitOf(before?.planKey ?? freePlan(plans).key), limitOf(after.planKey)];
     if (is < was) await downgrade.hold(accountId);
     else if (is > was) await downgrade.release(accountId);
@@ -147,6 +149,7 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
       await intake.sweep();
       await service.sweep();
     });
+    if (simulator !== null) jobs.sweep('simulated payments', SWEEP_EVERY_MS, async () => simulator.sendUnsent());
     jobs.sweep('billing usage', HOLDS_EVERY_MS, async () => {
       await usage.sweep();
       await downgrade.sweep();
@@ -163,7 +166,7 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
     apiRouters: plans.plans.some(({ limits }) => limits.apiCallsPerMinute !== null) ? [apiRate({ planOf, clock })] : [],
     rawRouters: [hookReceiver({ intake, log }), ...(simulator === null ? [] : [simulator.router])],
     pages: [
-      billingPages({ billing: service, usage, wouldHold: downgrade.wouldHold, countProfiles: deps.countProfiles, countEndpoints: deps.countEndpoints, countHeld, notifier, isSimulated }),
+      billingPages({ billing: service, usage, wouldHold: downgrade.wouldHold, countProfiles: deps.countProfiles, countEndpoints: deps.countEndpoints, countHeld, heldVersion: holds.versionOf, notifier, isSimulated }),
       adminPages({ billing: service, intake, events, usage, listAccounts: deps.listAccounts }),
     ],
     async notices(accountId) {
@@ -185,8 +188,9 @@ function releaseAllHeld({ db, jobs, holding, log }: BillingDeps): void {
   const holds = createHoldStore(db);
   jobs.sweep('held posts', HOLDS_EVERY_MS, async () => {
     for (const accountId of await holds.list(200)) {
+      const version = await holds.versionOf(accountId);
       for (const post of await holding.held(accountId)) await holding.release(post);
-      if ((await holding.held(accountId)).length === 0) await holds.remove(accountId);
+      if (version !== null && (await holding.held(accountId)).length === 0) await holds.remove(accountId, version);
       log.info({ accountId }, 'billing is off: posts that a plan held go on');
     }
   });

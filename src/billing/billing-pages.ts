@@ -22,6 +22,8 @@ export interface BillingPagesDeps {
   countProfiles(actor: Actor): Promise<number>;
   countEndpoints(actor: Actor): Promise<number>;
   countHeld(accountId: string): Promise<number>;
+  /** Changes with the held posts; cheap. */
+  heldVersion(accountId: string): Promise<string | null>;
   notifier: Notifier;
   isSimulated: boolean;
 }
@@ -51,9 +53,9 @@ async function stateOf(deps: BillingPagesDeps, actor: Actor): Promise<ReturnType
 }
 
 /** Cheap: asked again and again while the page is open. */
-async function versionOf({ billing, usage }: BillingPagesDeps, actor: Actor): Promise<string> {
-  const [{ account, plan, source, graceUntil }, { used, month }] = await Promise.all([billing.viewOf(actor.accountId), usage.usageOf(actor.accountId)]);
-  return [account?.version ?? 0, plan.key, source, graceUntil?.getTime() ?? '', used, month].join('.');
+async function versionOf({ billing, usage, heldVersion }: BillingPagesDeps, { accountId }: Actor): Promise<string> {
+  const [{ account, plan, source, graceUntil }, { used, month }, held] = await Promise.all([billing.viewOf(accountId), usage.usageOf(accountId), heldVersion(accountId)]);
+  return [account?.version ?? 0, plan.key, source, graceUntil?.getTime() ?? '', used, month, held ?? ''].join('.');
 }
 
 async function show(deps: BillingPagesDeps, req: Request, res: Response): Promise<void> {
@@ -91,7 +93,8 @@ async function preview(deps: BillingPagesDeps, req: Request, res: Response): Pro
 async function comeBack(deps: BillingPagesDeps, req: Request, res: Response): Promise<void> {
   const actor = actorOf(req);
   const { session_id: sessionId } = readQuery(req, returnSchema);
-  if (sessionId !== undefined) await deps.billing.returned(actor, sessionId);
+  // Anybody may have made this link: who paid nothing is thanked for nothing.
+  if (sessionId === undefined || !(await deps.billing.returned(actor, sessionId))) return goTo(req, res, '/billing');
   const { plan } = await deps.billing.viewOf(actor.accountId);
   flash(req, 'success', plan.price === null ? 'Thank you. The payment is being confirmed; your plan changes here as soon as it is.' : `Thank you. Your plan is ${plan.name} now.`);
   goTo(req, res, '/billing');

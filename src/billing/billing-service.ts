@@ -106,17 +106,21 @@ export function createBillingService(deps: BillingServiceDeps) {
       return requireApi().portal(customer, `${deps.publicUrl()}/billing`);
     },
 
-    /** Back from the checkout: asks at once what it came to, so that the page never shows the old plan. */
-    async returned(actor: Actor, sessionId: string): Promise<void> {
+    /**
+     * Back from the checkout: asks at once what it came to, so that the page never shows the old plan.
+     * @returns false when there is no such checkout of this account
+     */
+    async returned(actor: Actor, sessionId: string): Promise<boolean> {
       try {
         const session = await inTime(requireApi().fetchCheckout(sessionId));
-        if (session === null || session.accountId !== actor.accountId || session.subscription === null) return;
-        const customer = await inTime(folding.fetch(session.subscription));
+        if (session === null || session.accountId !== actor.accountId) return false;
+        const customer = session.subscription === null ? null : await inTime(folding.fetch(session.subscription));
         if (customer !== null) await folding.foldCustomers([customer]);
       } catch (error) {
         // Nothing is lost: the events tell the same a moment later.
         log.warn({ err: error, accountId: actor.accountId }, 'what a checkout came to could not be asked; its events will tell');
       }
+      return true;
     },
 
     /** @param planKey null: what the subscription gives again. @throws AppError `not-found` */

@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
+import type { HoldStore } from './hold-store.js';
 import { monthOf } from './month.js';
 import type { Plan } from './plan.js';
 import type { UsageService } from './usage-service.js';
@@ -19,10 +20,12 @@ export interface WaitingPost {
 export interface DowngradeDeps<P extends WaitingPost> {
   usage: UsageService;
   store: Pick<UsageStore, 'count' | 'countedOf' | 'take'>;
-  holds: { add(accountId: string): Promise<void>; remove(accountId: string): Promise<void>; list(limit: number): Promise<string[]> };
+  holds: HoldStore;
   posts: { waiting(accountId: string): Promise<P[]>; held(accountId: string): Promise<P[]>; hold(posts: P[], notice: string): Promise<P[]>; release(post: P): Promise<boolean> };
   planOf(accountId: string): Promise<Plan>;
   timeZoneOf(accountId: string): Promise<string>;
+  /** Called when posts were held or let go. */
+  changed(accountId: string): void;
   /** How late posts are sent. */
   lateLimitMs: number;
   clock: Clock;
@@ -53,13 +56,17 @@ export function createDowngrade<P extends WaitingPost>(deps: DowngradeDeps<P>): 
   }
 
   async function release(accountId: string): Promise<void> {
+    const version = await holds.versionOf(accountId);
+    let released = 0;
     for (const post of await posts.held(accountId)) {
-      if (!(await usage.hasRoom({ accountId, postId: post.id, createdAt: post.createdAt, sequence: post.sequence, isNew: false }))) return;
-      if (await posts.release(post)) continue;
+      if (!(await usage.hasRoom({ accountId, postId: post.id, createdAt: post.createdAt, sequence: post.sequence, isNew: false }))) break;
+      if (await posts.release(post)) released += 1;
       // Changed meanwhile, perhaps cancelled: it is looked at again if it is still held.
-      await usage.giveBack({ accountId, postId: post.id, createdAt: post.createdAt, beforeSequence: post.sequence + 1 });
+      else await usage.giveBack({ accountId, postId: post.id, createdAt: post.createdAt, beforeSequence: post.sequence + 1 });
     }
-    if ((await posts.held(accountId)).length === 0) await holds.remove(accountId);
+    if (version !== null && (await posts.held(accountId)).length === 0) await holds.remove(accountId, version);
+    else if (released > 0) await holds.note(accountId);
+    if (released > 0) deps.changed(accountId);
   }
 
   return {
@@ -72,12 +79,15 @@ export function createDowngrade<P extends WaitingPost>(deps: DowngradeDeps<P>): 
         const { kept, rest, month } = await split(accountId, limit);
         if (rest.length === 0) return;
         // Remembered first, so that the sweep lets them go again whatever happens to this process.
-        await holds.add(accountId);
+        await holds.note(accountId);
         const done = await posts.hold(rest, notice);
+        // And noted again: whoever released at the same moment may have found none of them yet.
+        if (done.length > 0) await holds.note(accountId);
         for (const post of done) await usage.giveBack({ accountId, postId: post.id, createdAt: post.createdAt, beforeSequence: post.sequence });
         for (const { id, sequence } of kept) await store.take({ accountId, month, limit, postId: id, sequence, at: clock.now() });
         // Waiting posts come in portions: another look shows whether there are more.
         held = done.length;
+        deps.changed(accountId);
       }
     },
 

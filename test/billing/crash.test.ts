@@ -1,5 +1,7 @@
 /** What was answered with 200 is folded whatever happens to the process, and what was counted for nothing is forgotten. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, it } from 'node:test';
 import { signUp } from '../../src/cli/newcomer.js';
 import { httpSession } from '../../src/cli/http-session.js';
@@ -46,4 +48,33 @@ it('folds every event that it took before it was killed', async () => {
   // The provider sends again what was not answered.
   for (const event of lives.flat()) assert.equal((await sendEvent(program.url, event)).status, 200);
   await waitUntil('the plan', async () => /id="plan-name">Flat</.test((await session.get('/billing')).text));
+});
+
+it('the simulated provider tells after a kill what it had not told before', async () => {
+  const folder = await temporaryFolder();
+  const databaseName = temporaryDatabaseName();
+  const options = { dataDir: folder.path, env: { MONGODB_URI: uriOfDatabase(databaseName), BILLING: 'simulated' } };
+  let program = await startProgram(options);
+  after(async () => {
+    await program.end('SIGKILL');
+    await dropDatabase(databaseName);
+    await folder.remove();
+  });
+  const { session } = await signUp(program.url, { email: 'ada@example.com' });
+  const checkout = await session.post('/billing/checkout', { plan: 'flat' }, { from: '/billing/change/flat' });
+  await session.post(checkout.url, {}, { csrf: null });
+  const told = async (): Promise<number> => (await documents(databaseName, 'billing_bodies')).length;
+  await waitUntil('checkout, subscription and invoice to be told', async () => (await told()) === 3);
+  const portal = await session.post('/billing/portal', {}, { from: '/billing' });
+  // A year of renewals: an update and an invoice each month.
+  const passing = session.post(portal.url, { do: 'pass-time', days: '370' }, { csrf: null }).catch(() => undefined);
+  await waitUntil('the first of them to be told', async () => (await told()) > 3, { everyMs: 1 });
+  await program.end('SIGKILL');
+  await passing;
+  program = await startProgram(options);
+  await waitUntil('all of them to be told', async () => (await told()) === 3 + 24, { timeoutMs: 25_000, everyMs: 200 });
+
+  await program.end('SIGKILL');
+  writeFileSync(path.join(folder.path, 'billing-simulator.json'), '{"offsetS":');
+  await assert.rejects(startProgram(options), /simulated payment provider remembers can't be read from \S+billing-simulator\.json: .*Put a copy of it back, or delete it/);
 });

@@ -56,5 +56,7 @@ describe('with an API key', () => {
     assert.match(page.text, /payment provider does not answer/);
     assert.equal((await session.post('/billing/checkout', { plan: 'nothing' })).status, 404);
     assert.match((await session.get('/billing/return?session_id=cs_x')).text, /is being confirmed/);
+    answer = { status: 200, body: { id: 'cs_other', object: 'checkout.session', mode: 'subscription', client_reference_id: 'acc_somebody', customer: 'cus_o', subscription: 'sub_o', metadata: {} } };
+    for (const link of ['/billing/return', '/billing/return?session_id=cs_other']) assert.doesNotMatch((await session.get(link)).text, /Thank you/, 'nobody is thanked for what others paid');
   });
 });

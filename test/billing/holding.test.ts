@@ -1,8 +1,13 @@
 /** Posts that a plan holds: nothing of them is lost, however long it takes until there is room. */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { apiClient, connectChannel, createApiKey, signUp } from '../../src/cli/newcomer.js';
+import { startProgram, temporaryFolder } from '../support/program.js';
+import { dropDatabase, temporaryDatabaseName, uriOfDatabase } from '../support/temporary-database.js';
 import { waitUntil } from '../support/wait-until.js';
-import { startBillingApp, type BillingApp } from './billing-app.js';
+import { SECRET, startBillingApp, type BillingApp } from './billing-app.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -47,4 +52,54 @@ describe('posts that a plan holds', () => {
     assert.equal((await api.put('/api/post/retry', { id: ids[7] })).status, 200);
     await waitUntil('it to be sent by hand', async () => (await statusOf(ids[7])) === 'success');
   });
+
+  it('are counted on the open page as they are held and let go', async () => {
+    const { api, accountId, session } = await app.newcomer('watching@example.com');
+    await setPlan(accountId, 'flat');
+    for (let i = 0; i < 7; i++) assert.equal((await api.post('/api/post', { post: `Post ${i}`, platforms: ['bluesky'], scheduleDate: new Date(now() + 10 * DAY_MS).toISOString() })).status, 200);
+    const leave = new AbortController();
+    const live = await session.request('/billing/live', { signal: leave.signal });
+    let shown = '';
+    const reading = (async () => {
+      const decoder = new TextDecoder();
+      let text = '';
+      for await (const chunk of live.body!) {
+        text += decoder.decode(chunk as Uint8Array, { stream: true });
+        const whole = text.slice(0, text.lastIndexOf('\n\n'));
+        shown = whole.slice(whole.lastIndexOf('\n\n'));
+      }
+    })().catch(() => undefined);
+    await setPlan(accountId, 'free');
+    await waitUntil('two to be held', () => /2 posts are held/.test(shown) && /5 of 5/.test(shown));
+    await setPlan(accountId, 'flat');
+    await waitUntil('none to be held', () => /plan-name">Flat/.test(shown) && /7, unlimited/.test(shown) && !/held/.test(shown), { timeoutMs: 5_000 });
+    leave.abort();
+    await reading;
+  });
+});
+
+it('holds what is too much when a plan is taken out of the plans file', async () => {
+  const folder = await temporaryFolder();
+  const databaseName = temporaryDatabaseName();
+  const plans = (...more: object[]): void => writeFileSync(path.join(folder.path, 'plans.json'), JSON.stringify({ plans: [{ key: 'free', name: 'Free', limits: { postsPerMonth: 2 } }, ...more] }));
+  const start = () => startProgram({ dataDir: folder.path, env: { MONGODB_URI: uriOfDatabase(databaseName), BILLING: 'stripe', STRIPE_WEBHOOK_SECRETS: SECRET } });
+  plans({ key: 'pro', name: 'Pro' });
+  let program = await start();
+  after(async () => {
+    await program.end('SIGKILL');
+    await dropDatabase(databaseName);
+    await folder.remove();
+  });
+  const { session } = await signUp(program.url);
+  await connectChannel(session, 'bluesky', 'ada.bsky.social');
+  const key = await createApiKey(session);
+  const account = /name="account" value="([^"]+)"/.exec((await session.get('/billing/accounts')).text)?.[1] ?? '';
+  await session.post('/billing/accounts', { account, plan: 'pro' });
+  const ids: string[] = [];
+  for (let i = 0; i < 4; i++) ids.push(String((await apiClient(program.url, key).post('/api/post', { post: `Post ${i}`, platforms: ['bluesky'], scheduleDate: new Date(Date.now() + DAY_MS).toISOString() })).body['id']));
+  await program.end('SIGTERM');
+  plans();
+  program = await start();
+  const statuses = async (): Promise<unknown[]> => Promise.all(ids.map(async (id) => (await apiClient(program.url, key).get(`/api/post/${id}`)).body['status']));
+  await waitUntil('two posts to be held', async () => (await statuses()).join() === 'pending,pending,paused,paused', { timeoutMs: 20_000 });
 });

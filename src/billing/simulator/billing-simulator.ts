@@ -29,6 +29,8 @@ export interface BillingSimulator {
   router: Router;
   /** By how much time was passed on there, in milliseconds. */
   aheadMs(): number;
+  /** Sends events that were not taken when they happened. */
+  sendUnsent(): void;
   stop(): void;
 }
 
@@ -42,13 +44,21 @@ export function createBillingSimulator(options: BillingSimulatorOptions): Billin
   const prices = pricesOf(options.plans);
   const publicUrl = (): string => options.signpostUrl() + SIMULATED_PAYMENTS;
   const life = createLife({ world, prices, publicUrl });
-  const sender = createEventSender({ hookUrl: options.hookUrl, secret: options.secret, log: options.log, random: Math.random });
+  const sender = createEventSender({
+    hookUrl: options.hookUrl, secret: options.secret, log: options.log, random: Math.random,
+    unsent: () => world.state.unsent,
+    taken(event) {
+      world.state.unsent = world.state.unsent.filter((one) => one !== event);
+      world.save();
+    },
+  });
   const inside = Router();
   inside.get('/simulator.css', (_req, res) => res.sendFile(styleSheet));
   inside.use('/v1', simulatorApi({ world, life, prices, apiKey: options.apiKey, publicUrl }));
   inside.use(simulatorPages({ world, life, prices, sender, base: SIMULATED_PAYMENTS }));
   return {
     router: Router().use(SIMULATED_PAYMENTS, inside),
+    sendUnsent: () => sender.sendUnsent(),
     aheadMs: () => world.state.offsetS * 1000,
     stop: () => sender.stop(),
   };

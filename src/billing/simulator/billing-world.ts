@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { startProblem } from '../../lib/start-problem.js';
+import type { StripeObject } from './stripe-objects.js';
 
 export interface SimulatedPrice {
   id: string;
@@ -67,9 +69,11 @@ interface State {
   subscriptions: Record<string, SimulatedSubscription>;
   sessions: Record<string, SimulatedSession>;
   invoices: Record<string, SimulatedInvoice>;
+  /** Events that were not taken yet, in order: a real provider forgets none either when a machine stops. */
+  unsent: StripeObject[];
 }
 
-const EMPTY: State = { offsetS: 0, customers: {}, subscriptions: {}, sessions: {}, invoices: {} };
+const EMPTY: State = { offsetS: 0, customers: {}, subscriptions: {}, sessions: {}, invoices: {}, unsent: [] };
 
 export interface BillingWorld {
   state: State;
@@ -80,8 +84,9 @@ export interface BillingWorld {
   save(): void;
 }
 
+/** @throws Error in plain words when the file can't be read */
 export function openBillingWorld(file: string, now: () => number): BillingWorld {
-  const state: State = existsSync(file) ? { ...EMPTY, ...(JSON.parse(readFileSync(file, 'utf8')) as State) } : structuredClone(EMPTY);
+  const state: State = { ...structuredClone(EMPTY), ...remembered(file) };
   return {
     state,
     now: () => Math.floor(now() / 1000) + state.offsetS,
@@ -92,4 +97,15 @@ export function openBillingWorld(file: string, now: () => number): BillingWorld 
       renameSync(`${file}.new`, file);
     },
   };
+}
+
+function remembered(file: string): Partial<State> {
+  if (!existsSync(file)) return {};
+  try {
+    const state: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    if (typeof state !== 'object' || state === null || Array.isArray(state)) throw new Error('it holds something else');
+    return state;
+  } catch (error) {
+    throw startProblem(`What the simulated payment provider remembers can't be read from ${file}: ${error instanceof Error ? error.message : String(error)}. Put a copy of it back, or delete it: then the provider begins anew.`, error);
+  }
 }

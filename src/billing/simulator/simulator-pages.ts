@@ -60,10 +60,16 @@ async function pay(deps: Deps, req: Request, res: Response): Promise<void> {
   if (session === null) return nothingHere(deps, res);
   const { trial, shuffle, duplicate } = actionSchema.partial().catch({}).parse(req.body);
   const events = deps.life.pay(session, trial === 'on');
-  deps.world.save();
+  remember(deps, events);
   // As at the real one: the browser goes back at once, the events come when they come.
   void deps.sender.sendAll(events, { shuffle: shuffle === 'on', duplicate: duplicate === 'on' });
   res.redirect(303, session.successUrl.replaceAll('{CHECKOUT_SESSION_ID}', session.id));
+}
+
+/** What happened and what is to be told of it, in one write. */
+function remember({ world }: Deps, events: StripeObject[]): void {
+  world.state.unsent.push(...events);
+  world.save();
 }
 
 function showPortal(deps: Deps, req: Request, res: Response): void {
@@ -82,7 +88,7 @@ async function act(deps: Deps, req: Request, res: Response): Promise<void> {
   if (session === null || asked === undefined) return nothingHere(deps, res);
   const subscription = Object.values(deps.world.state.subscriptions).find(({ id, customer }) => id === asked.subscription && customer === session.customer);
   const events = asked.do === 'pass-time' ? deps.life.passTime(asked.days ?? 31) : subscription === undefined ? [] : eventsOf(deps.life, subscription, asked);
-  deps.world.save();
+  remember(deps, events);
   await deps.sender.sendAll(events, { shuffle: asked.shuffle === 'on', duplicate: asked.duplicate === 'on' });
   res.redirect(303, `${deps.base}/portal/${session.id}`);
 }
