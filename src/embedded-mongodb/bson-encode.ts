@@ -3,11 +3,13 @@ import { Binary, BSONRegExp, BSONSymbol, Code, DBRef, Decimal128, Double, Int32,
 import { RawValue, type Doc } from './bson-decode.js';
 import { CommandError } from './command-error.js';
 
-/** A document that is already BSON: copied as it is. */
+/** A document, or an array, that is already BSON: copied as it is. */
 export class RawBson {
   readonly bytes: Buffer;
-  constructor(bytes: Buffer) {
+  readonly type: 3 | 4;
+  constructor(bytes: Buffer, type: 3 | 4 = 3) {
     this.bytes = bytes;
+    this.type = type;
   }
 }
 
@@ -179,7 +181,7 @@ function writeObject(name: string, value: object, depth: number): void {
     return;
   }
   if (value instanceof RawBson) {
-    writeName(0x03, name);
+    writeName(value.type, name);
     return writeBytes(value.bytes);
   }
   return writeRareObject(name, value, depth);

@@ -2,13 +2,27 @@
 import { CommandError } from './command-error.js';
 
 const TURN_MS = 2000;
+const SLICE_MS = 10;
+let sliceUntil = 0;
 let until = Infinity;
 let steps = 0;
 let over = false;
 
 /** To be called before a command gets its turn; `deadline` is where its `maxTimeMS` ends. */
 export function beginTurn(deadline = Infinity): void {
-  until = Math.min(deadline, performance.now() + TURN_MS);
+  const now = performance.now();
+  until = Math.min(deadline, now + TURN_MS);
+  sliceUntil = now + SLICE_MS;
+}
+
+/** When the present turn should end (performance.now()), so that others get theirs. */
+export function sliceEnd(): number {
+  return sliceUntil;
+}
+
+/** Whether to let others have their turn: to be asked after each document. */
+export function sliceIsOver(): boolean {
+  return over || performance.now() > sliceUntil;
 }
 
 /** To be called in every pass of a loop whose length a client decides. @throws CommandError 50 */

@@ -1,7 +1,8 @@
 /** The commands that read: find, getMore, killCursors, count, distinct, explain. */
 import { decode, type Doc } from './bson-decode.js';
-import { beginTurn } from './budget.js';
-import { encode, RawBson } from './bson-encode.js';
+import { createBatch } from './batch.js';
+import { beginTurn, sliceEnd, sliceIsOver } from './budget.js';
+import { encode, type RawBson } from './bson-encode.js';
 import { compare } from './bson-order.js';
 import type { Collection } from './catalog.js';
 import { CommandError, failedToParse } from './command-error.js';
@@ -89,31 +90,29 @@ export function firstBatch(context: CommandContext, ns: string, source: Source, 
   });
 }
 
-function fillBatch(context: CommandContext, cursor: Cursor, batchSize: number, finish: (docs: RawBson[], ended: boolean) => Doc): Doc | Promise<Doc> {
-  const docs: RawBson[] = [];
-  let bytes = 0;
+function fillBatch(context: CommandContext, cursor: Cursor, batchSize: number, finish: (docs: RawBson, ended: boolean) => Doc): Doc | Promise<Doc> {
+  const batch = createBatch();
   const max = batchSize === 0 ? Infinity : batchSize;
   return context.executor.sliced(false, () => {
     beginTurn(context.deadline);
-    const until = performance.now() + SLICE_MS;
+    const until = sliceEnd();
     for (;;) {
-      if (docs.length >= max) return finish(docs, !cursor.held && cursor.source.atEnd?.() === true);
+      if (batch.count >= max) return finish(batch.close(), !cursor.held && cursor.source.atEnd?.() === true);
       const doc = cursor.held ?? cursor.source.next(until);
       if (doc === undefined) {
         checkDeadline(context);
         return undefined;
       }
-      if (doc === null) return finish(docs, true);
+      if (doc === null) return finish(batch.close(), true);
       cursor.held = null;
-      if (docs.length > 0 && bytes + doc.length > MAX_BATCH_BYTES) {
+      if (batch.count > 0 && batch.bytes + doc.length > MAX_BATCH_BYTES) {
         cursor.held = doc;
-        return finish(docs, false);
+        return finish(batch.close(), false);
       }
-      docs.push(new RawBson(doc));
-      bytes += doc.length;
-      if (docs.length % 64 !== 0) continue;
+      batch.add(doc);
+      if (!sliceIsOver()) continue;
       checkDeadline(context);
-      if (performance.now() > until) return undefined;
+      return undefined;
     }
   });
 }

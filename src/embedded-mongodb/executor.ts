@@ -36,7 +36,8 @@ export interface Executor {
 }
 
 const BATCH_MS = 25;
-const SLICE_MS = 12;
+/** No new step is begun after this; one step takes about as long again at most. */
+const SLICE_MS = 8;
 
 const FULL = /no space|ENOSPC|disk full|MDB_MAP_FULL|quota|EDQUOT|EFBIG|file too large/i;
 /** LMDB reports a write that found only part of its room as an input/output error. */
@@ -66,11 +67,15 @@ function freeBytes(path: string): number {
 }
 
 export function createExecutor(store: Store, catalog: Catalog, committed: () => void): Executor {
-  let queue: Task[] = [];
+  const queue: Task[] = [];
+  /** What had a turn and wants another. */
+  const resumed: Task[] = [];
   let scheduled = false;
   let ran = 0;
   let paused = false;
   let idlers: (() => void)[] = [];
+
+  const waiting = (): boolean => queue.length + resumed.length > 0;
 
   const schedule = (): void => {
     if (scheduled || paused) return;
@@ -82,10 +87,12 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
     scheduled = false;
     if (paused) return;
     const outcomes: Outcome[] = [];
-    if (queue.some((task) => task.write)) commitTogether(outcomes);
-    else runSome(outcomes, false);
+    // Of those that take long one goes on, after all that came in: so no client waits for more than one slice of another.
+    const long = resumed.shift();
+    if (long?.write || queue.some((task) => task.write)) commitTogether(long, outcomes);
+    else runSome(long, outcomes, false);
     for (const { task, error, result } of outcomes) task.settle(error, result);
-    if (queue.length > 0) schedule();
+    if (waiting()) schedule();
     else {
       for (const done of idlers) done();
       idlers = [];
@@ -93,28 +100,29 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
   };
 
   /** Runs queued tasks for a while; an error that isn't a CommandError is passed on as unexpected. */
-  const runSome = (outcomes: Outcome[], inTransaction: boolean): void => {
+  const runSome = (long: Task | undefined, outcomes: Outcome[], inTransaction: boolean): void => {
     const until = performance.now() + BATCH_MS;
-    do {
-      const task = queue.shift();
-      if (!task) return;
-      ran++;
-      const outcome: Outcome = { task, error: undefined, result: undefined };
-      outcomes.push(outcome);
-      try {
-        beginTurn();
-        outcome.result = task.run();
-      } catch (error) {
-        outcome.error = error;
-        if (!(error instanceof CommandError) && inTransaction) throw error;
-      }
-    } while (performance.now() < until);
+    for (let task = queue.shift(); task; task = performance.now() < until ? queue.shift() : undefined) runOne(task, inTransaction, outcomes);
+    if (long) runOne(long, inTransaction, outcomes);
   };
 
-  const commitTogether = (outcomes: Outcome[]): void => {
+  const runOne = (task: Task, inTransaction: boolean, outcomes: Outcome[]): void => {
+    ran++;
+    const outcome: Outcome = { task, error: undefined, result: undefined };
+    outcomes.push(outcome);
+    try {
+      beginTurn();
+      outcome.result = task.run();
+    } catch (error) {
+      outcome.error = error;
+      if (!(error instanceof CommandError) && inTransaction) throw error;
+    }
+  };
+
+  const commitTogether = (long: Task | undefined, outcomes: Outcome[]): void => {
     try {
       store.transaction(() => {
-        runSome(outcomes, true);
+        runSome(long, outcomes, true);
         catalog.saveCounts();
       });
       committed();
@@ -150,9 +158,9 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
     }
   };
 
-  const submit = <T>(write: boolean, restartable: boolean, run: () => T | Promise<T>): Promise<T> =>
+  const enqueue = <T>(list: Task[], write: boolean, restartable: boolean, run: () => T | Promise<T>): Promise<T> =>
     new Promise<T>((resolve, reject) => {
-      queue.push({
+      list.push({
         write,
         restartable,
         run,
@@ -161,6 +169,8 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
       schedule();
     });
 
+  const submit: Executor['submit'] = (write, restartable, run) => enqueue(queue, write, restartable, run);
+
   const sliced = <T>(write: boolean, step: () => T | undefined): T | Promise<T> => {
     turnHasEnded();
     const until = performance.now() + SLICE_MS;
@@ -168,7 +178,7 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
       const result = step();
       if (result !== undefined) return result;
     } while (performance.now() < until && !turnHasEnded());
-    return submit(write, false, () => sliced(write, step));
+    return enqueue(resumed, write, false, () => sliced(write, step));
   };
 
   const alone = async (work: () => Promise<void>): Promise<void> => {
@@ -178,9 +188,9 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
       await work();
     } finally {
       paused = false;
-      if (queue.length > 0) schedule();
+      if (waiting()) schedule();
     }
   };
 
-  return { submit, sliced, alone, tasksRun: () => ran, idle: () => (queue.length === 0 && !scheduled ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))) };
+  return { submit, sliced, alone, tasksRun: () => ran, idle: () => (!waiting() && !scheduled ? Promise.resolve() : new Promise((resolve) => idlers.push(resolve))) };
 }

@@ -151,7 +151,7 @@ export const bucketAuto: StageCompiler = (operand, scope) => {
           total++;
         } else yield null;
       }
-      yield* cutIntoBuckets(sorter.sorted(), total, buckets, fields);
+      yield* cutIntoBuckets(sorter.sorted(), total, buckets, fields, scope);
     } finally {
       account.close();
     }
@@ -159,7 +159,7 @@ export const bucketAuto: StageCompiler = (operand, scope) => {
 };
 
 /** Buckets of about the same size; equal values stay together. A bucket ends where the next begins, the last one at its greatest value. */
-function* cutIntoBuckets(sorted: Iterable<{ by: unknown; doc: Doc }>, total: number, buckets: number, fields: readonly AccumulatorField[]): Iterable<Doc | null> {
+function* cutIntoBuckets(sorted: Iterable<{ by: unknown; doc: Doc }>, total: number, buckets: number, fields: readonly AccumulatorField[], scope: PipelineScope): Iterable<Doc | null> {
   const size = Math.max(1, Math.round(total / buckets));
   let open: { min: unknown; max: unknown; count: number; states: Accumulator[] } | null = null;
   let made = 0;
@@ -178,6 +178,7 @@ function* cutIntoBuckets(sorted: Iterable<{ by: unknown; doc: Doc }>, total: num
     fields.forEach((field, i) => open!.states[i]!.add(field.value(doc)));
     open.max = by;
     open.count++;
+    if (turnIsOver(scope.turn)) yield null;
   }
   if (open) yield close(open, open.max);
 }

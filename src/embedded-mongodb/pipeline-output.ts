@@ -1,10 +1,11 @@
 /** `$out` and `$merge`: the documents of a pipeline go into a collection. */
 import { decode, type Doc } from './bson-decode.js';
 import { encode } from './bson-encode.js';
+import { sliceEnd, sliceIsOver } from './budget.js';
 import { isObject } from './bson-order.js';
 import { checkName, type Catalog, type Collection } from './catalog.js';
 import { CommandError } from './command-error.js';
-import { checkDeadline, type CommandContext } from './command-context.js';
+import type { CommandContext } from './command-context.js';
 import { openAccount } from './memory-account.js';
 import { withId } from './document-id.js';
 import { createRunner, type Found } from './find-runner.js';
@@ -12,7 +13,7 @@ import { compileFilter } from './match.js';
 import { choosePlan } from './plan.js';
 import { entriesBefore, insertRecord, replaceRecord } from './records.js';
 import { readExpressionPath } from './path-walk.js';
-import { runSteps, type Steps } from './write-steps.js';
+import { giveWay, runSteps, type Steps } from './write-steps.js';
 import { updatePipeline } from './write-update.js';
 
 export function isWritingStage(stage: Doc): boolean {
@@ -55,15 +56,12 @@ function checkMerge(spec: Doc): void {
   if (!['insert', 'discard', 'fail'].includes(whenNotMatched as string)) throw new CommandError(2, `Enumeration value '${String(whenNotMatched)}' for field '$merge.whenNotMatched' is not a valid value.`);
 }
 
-const SLICE_MS = 8;
-
 /** Takes what is ready, with pauses. */
 function* pull(context: CommandContext, next: Next): Generator<undefined, Doc | null> {
   for (;;) {
-    const doc = next(performance.now() + SLICE_MS);
+    const doc = sliceIsOver() ? undefined : next(sliceEnd());
     if (doc !== undefined) return doc;
-    checkDeadline(context);
-    yield undefined;
+    yield* giveWay(context);
   }
 }
 
@@ -82,17 +80,17 @@ function* outSteps(context: CommandContext, target: Target, next: Next, reply: D
   try {
     const old = catalog.find(`${target.db}.${target.name}`);
     for (const index of old?.indexes ?? []) if (index.name !== '_id_') catalog.addIndex(temporary, index.spec, true);
-    for (let n = 1; ; n++) {
+    for (;;) {
       const found = yield* pull(context, next);
       if (!found) break;
       const doc = withId(found);
       insertRecord(store, temporary, doc, encode(doc));
-      if (n % 64 === 0) yield undefined;
     }
   } catch (error) {
-    catalog.drop(temporary);
+    if (!temporary.dropped) catalog.drop(temporary);
     throw error;
   }
+  if (temporary.dropped) throw new CommandError(175, `the database ${target.db} was dropped meanwhile`);
   const old = catalog.find(`${target.db}.${target.name}`);
   if (old) catalog.drop(old);
   catalog.rename(temporary, target.db, target.name);
@@ -105,11 +103,10 @@ function* mergeSteps(context: CommandContext, target: Target, spec: Doc, next: N
   const collection = context.catalog.getOrCreate(target.db, target.name);
   requireUnique(collection, on);
   const source = ownSource ? yield* allAtOnce(context, next) : next;
-  for (let n = 1; ; n++) {
+  for (;;) {
     const doc = yield* pull(context, source);
     if (!doc) return reply;
     mergeOne(context, context.catalog, collection, on, spec, withId(doc));
-    if (n % 64 === 0) yield undefined;
   }
 }
 

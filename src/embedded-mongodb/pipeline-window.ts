@@ -68,7 +68,10 @@ function* finish(rows: readonly Row[], outputs: readonly WindowField[], sort: re
   const readers = outputs.map((output) => [output.path, output.open(partition)] as const);
   for (let i = 0; i < rows.length; i++) {
     let doc = rows[i]!.doc;
-    for (const [path, read] of readers) doc = setAt(doc, path, read(i) ?? null);
+    for (const [path, { prepare, read }] of readers) {
+      while (!prepare(i)) if (turnIsOver(scope.turn)) yield null;
+      doc = setAt(doc, path, read(i) ?? null);
+    }
     yield doc;
     if (turnIsOver(scope.turn)) yield null;
   }

@@ -8,13 +8,22 @@ import { addUnits, unitOf } from './calendar.js';
 import { countStep } from './budget.js';
 import { wholeNumber } from './match-leaf.js';
 import type { SortPart } from './sort.js';
-import { WINDOW_FUNCTIONS, type Partition } from './window-functions.js';
+import { lazily, WINDOW_FUNCTIONS, type Partition } from './window-functions.js';
 
 export interface WindowField {
   path: string[];
-  /** Gives the reader of a partition's values by position. */
-  open(partition: Partition): (at: number) => unknown;
+  /** A partition's values, to be asked for from the first position to the last. */
+  open(partition: Partition): WindowReader;
 }
+
+export interface WindowReader {
+  /** Does a piece of the work for a position; false when more is to be done before it can be read. */
+  prepare(at: number): boolean;
+  read(at: number): unknown;
+}
+
+/** Values that one call of `prepare` takes in. */
+const PIECE = 512;
 
 /** First and last position of each document's window; the last is before the first when it is empty. */
 type Bounds = (at: number) => [number, number];
@@ -31,7 +40,7 @@ export function compileWindow(path: string, output: unknown, sort: readonly Sort
   if (special) {
     if (window && !special.takesWindow) throw new CommandError(5371601, `'${operator}' does not accept a 'window' field`);
     const make = special.compile(rest[operator], { sort, variables });
-    return { path: parts, open: (partition) => make(partition, boundsOf(window, partition)) };
+    return { path: parts, open: (partition) => ({ prepare: () => true, read: make(partition, boundsOf(window, partition)) }) };
   }
   const field = compileAccumulator(path, operator, rest[operator], variables);
   checkWindow(window, sort);
@@ -51,24 +60,29 @@ function checkWindow(window: Doc | undefined, sort: readonly SortPart[]): void {
 }
 
 /** Grows one state while the window only grows; otherwise goes over each window anew. */
-function accumulate(field: AccumulatorField, partition: Partition, window: Doc | undefined): (at: number) => unknown {
+function accumulate(field: AccumulatorField, partition: Partition, window: Doc | undefined): WindowReader {
   const bounds = boundsOf(window, partition);
-  const values = partition.docs.map(field.value);
+  const value = lazily((at) => field.value(partition.docs[at]!));
   let state = field.make();
   let [from, to] = [0, -1];
-  return (at) => {
-    const [low, high] = bounds(at);
-    if (low !== from || high < to) {
-      state = field.make();
-      from = low;
-      to = low - 1;
-    }
-    while (to < high) {
-      countStep();
-      state.add(values[++to]);
-    }
-    const result = state.result();
-    return Array.isArray(result) ? [...result as unknown[]] : result;
+  return {
+    prepare: (at) => {
+      const [low, high] = bounds(at);
+      if (low !== from || high < to) {
+        state = field.make();
+        from = low;
+        to = low - 1;
+      }
+      for (const end = Math.min(high, to + PIECE); to < end; ) {
+        countStep();
+        state.add(value(++to));
+      }
+      return to >= high;
+    },
+    read: () => {
+      const result = state.result();
+      return Array.isArray(result) ? [...result as unknown[]] : result;
+    },
   };
 }
 
@@ -102,17 +116,17 @@ function moved(value: number, amount: number, unit: unknown): number {
 function rangeBounds(window: Doc, partition: Partition): Bounds {
   const [low, high] = window['range'] as [unknown, unknown];
   const { unit } = window;
-  const axis = partition.keys.map((key) => (low === 'unbounded' && high === 'unbounded' ? 0 : axisValue(key[0], unit)));
+  const axis = lazily((at) => (low === 'unbounded' && high === 'unbounded' ? 0 : axisValue(partition.keys[at]![0], unit)));
   const sign = partition.sort[0]!.direction;
-  const last = axis.length - 1;
-  const edge = (at: number, bound: unknown): number => (bound === 'current' ? axis[at]! : moved(axis[at]!, sign * toNumber(bound), unit));
+  const last = partition.keys.length - 1;
+  const edge = (at: number, bound: unknown): number => (bound === 'current' ? axis(at) : moved(axis(at), sign * toNumber(bound), unit));
   let [from, to] = [0, -1];
   return (at) => {
     const [least, most] = [low === 'unbounded' ? null : edge(at, low), high === 'unbounded' ? null : edge(at, high)];
     if (least === null) from = 0;
-    else while (from <= last && sign * (axis[from]! - least) < 0) from++;
+    else while (from <= last && sign * (axis(from) - least) < 0) from++;
     if (most === null) to = last;
-    else while (to < last && sign * (axis[to + 1]! - most) <= 0) to++;
+    else while (to < last && sign * (axis(to + 1) - most) <= 0) to++;
     return [from, to];
   };
 }

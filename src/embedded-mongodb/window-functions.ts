@@ -18,6 +18,15 @@ export function sameKey(partition: Partition, a: number, b: number): boolean {
   return compareSortKeys(partition.keys[a]!, partition.keys[b]!, partition.sort) === 0;
 }
 
+/** Values that are found one after another, each when it is first asked for: a partition may be long, and others wait. */
+export function lazily<T>(find: (at: number) => T): (at: number) => T {
+  const values: T[] = [];
+  return (at) => {
+    while (values.length <= at) values.push(find(values.length));
+    return values[at]!;
+  };
+}
+
 type Read = (at: number) => unknown;
 type Make = (partition: Partition, bounds: (at: number) => [number, number]) => Read;
 
@@ -45,9 +54,8 @@ function ranked(name: string, count: (partition: Partition) => Read): WindowFunc
 
 function rank(dense: boolean): (partition: Partition) => Read {
   return (partition) => {
-    const ranks: number[] = [];
-    for (let i = 0; i < partition.docs.length; i++) ranks.push(i > 0 && sameKey(partition, i, i - 1) ? ranks[i - 1]! : dense ? (ranks[i - 1] ?? 0) + 1 : i + 1);
-    return (at) => ranks[at];
+    let before = 0;
+    return lazily((at) => (before = at > 0 && sameKey(partition, at, at - 1) ? before : dense ? before + 1 : at + 1));
   };
 }
 
@@ -64,7 +72,7 @@ const shift: WindowFunction = {
 };
 
 /** Input values beside the places on the axis, in units of `unit`. */
-function curve(name: string, argument: unknown, sort: readonly SortPart[], variables: Doc): (partition: Partition) => { x: number[]; y: unknown[] } {
+function curve(name: string, argument: unknown, sort: readonly SortPart[], variables: Doc): (partition: Partition) => { x: (at: number) => number; y: Read } {
   if (!isObject(argument) || argument['input'] === undefined) throw failedToParse(`${name} requires an 'input' expression`);
   requireSort(name, sort, true);
   const input = compileExpression(argument['input'], variables);
@@ -75,7 +83,7 @@ function curve(name: string, argument: unknown, sort: readonly SortPart[], varia
     if (value instanceof Date ? unit === undefined : unit !== undefined || !isNumber(value)) throw new CommandError(5624900, `${name} where the sortBy is a Date requires a 'unit', and only then`);
     return value instanceof Date ? value.getTime() / unitMs : toNumber(value);
   };
-  return ({ docs, keys }) => ({ x: keys.map((key) => place(key[0])), y: docs.map(input) });
+  return ({ docs, keys }) => ({ x: lazily((at) => place(keys[at]![0])), y: lazily((at) => input(docs[at]!)) });
 }
 
 const derivative: WindowFunction = {
@@ -86,8 +94,8 @@ const derivative: WindowFunction = {
       const { x, y } = read(partition);
       return (at) => {
         const [from, to] = bounds(at);
-        if (to <= from || !isNumber(y[from]) || !isNumber(y[to]) || x[to] === x[from]) return null;
-        return doubleValue((toNumber(y[to]) - toNumber(y[from])) / (x[to]! - x[from]!));
+        if (to <= from || !isNumber(y(from)) || !isNumber(y(to)) || x(to) === x(from)) return null;
+        return doubleValue((toNumber(y(to)) - toNumber(y(from))) / (x(to) - x(from)));
       };
     };
   },
@@ -99,11 +107,11 @@ const integral: WindowFunction = {
     const read = curve('$integral', argument, sort, variables);
     return (partition, bounds) => {
       const { x, y } = read(partition);
-      const under: number[] = [0];
-      for (let i = 1; i < x.length; i++) under.push(under[i - 1]! + ((x[i]! - x[i - 1]!) * (toNumber(y[i] ?? 0) + toNumber(y[i - 1] ?? 0))) / 2);
+      let sum = 0;
+      const under = lazily((at) => (sum += at === 0 ? 0 : ((x(at) - x(at - 1)) * (toNumber(y(at) ?? 0) + toNumber(y(at - 1) ?? 0))) / 2));
       return (at) => {
         const [from, to] = bounds(at);
-        return to < from ? null : doubleValue(under[to]! - under[from]!);
+        return to < from ? null : doubleValue(under(to) - under(from));
       };
     };
   },
@@ -119,12 +127,11 @@ const movingAverage: WindowFunction = {
     const input = compileExpression(argument['input'], variables);
     return ({ docs }) => {
       let average: number | null = null;
-      const averages = docs.map((doc) => {
-        const value = input(doc);
+      return lazily((at) => {
+        const value = input(docs[at]!);
         if (isNumber(value)) average = average === null ? toNumber(value) : toNumber(value) * alpha + average * (1 - alpha);
         return average === null ? null : doubleValue(average);
       });
-      return (at) => averages[at];
     };
   },
 };
@@ -154,8 +161,7 @@ const carried: WindowFunction = {
     const input = compileExpression(argument, variables);
     return ({ docs }) => {
       let kept: unknown = null;
-      const values = docs.map((doc) => (kept = input(doc) ?? kept));
-      return (at) => values[at];
+      return lazily((at) => (kept = input(docs[at]!) ?? kept));
     };
   },
 };
@@ -166,23 +172,43 @@ const linear: WindowFunction = {
     requireSort('$linearFill', sort, true);
     const input = compileExpression(argument, variables);
     return ({ docs, keys }) => {
-      const y = docs.map((doc) => input(doc) ?? null);
-      const x = keys.map(([key]) => (key instanceof Date ? key.getTime() : toNumber(key)));
-      for (let i = 1; i < x.length; i++) if (x[i] === x[i - 1]) throw new CommandError(6050106, 'There can be no repeated values in the sort field');
-      for (const value of y) if (value !== null && !isNumber(value)) throw new CommandError(6050201, 'Value to be filled must be numeric or nullish');
-      return (at) => y[at] ?? between(x, y, at);
+      let before = NaN;
+      const x = lazily((at) => {
+        const key = keys[at]![0];
+        const place = key instanceof Date ? key.getTime() : toNumber(key);
+        if (place === before) throw new CommandError(6050106, 'There can be no repeated values in the sort field');
+        return (before = place);
+      });
+      const y = lazily((at) => {
+        const value = input(docs[at]!) ?? null;
+        if (value !== null && !isNumber(value)) throw new CommandError(6050201, 'Value to be filled must be numeric or nullish');
+        return value;
+      });
+      const nearest = neighbours(y, docs.length);
+      return (at) => {
+        x(at);
+        return y(at) ?? between(x, y, at, nearest(at));
+      };
     };
   },
 };
 
-/** The value on the line between the nearest known neighbours. */
-function between(x: readonly number[], y: readonly unknown[], at: number): unknown {
-  let [left, right] = [at, at];
-  while (left >= 0 && y[left] === null) left--;
-  while (right < y.length && y[right] === null) right++;
-  if (left < 0 || right === y.length) return null;
-  const share = (x[at]! - x[left]!) / (x[right]! - x[left]!);
-  return add(y[left], multiply(add(y[right], multiply(y[left], -1)), doubleValue(share)));
+/** The nearest known values on both sides of each position that is asked for, from the first to the last. */
+function neighbours(y: Read, length: number): (at: number) => [number, number] {
+  let [seen, left, right] = [0, -1, 0];
+  return (at) => {
+    for (; seen <= at; seen++) if (y(seen) !== null) left = seen;
+    if (right < at) right = at;
+    while (right < length && y(right) === null) right++;
+    return [left, right < length ? right : -1];
+  };
+}
+
+/** The value on the line between two known ones. */
+function between(x: (at: number) => number, y: Read, at: number, [left, right]: [number, number]): unknown {
+  if (left < 0 || right < 0) return null;
+  const share = (x(at) - x(left)) / (x(right) - x(left));
+  return add(y(left), multiply(add(y(right), multiply(y(left), -1)), doubleValue(share)));
 }
 
 export const WINDOW_FUNCTIONS: Record<string, WindowFunction> = {

@@ -1,13 +1,14 @@
 /** The `delete` command. */
 import type { Doc } from './bson-decode.js';
+import { sliceIsOver } from './budget.js';
 import { failedToParse } from './command-error.js';
-import { checkDeadline, collectionName, docArgument, matchContext, refuseCollation, type CommandContext } from './command-context.js';
+import { collectionName, docArgument, matchContext, refuseCollation, type CommandContext } from './command-context.js';
 import { createRunner } from './find-runner.js';
 import { compileFilter } from './match.js';
 import { wholeNumber } from './match-leaf.js';
 import { choosePlan } from './plan.js';
 import { deleteRecord } from './records.js';
-import { collectTargets, current, runSteps, statements, writeError, YIELD_EVERY, type Steps } from './write-steps.js';
+import { collectTargets, current, giveWay, runSteps, statements, writeError, type Steps } from './write-steps.js';
 
 export function remove(context: CommandContext): Doc | Promise<Doc> {
   return runSteps(context, deleteSteps(context, collectionName(context), statements(context, 'deletes')));
@@ -24,7 +25,7 @@ function* deleteSteps(context: CommandContext, name: string, list: readonly Doc[
       writeErrors.push(writeError(i, error));
       if (ordered) break;
     }
-    if (i % 16 === 15) yield undefined;
+    if (sliceIsOver()) yield* giveWay(context);
   }
   return { n, ...(writeErrors.length > 0 ? { writeErrors } : {}), ok: 1 };
 }
@@ -46,10 +47,7 @@ function* runDelete(context: CommandContext, name: string, statement: Doc): Gene
     if (!found) continue;
     deleteRecord(context.store, collection, found.record, found.bytes);
     n++;
-    if (i % YIELD_EVERY === YIELD_EVERY - 1) {
-      checkDeadline(context);
-      yield undefined;
-    }
+    if (sliceIsOver()) yield* giveWay(context);
   }
   return n;
 }

@@ -2,13 +2,14 @@
 import { Timestamp } from 'bson';
 import { decode, type Doc } from './bson-decode.js';
 import { encode } from './bson-encode.js';
+import { sliceIsOver } from './budget.js';
 import { checkName } from './catalog.js';
 import { failedToParse } from './command-error.js';
-import { checkDeadline, collectionName, findCollection, type CommandContext } from './command-context.js';
+import { collectionName, findCollection, type CommandContext } from './command-context.js';
 import { checkId, withId } from './document-id.js';
 import { insertRecord } from './records.js';
 import { replaceTimestamps } from './update.js';
-import { checkBatchSize, runSteps, writeError, YIELD_EVERY, type Steps } from './write-steps.js';
+import { checkBatchSize, giveWay, runSteps, writeError, type Steps } from './write-steps.js';
 
 export function insert(context: CommandContext): Doc | Promise<Doc> {
   const name = collectionName(context);
@@ -32,10 +33,7 @@ function* insertSteps(context: CommandContext, name: string, docs: readonly Buff
       writeErrors.push(writeError(i, error));
       if (ordered) break;
     }
-    if (i % YIELD_EVERY === YIELD_EVERY - 1) {
-      checkDeadline(context);
-      yield undefined;
-    }
+    if (sliceIsOver()) yield* giveWay(context);
   }
   return { n, ...(writeErrors.length > 0 ? { writeErrors } : {}), ok: 1 };
 }

@@ -1,6 +1,6 @@
 /** What all commands that write share: their statements, their turns, the errors of single statements, and the records they are about. */
 import { decode, decodeFields, type Doc } from './bson-decode.js';
-import { beginTurn } from './budget.js';
+import { beginTurn, sliceEnd, sliceIsOver } from './budget.js';
 import { isObject } from './bson-order.js';
 import type { Collection } from './catalog.js';
 import { checkStatementFields } from './command-fields.js';
@@ -22,8 +22,12 @@ export function runSteps(context: CommandContext, steps: Steps): Doc | Promise<D
 }
 
 const MAX_STATEMENTS = 100_000;
-/** Documents between two looks at the clock. */
-export const YIELD_EVERY = 64;
+
+/** Lets others have their turn, unless the time of the command is over. @throws CommandError 50 */
+export function* giveWay(context: CommandContext): Generator<undefined, void> {
+  checkDeadline(context);
+  yield undefined;
+}
 
 /** @throws CommandError 16 when a command has too many statements, or none */
 export function checkBatchSize(count: number): void {
@@ -43,23 +47,21 @@ export function statements(context: CommandContext, name: string): Doc[] {
   return list as Doc[];
 }
 
-/** A failed statement as a part of the answer; what is no CommandError fails the whole command. */
+/** A failed statement as a part of the answer; what is no CommandError fails the whole command, and so does the end of its time. */
 export function writeError(index: number, error: unknown): Doc {
-  if (!(error instanceof CommandError)) throw error;
+  if (!(error instanceof CommandError) || error.code === 50) throw error;
   return { index, code: error.code, ...error.extra, errmsg: error.message };
 }
 
 /** What a runner finds, all of it before the first is changed: whole when it is a single one, else the records' numbers. */
 export function* collectTargets(context: CommandContext, runner: FindRunner, single: boolean): Generator<undefined, (number | Found)[]> {
   const targets: (number | Found)[] = [];
-  for (let until = performance.now() + 10; ; ) {
-    const found = runner.next(until);
+  for (;;) {
+    const found = runner.next(sliceEnd());
     if (found === null) return targets;
     if (found) targets.push(single ? found : found.record);
-    if (found && (targets.length % YIELD_EVERY !== 0 || performance.now() < until)) continue;
-    checkDeadline(context);
-    yield undefined;
-    until = performance.now() + 10;
+    // A single one is changed in the turn in which it was found, so that nobody changes it between.
+    if (!found || (!single && sliceIsOver())) yield* giveWay(context);
   }
 }
 

@@ -1,9 +1,10 @@
 /** The `update` command, and how one statement of it changes, or adds, one document. */
 import { decode, decodeAround, type Doc } from './bson-decode.js';
 import { encode } from './bson-encode.js';
+import { sliceIsOver } from './budget.js';
 import { checkName, type Collection } from './catalog.js';
 import { CommandError, failedToParse } from './command-error.js';
-import { checkDeadline, collectionName, docArgument, evaluateVariables, findCollection, matchContext, refuseCollation, type CommandContext } from './command-context.js';
+import { collectionName, docArgument, evaluateVariables, findCollection, matchContext, refuseCollation, type CommandContext } from './command-context.js';
 import { checkId, withId } from './document-id.js';
 import { createRunner, type Found } from './find-runner.js';
 import { compileFilter, fieldsOf, truthy, type Matcher } from './match.js';
@@ -13,7 +14,7 @@ import { entriesBefore, fieldsToKnow, insertRecord, replaceRecord } from './reco
 import { parseSort, type SortPart } from './sort.js';
 import { compileUpdate, type CompiledUpdate } from './update.js';
 import { seedFromFilter } from './upsert.js';
-import { collectTargets, current, runSteps, statements, writeError, YIELD_EVERY, type Steps } from './write-steps.js';
+import { collectTargets, current, giveWay, runSteps, statements, writeError, type Steps } from './write-steps.js';
 
 export interface UpdateStatement {
   filter: Doc;
@@ -75,7 +76,7 @@ function* updateSteps(context: CommandContext, name: string, list: readonly Doc[
       writeErrors.push(writeError(i, error));
       if (ordered) break;
     }
-    if (i % 16 === 15) yield undefined;
+    if (sliceIsOver()) yield* giveWay(context);
   }
   return { n: totals.n, nModified: totals.nModified, ...(upserted.length > 0 ? { upserted } : {}), ...(writeErrors.length > 0 ? { writeErrors } : {}), ok: 1 };
 }
@@ -91,10 +92,7 @@ function* runUpdate(context: CommandContext, name: string, statement: UpdateStat
       if (!found) continue;
       if (applyUpdate(context, collection, found, statement)) totals.nModified++;
       totals.n++;
-      if (i % YIELD_EVERY === YIELD_EVERY - 1) {
-        checkDeadline(context);
-        yield undefined;
-      }
+      if (sliceIsOver()) yield* giveWay(context);
     }
     if (targets.length > 0) return null;
   }
