@@ -1,4 +1,5 @@
 /** The one HTTP client: axios on an undici transport that follows no redirects, obeys no proxies and reads no more than it was told to. */
+import { AssertionError } from 'node:assert';
 import axios, { AxiosError, AxiosHeaders, CanceledError, create, type AxiosInstance, type AxiosResponse, type InternalAxiosRequestConfig } from 'axios';
 import { Readable } from 'node:stream';
 import { errors } from 'undici';
@@ -31,7 +32,7 @@ declare module 'axios' {
   interface AxiosRequestConfig {
     /**
      * The request may be sent again at once, on a fresh connection, when a kept-alive connection turns out to have been closed by the
-     * other side before a byte of the answer came. Only for what is harmless to repeat.
+     * other side before a byte of the answer came. Only for what is harmless to repeat; what was not sent at all is sent again in any case.
      */
     repeatable?: boolean;
     /** See `ExchangeRequest.sample`; `response.data` holds what was kept. */
@@ -68,7 +69,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     const request = await readRequest(config, options.userAgent);
     const pool = agents.of(config.clientCertificate ?? null);
     let outcome = await exchange(pool.kept, request);
-    if (!outcome.ok && config.repeatable === true && diedIdle(outcome.failure) && !(request.body instanceof Readable)) {
+    if (!outcome.ok && diedIdle(outcome.failure, config.repeatable === true) && !(request.body instanceof Readable)) {
       outcome = await exchange(pool.fresh, request);
     }
     if (!outcome.ok) throw failureError(outcome.failure, config);
@@ -83,9 +84,11 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
   return Object.assign(client, { close: agents.close, destroy: agents.destroy });
 }
 
-/** The other side closed a kept-alive connection just as the request went out: not a byte of an answer, and not a fresh connection's fault. */
-function diedIdle(failure: ExchangeFailure): boolean {
-  return failure.kind === 'fault' && failure.sent && !failure.answered && failure.facts.reused && codeOf(failure.cause) === 'ECONNRESET';
+/** The other side closed a kept-alive connection just as the request went out, or was about to: not a byte of an answer, and not a fresh connection's fault. */
+function diedIdle(failure: ExchangeFailure, isRepeatable: boolean): boolean {
+  if (failure.kind !== 'fault' || failure.answered || codeOf(failure.cause) !== 'ECONNRESET') return false;
+  // What was not sent may be sent, whatever it is.
+  return failure.sent ? isRepeatable && failure.facts.reused : failure.connected;
 }
 
 async function readRequest(config: InternalAxiosRequestConfig, userAgent: string): Promise<ExchangeRequest> {
@@ -175,6 +178,7 @@ function failureError(failure: ExchangeFailure, config: InternalAxiosRequestConf
 function describe(failure: ExchangeFailure, config: InternalAxiosRequestConfig): string {
   if (failure.kind === 'timeout') return config.timeoutErrorMessage ?? `timeout of ${config.timeout}ms exceeded`;
   if (failure.kind === 'too-large') return `maxContentLength size of ${config.maxContentLength} exceeded`;
+  if (isUnasked(failure.cause)) return 'the answer began with a status of 100 or 101 that nobody asked for';
   return failure.cause instanceof Error && failure.cause.message !== '' ? failure.cause.message : failureCode(failure, config);
 }
 
@@ -188,10 +192,16 @@ function failureCode(failure: ExchangeFailure, config: InternalAxiosRequestConfi
 function codeOf(cause: unknown): string {
   const code = typeof cause === 'object' && cause !== null && 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
   if (code === 'UND_ERR_CONNECT_TIMEOUT') return AxiosError.ETIMEDOUT;
+  if (isUnasked(cause)) return AxiosError.ERR_BAD_RESPONSE;
   if (code === 'UND_ERR_SOCKET' || code === 'EPIPE') return 'ECONNRESET';
   if (code === 'UND_ERR_INVALID_ARG') return AxiosError.ERR_BAD_OPTION_VALUE;
   if (code.startsWith('UND_ERR') || cause instanceof errors.HTTPParserError) return AxiosError.ERR_BAD_RESPONSE;
   return code === '' ? AxiosError.ERR_NETWORK : code;
+}
+
+/** undici hangs up, or trips over an assertion of its own, when it is answered 100 or 101 without having asked. */
+function isUnasked(cause: unknown): boolean {
+  return (cause instanceof errors.SocketError && /^bad (response|upgrade)$/.test(cause.message)) || cause instanceof AssertionError;
 }
 
 function refuse(message: string, config: InternalAxiosRequestConfig, code: string = AxiosError.ERR_BAD_REQUEST): AxiosError {

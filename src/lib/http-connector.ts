@@ -17,17 +17,29 @@ export function blockedAddress(reason: string): NodeJS.ErrnoException {
   return Object.assign(new Error(reason), { code: BLOCKED_ADDRESS });
 }
 
-interface Story {
+interface Phases {
   dnsMs: number | null;
   connectMs: number | null;
   tlsMs: number | null;
+}
+
+interface Story extends Phases {
+  /** What was dialled last: a name may have several addresses, which are tried one after the other. */
+  dialled: string | null;
   requests: number;
 }
 
 const stories = new WeakMap<Socket, Story>();
+const failures = new WeakMap<Error, Story>();
+
+/** How far a connection came that was never made; null when this is no such failure, but one of a connection that stood. */
+export function connectStory(error: unknown): ({ remoteAddress: string | null } & Phases) | null {
+  const story = error instanceof Error ? failures.get(error) : undefined;
+  return story === undefined ? null : { remoteAddress: story.dialled, dnsMs: story.dnsMs, connectMs: story.connectMs, tlsMs: story.tlsMs };
+}
 
 /** To be asked once per request, when it goes to the socket. Connection times belong to the first request that a socket carries. */
-export function socketStory(socket: Socket): { remoteAddress: string | null; reused: boolean; dnsMs: number | null; connectMs: number | null; tlsMs: number | null } {
+export function socketStory(socket: Socket): { remoteAddress: string | null; reused: boolean } & Phases {
   const story = stories.get(socket);
   const remoteAddress = socket.remoteAddress ?? null;
   if (story === undefined) return { remoteAddress, reused: false, dnsMs: null, connectMs: null, tlsMs: null };
@@ -54,20 +66,24 @@ export function createConnector(guard: ConnectionGuard | null, connectTimeoutMs:
   const connect = buildConnector({ timeout: connectTimeoutMs, ...(guard === null ? {} : { lookup: guard.lookup }), ...tls });
   return (options, callback) => {
     const host = options.hostname.replace(/^\[|\]$/g, '');
+    const story: Story = { dialled: null, dnsMs: null, connectMs: null, tlsMs: null, requests: 0 };
+    const fail = (error: Error) => {
+      failures.set(error, story);
+      callback(error, null);
+    };
     const refused = guard !== null && isIP(host) !== 0 ? guard.refusal(host) : null;
     if (refused !== null) {
-      queueMicrotask(() => callback(blockedAddress(refused), null));
+      queueMicrotask(() => fail(blockedAddress(refused)));
       return;
     }
-    const story: Story = { dnsMs: null, connectMs: null, tlsMs: null, requests: 0 };
     // At run time the connector returns the socket before it is connected; its types don't say so.
     const early = connect(options, (error, socket) => {
-      if (error !== null) return callback(error, null);
+      if (error !== null) return fail(error);
       // The lookup decided already; this holds even if it should have a gap.
       const reason = guard?.refusal(socket.remoteAddress ?? '') ?? null;
       if (reason !== null) {
         socket.destroy();
-        return callback(blockedAddress(reason), null);
+        return fail(blockedAddress(reason));
       }
       stories.set(socket, story);
       callback(null, socket);
@@ -84,6 +100,7 @@ function timePhases(socket: Socket, story: Story): void {
     last = now;
     return took;
   };
+  socket.on('connectionAttempt', (address: string) => (story.dialled = address));
   // Before undici's own listeners, which send the first request in the same tick.
   socket.prependOnceListener('lookup', () => (story.dnsMs = lap()));
   socket.prependOnceListener('connect', () => (story.connectMs = lap()));

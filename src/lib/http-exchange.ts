@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { Dispatcher } from 'undici';
-import { socketStory } from './http-connector.js';
+import { connectStory, socketStory } from './http-connector.js';
 
 export interface ExchangeRequest {
   method: string;
@@ -53,6 +53,8 @@ export interface ExchangeFailure {
   sent: boolean;
   /** True when a byte of the answer had arrived. */
   answered: boolean;
+  /** False when there never was a connection. */
+  connected: boolean;
   facts: WireFacts;
 }
 
@@ -96,7 +98,9 @@ export function exchange(dispatcher: Dispatcher, request: ExchangeRequest): Prom
     }
     function fail(kind: ExchangeFailure['kind'], cause: unknown): void {
       if (head !== null && request.sample !== null && kind !== 'cancelled') return answer(messageOf(cause), false);
-      finish({ ok: false, failure: { kind, cause, sent, answered: facts.firstByteMs !== null, facts } });
+      const attempt = connectStory(cause);
+      Object.assign(facts, attempt);
+      finish({ ok: false, failure: { kind, cause, sent, answered: facts.firstByteMs !== null, connected: attempt === null, facts } });
     }
     function stop(kind: ExchangeFailure['kind'], cause: unknown): void {
       fail(kind, cause);

@@ -3,8 +3,8 @@ import type { AxiosResponse } from 'axios';
 import type { Clock } from '../lib/clock.js';
 import type { ClientCertificate } from '../lib/http-agents.js';
 import { wireFactsOf, type HttpClient } from '../lib/http-client.js';
-import { BLOCKED_ADDRESS } from '../lib/http-connector.js';
 import { MASK } from './custom-headers.js';
+import { statusProblem, wireProblem } from './attempt-problems.js';
 import { readRetryAfter, type AttemptErrorClass, type AttemptResult, type Delivery } from './delivery.js';
 import { signatureHeaders } from './signing.js';
 
@@ -73,7 +73,7 @@ export function createSender(deps: SenderDeps): Sender {
           transformRequest: unchanged,
           transformResponse: unchanged,
         });
-        return { ...base, ...answered(response, startedAt) };
+        return { ...base, ...answered(response, target.url, startedAt) };
       } catch (error) {
         return { ...base, ...unanswered(error, timeoutMs) };
       }
@@ -85,7 +85,7 @@ const unchanged = [(data: unknown) => data];
 
 type Rest = Omit<AttemptResult, 'startedAt' | 'url' | 'requestHeaders'>;
 
-function answered(response: AxiosResponse, startedAt: Date): Rest {
+function answered(response: AxiosResponse, url: string, startedAt: Date): Rest {
   const headers: Record<string, string> = {};
   for (const name of KEPT_HEADERS) {
     const value: unknown = response.headers[name];
@@ -98,32 +98,19 @@ function answered(response: AxiosResponse, startedAt: Date): Rest {
     // A NUL and broken UTF-8 would be stored, but not shown; a text column is for people.
     responseBody: String(response.data).replaceAll('\u0000', '\ufffd'),
     responseTruncated: wireFactsOf(response)?.truncated ?? false,
-    error: statusError(response.status, headers['location']),
+    error: statusProblem(response.status, headers['location'], url),
     retryAfterMs: readRetryAfter(headers['retry-after'], startedAt),
   };
 }
 
-/** The status line alone decides; only 2xx is a success. */
-function statusError(status: number, location: string | undefined): AttemptResult['error'] {
-  if (status >= 200 && status < 300) return null;
-  if (status >= 300 && status < 400) {
-    const advice = location === undefined ? 'Set the URL to where the receiver really is.' : `Set the URL to ${location}.`;
-    return { class: 'redirect', message: `The receiver answered ${status}, a redirect. Redirects are not followed. ${advice}` };
-  }
-  if (status === 410) return { class: 'status', message: 'The receiver answered 410: it wants no more webhooks. The endpoint was disabled.' };
-  return { class: 'status', message: `The receiver answered ${status}.` };
-}
-
 function unanswered(error: unknown, timeoutMs: number): Rest {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
-  const said = error instanceof Error ? error.message : String(error);
   return {
     ...wire(error),
     status: null,
     responseHeaders: {},
     responseBody: '',
     responseTruncated: false,
-    error: { class: classOf(code), message: explain(classOf(code), code, said, timeoutMs) },
+    error: wireProblem(error, timeoutMs),
     retryAfterMs: null,
   };
 }
@@ -140,32 +127,4 @@ function wire(responseOrError: unknown): Pick<AttemptResult, 'durationMs' | 'rem
     remoteAddress: facts?.remoteAddress ?? null,
     phases: { dnsMs: round(facts?.dnsMs), connectMs: round(facts?.connectMs), tlsMs: round(facts?.tlsMs), firstByteMs: round(facts?.firstByteMs) },
   };
-}
-
-function classOf(code: string): AttemptErrorClass {
-  if (code === BLOCKED_ADDRESS) return 'blocked';
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'dns';
-  if (code === 'ECONNREFUSED') return 'refused';
-  if (['EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL'].includes(code)) return 'unreachable';
-  if (code === 'ETIMEDOUT') return 'connect-timeout';
-  if (code === 'ECONNABORTED') return 'timeout';
-  if (code === 'ECONNRESET') return 'reset';
-  if (code === 'ERR_BAD_RESPONSE') return 'bad-answer';
-  if (/TLS|SSL|CERT|EPROTO|UNABLE_TO|SELF_SIGNED|ALTNAME/.test(code)) return 'tls';
-  return 'unreachable';
-}
-
-function explain(kind: AttemptErrorClass, code: string, said: string, timeoutMs: number): string {
-  const seconds = timeoutMs / 1_000;
-  const words: Partial<Record<AttemptErrorClass, string>> = {
-    blocked: said,
-    dns: code === 'ENOTFOUND' ? 'The host name has no address. Check its spelling and its DNS records.' : 'DNS gave no answer for the host name.',
-    refused: 'The connection was refused: nothing listens at this address and port.',
-    'connect-timeout': 'No connection could be made in time. A firewall may be in the way.',
-    timeout: `The receiver gave no answer within ${seconds} seconds. Answer first, and work afterwards.`,
-    reset: 'The receiver closed the connection without an answer.',
-    'bad-answer': `The receiver's answer is not proper HTTP: ${said}`,
-    tls: `The TLS connection failed: ${said}`,
-  };
-  return words[kind] ?? `The receiver could not be reached: ${said}`;
 }

@@ -138,10 +138,11 @@ function waitMs(scheduledMs: number, result: AttemptResult, random: number): num
   return Math.round(Math.max(jittered, busy ? MIN_WAIT_WHEN_BUSY_MS * (1 + JITTER * random) : 0, asked * (1 + JITTER * random)));
 }
 
-/** @param value seconds or an HTTP date */
+/** @param value seconds or an HTTP date; whatever number it is, it counts */
 export function readRetryAfter(value: string | undefined, now: Date): number | null {
-  if (value === undefined) return null;
-  if (/^\d{1,9}$/.test(value.trim())) return Number(value.trim()) * 1_000;
-  const at = Date.parse(value);
+  const text = value?.trim() ?? '';
+  if (/^\d+$/.test(text)) return Math.min(Number.MAX_SAFE_INTEGER, Number(text) * 1_000);
+  // Each form of an HTTP date begins with a day's name; `Date.parse` alone finds dates in much that is none.
+  const at = /^[a-z]{3}/i.test(text) ? Date.parse(text) : Number.NaN;
   return Number.isNaN(at) ? null : Math.max(0, at - now.getTime());
 }

@@ -233,6 +233,26 @@ describe('the HTTP client', () => {
     assert.equal(requests, 2);
   });
 
+  it('sends on a fresh connection what could not be sent on an idle one that was reset, whatever the caller allows', async () => {
+    let seen = 0;
+    let idleSocket: Socket | null = null;
+    const url = await raw((socket) => socket.on('data', () => {
+      seen += 1;
+      idleSocket = socket;
+      socket.write('HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok');
+    }));
+    const client = newClient();
+    for (let i = 0; i < 20; i++) {
+      assert.equal((await client.post(url, 'x')).data, 'ok');
+      await idle();
+      // As a balancer does that forgets idle connections: the client learns of it when it is about to write.
+      const closed = once(idleSocket!, 'close');
+      (idleSocket as unknown as Socket).resetAndDestroy();
+      await closed;
+    }
+    assert.equal(seen, 20, 'each was seen once');
+  });
+
   it('does not repeat on a fresh connection that broke, whatever the caller allows', async () => {
     let requests = 0;
     const url = await raw((socket) => socket.once('data', () => {

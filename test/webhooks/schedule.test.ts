@@ -58,8 +58,10 @@ describe('the next attempt', () => {
     assert.equal(readRetryAfter('120', NOW), 120_000);
     assert.equal(readRetryAfter('Sat, 21 Nov 2026 12:01:00 GMT', NOW), 60_000);
     assert.equal(readRetryAfter('Sat, 21 Nov 2020 12:01:00 GMT', NOW), 0);
-    assert.equal(readRetryAfter('soon', NOW), null);
+    assert.equal(readRetryAfter('Saturday, 21-Nov-26 12:01:00 GMT', NOW), 60_000);
+    for (const nonsense of ['soon', '-5', '5, 90', '1.5', '', 'Mon']) assert.equal(readRetryAfter(nonsense, NOW), null, nonsense);
     assert.equal(readRetryAfter(undefined, NOW), null);
+    for (const digits of ['99999999999999', '9'.repeat(400)]) assert.equal(wait(1, result({ status: 503, retryAfterMs: readRetryAfter(digits, NOW) })), 24 * 3_600_000, 'more than a day is a day');
   });
 });
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { createServer as createPlainServer, type AddressInfo } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import type { DeliveryAttempt } from '../../src/webhooks/delivery.js';
 import { namedCertificate, namedKey, serverCertificate, serverKey, testCa } from '../support/certificates.js';
@@ -100,6 +100,30 @@ describe('a delivery to a name', () => {
     assert.equal(remoteAddress, '127.0.0.1');
     assert.ok(dnsMs !== null && connectMs !== null && tlsMs !== null && firstByteMs !== null, JSON.stringify(phases));
     assert.ok(dnsMs > 0 && tlsMs > 0 && dnsMs + connectMs + tlsMs <= firstByteMs + 1 && firstByteMs <= durationMs, JSON.stringify({ ...phases, durationMs }));
+  });
+
+  it('tells how far it came when no connection could be made', async () => {
+    const plain = createPlainServer((socket) => socket.on('error', () => undefined).once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))).listen(0, '127.0.0.1');
+    await once(plain, 'listening');
+    const { port } = plain.address() as AddressInfo;
+    const rig = await startOpenRig((name, type) => (type === 'A' && name !== 'gone.test' ? ['127.0.0.1'] : []), { allowCidrs: ['127.0.0.1/32'] });
+    const endpoint = await register(rig, `https://hooks.test:${port}/`);
+    const notTls = await deliver(rig);
+    assert.equal(notTls.error?.class, 'tls');
+    assert.match(String(notTls.error?.message), /does not speak TLS at this port/);
+    assert.equal(notTls.remoteAddress, '127.0.0.1');
+    assert.ok(notTls.phases.dnsMs !== null && notTls.phases.connectMs !== null && notTls.phases.tlsMs === null, JSON.stringify(notTls.phases));
+
+    plain.close();
+    await once(plain, 'close');
+    const refused = await deliver(rig);
+    assert.equal(refused.error?.class, 'refused');
+    assert.equal(refused.remoteAddress, '127.0.0.1');
+    assert.ok(refused.phases.dnsMs !== null && refused.phases.connectMs === null, JSON.stringify(refused.phases));
+
+    await rig.webhooks.endpoints.edit(rig.actor, endpoint.id, { ...endpoint, headers: [], clientCertificate: null, url: `https://gone.test:${port}/` });
+    const nowhere = await deliver(rig);
+    assert.deepEqual([nowhere.error?.class, nowhere.remoteAddress, nowhere.phases.connectMs], ['dns', null, null]);
   });
 
   it('sends nothing to a server whose certificate names another, or comes from nobody who is trusted', async () => {
