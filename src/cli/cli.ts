@@ -9,6 +9,8 @@ interface Command {
 const commands: Command[] = [
   { name: 'demo', summary: 'play the whole story with a throw-away instance and print each step', load: async () => (await import('./demo.js')).demo },
   { name: 'simulator', summary: 'run the simulated networks alone: HOST, SIMULATOR_PORT, DATA_DIR', load: async () => (await import('./simulator.js')).simulatorCommand },
+  { name: 'create-account', summary: 'EMAIL: make an account, also while sign-up is closed, and print its password', load: async () => (await import('./people.js')).createAccountCommand },
+  { name: 'reset-password', summary: 'EMAIL: give somebody who forgot it a new password, and print it', load: async () => (await import('./people.js')).resetPasswordCommand },
   { name: 'backup', summary: 'FILE: copy the embedded database to a file, also while Signpost runs', load: async () => (await import('./copies.js')).backupCommand },
   { name: 'restore', summary: 'FILE: put such a copy in place of the embedded database', load: async () => (await import('./copies.js')).restoreCommand },
   { name: 'migrate', summary: '--to MONGODB_URI: copy the embedded database to a MongoDB; --from MONGODB_URI: bring it back', load: async () => (await import('./copies.js')).migrateCommand },
