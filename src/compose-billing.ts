@@ -57,6 +57,7 @@ export interface BillingDeps {
   holding: PostHolding;
   countProfiles(actor: Actor): Promise<number>;
   countEndpoints(actor: Actor): Promise<number>;
+  mediaBytesOf(accountId: string): Promise<number>;
   profileOf(accountId: string): string;
   record(events: (SubscriptionEventInput | QuotaEventInput)[]): Promise<void>;
 }
@@ -69,7 +70,7 @@ export interface Billing {
   giveBackRoom(post: Post): Promise<void>;
   rawRouters: Router[];
   /** Before all others: they may say that it is enough for this minute. */
-  apiRouters: Router[];
+  apiReaders: Router[];
   pages: Router[];
   /** What the account's owner should know, in a sentence each. */
   notices(accountId: string): Promise<string[]>;
@@ -163,15 +164,18 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
     requireRoom: (post) => usage.requireRoomForPost(counted(post, true)),
     requireRoomAgain: (post) => usage.requireRoomForPost(counted(post, false)),
     giveBackRoom: (post) => usage.giveBack({ accountId: post.accountId, postId: post.id, createdAt: post.createdAt, beforeSequence: 1 }),
-    apiRouters: plans.plans.some(({ limits }) => limits.apiCallsPerMinute !== null) ? [apiRate({ planOf, clock })] : [],
+    apiReaders: plans.plans.some(({ limits }) => limits.apiCallsPerMinute !== null) ? [apiRate({ planOf, clock })] : [],
     rawRouters: [hookReceiver({ intake, log }), ...(simulator === null ? [] : [simulator.router])],
     pages: [
-      billingPages({ billing: service, usage, wouldHold: downgrade.wouldHold, countProfiles: deps.countProfiles, countEndpoints: deps.countEndpoints, countHeld, heldVersion: holds.versionOf, notifier, isSimulated }),
+      billingPages({
+        billing: service, usage, wouldHold: downgrade.wouldHold, countProfiles: deps.countProfiles, countEndpoints: deps.countEndpoints, mediaBytesOf: deps.mediaBytesOf, countHeld,
+        heldVersion: holds.versionOf, notifier, isSimulated,
+      }),
       adminPages({ billing: service, intake, events, usage, listAccounts: deps.listAccounts }),
     ],
     async notices(accountId) {
-      const [view, used, held] = await Promise.all([service.viewOf(accountId), usage.usageOf(accountId), countHeld(accountId)]);
-      return planNotices({ view, usage: used, held });
+      const [view, used, held, mediaBytes] = await Promise.all([service.viewOf(accountId), usage.usageOf(accountId), countHeld(accountId), deps.mediaBytesOf(accountId)]);
+      return planNotices({ view, usage: used, held, mediaBytes });
     },
     // Whoever came by another name of this machine is led to the public one.
     formOrigins: () => (isSimulated ? [new URL(deps.publicUrl()).origin] : STRIPE_PAGES),

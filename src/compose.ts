@@ -33,6 +33,7 @@ import { composePublishing } from './compose-publishing.js';
 import { boundPort, closeServer, listen, localHost, reachableHost } from './compose-server.js';
 import { findWebProcess, startOwnSimulator } from './compose-simulator.js';
 import { composeWebhooks, webhookIndexesFor } from './compose-webhooks.js';
+import { composeMedia } from './compose-media.js';
 import { composeRealNetworks } from './compose-networks.js';
 import type { Config } from './config.js';
 import { connectDatabase, ensureIndexes } from './db/database.js';
@@ -56,6 +57,7 @@ import { createSeal } from './lib/seal.js';
 import { startProblem } from './lib/start-problem.js';
 import { dataDirId, deriveKey, keyFingerprint, loadSecretKey } from './lib/secret-key.js';
 import type { Platform, PlatformUrls } from './platforms/platform.js';
+import { mediaIndexes } from './media/media-store.js';
 import { findPlatform, platforms } from './platforms/registry.js';
 import type { SimulatorSettings } from './platforms/simulator/network.js';
 import { postApi } from './posts/post-api.js';
@@ -106,7 +108,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const key = loadSecretKey(config.secretKey, config.dataDir);
   const { client, db, close: disconnect } = await connectDatabase(database.uri);
   await ensureIndexes(db, [
-    ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...channelIndexes, ...connectAttemptIndexes, ...postIndexes, ...turnIndexes, ...webhookIndexesFor(config.webhookRetentionDays), ...wakeupIndexes, ...(config.billing === 'off' ? [] : allBillingIndexes),
+    ...accountIndexes, ...profileIndexes, ...apiKeyIndexes, ...sessionIndexes, ...loginLimitIndexes, ...channelIndexes, ...connectAttemptIndexes, ...postIndexes, ...mediaIndexes, ...turnIndexes, ...webhookIndexesFor(config.webhookRetentionDays), ...wakeupIndexes, ...(config.billing === 'off' ? [] : allBillingIndexes),
   ]);
   await requireSameKey(db, keyFingerprint(key));
   // Who holds the lock of the data directory knows that whoever leased under its name is dead; other workers have names of their own.
@@ -134,6 +136,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       await posts.cancelAllScheduled(actor);
       for (const { id } of await channels.list(actor)) await channels.disconnect(actor, id);
       for (const { id, profileId } of await webhooks.endpoints.list(actor)) if (profileId === actor.profileId) await webhooks.endpoints.remove(actor, id);
+      await media.service.removeAll(actor);
     },
   });
   const connectedPlatforms = async (actor: Actor): Promise<string[]> => (await channels.list(actor)).filter(({ state }) => state === 'connected').map(({ platform }) => platform);
@@ -148,7 +151,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const http = createHttpClient({ userAgent: USER_AGENT });
   const simulator = isWeb && config.networks.simulated ? await startOwnSimulator(config, db, log, options.simulator) : null;
   const simulatorAddresses = () => (simulator === null ? (webProcess?.simulator() ?? null) : { callUrl: simulator.url, browserUrl: simulator.publicUrl });
-  const realNetworks = composeRealNetworks({ config, userAgent: USER_AGENT, ...(options.networkUrls === undefined ? {} : { urlsOf: options.networkUrls }) });
+  const realNetworks = composeRealNetworks({ config, userAgent: USER_AGENT, readOwn: (url, maxBytes) => media.service.readOwn(url, maxBytes), ...(options.networkUrls === undefined ? {} : { urlsOf: options.networkUrls }) });
 
   // Channels
   const channels = createChannelService({
@@ -172,6 +175,10 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     endpointLimitOf: async (accountId) => (await billing?.service.planOf(accountId))?.limits.endpoints ?? null,
   });
 
+  // Uploaded files
+  const mediaLimitOf = async (accountId: string): Promise<number | null> => (await billing?.service.planOf(accountId))?.limits.mediaBytes ?? null;
+  const media = composeMedia({ config, db, clock, log, notifier, jobs, isWeb, publicUrl, limitOf: mediaLimitOf });
+
   // Posts and publishing
   const settleUsage = createSettling({ store: createUsageStore(db), clock, notifier });
   const publishing = composePublishing({
@@ -194,12 +201,13 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     listAccounts: (after, limit) => accountStore.listAccounts(after, limit),
     existingPosts: (ids) => postStore.existing(ids),
     countProfiles: async (actor) => (await profiles.list(actor)).length,
+    mediaBytesOf: (accountId) => media.service.usedBytes(accountId),
     countEndpoints: async (actor) => (await webhooks.endpoints.list(actor)).length,
     profileOf: primaryProfileId,
     record: (events) => webhooks.record(events),
   });
   const posts = createPostService({
-    store: postStore, channels, profiles, clock, notifier, log, postsDue: publishing.postsDue, eventsWritten: (post, events) => outbox.written(post, events),
+    store: postStore, channels, profiles, clock, notifier, log, files: media.files, postsDue: publishing.postsDue, eventsWritten: (post, events) => outbox.written(post, events),
     ...(billing === null ? {} : { requireRoom: billing.requireRoom, giveBackRoom: billing.giveBackRoom }),
     takeDown: createTakeDown({ session: (channelId) => channels.session(channelId), log }),
   });
@@ -223,9 +231,10 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     profiles: profileChoice(profiles),
     formOrigins: () => [...consentOrigins(platforms, { simulator: simulatorAddresses, real: realNetworks }), ...(billing?.formOrigins() ?? [])],
     ready,
-    rawRouters: [webhooks.rawRouter, ...(billing?.rawRouters ?? [])],
+    rawRouters: [webhooks.rawRouter, media.rawRouter, ...(billing?.rawRouters ?? [])],
+    apiReaders: [...(billing?.apiReaders ?? []), media.apiReader],
+    formFiles: media.formFiles,
     apiRouters: [
-      ...(billing?.apiRouters ?? []),
       postApi({ posts, profiles, settled, clock, publishing: publishing.service }),
       userApi({
         channels, profiles, clock,
@@ -233,6 +242,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
         countPostsThisMonth: (accountId) => postStore.countSince(accountId, startOfMonth(clock.now())),
       }),
       profileApi({ profiles, connectedPlatforms }),
+      media.apiRouter,
       ...webhooks.apiRouters,
     ],
     publicPages: [visitorPages({ accounts, authenticator })],
@@ -254,7 +264,8 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       profilePages({ profiles, connectedPlatforms, limitOf: async (accountId) => (await billing?.service.planOf(accountId))?.limits.profiles ?? null }),
       channelPages({ channels, countScheduledPosts: (channelId) => postStore.countWaitingByChannel(channelId) }),
       troublePages({ channels, http, simulator: simulatorAddresses }),
-      postPages({ posts, channels, clock, notifier, publishing: publishing.service }),
+      postPages({ posts, channels, clock, notifier, publishing: publishing.service, media: media.service, files: media.files }),
+      media.pages,
       ...webhooks.pages,
       ...(billing?.pages ?? []),
     ],

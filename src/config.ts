@@ -52,6 +52,9 @@ const schema = z.object({
   WEBHOOK_RETENTION_DAYS: z.coerce.number('must be a number of days').int('must be whole days').min(4, 'must be 4 to 365').max(365, 'must be 4 to 365').default(30),
   SMTP_URL: z.url({ protocol: /^smtps?$/, error: 'must be an address such as smtps://user:password@mail.example.com' }).optional(),
   MAIL_FROM: z.string().max(200).regex(/^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$/, 'must be an address such as Signpost <signpost@example.com>').optional(),
+  MEDIA_DIR: z.string().min(1).optional(),
+  MEDIA_MAX_MB: z.coerce.number('must be a number of megabytes').int('must be whole megabytes').min(1, 'must be 1 to 5000').max(5_000, 'must be 1 to 5000').default(256),
+  MEDIA_RETENTION_DAYS: z.coerce.number('must be a number of days').int('must be whole days').min(1, 'must be 1 to 3650').max(3_650, 'must be 1 to 3650').default(90),
   BILLING: z.enum(['off', 'simulated', 'stripe'], 'must be off, simulated or stripe').default('off'),
   PLANS_FILE: z.string().min(1).optional(),
   STRIPE_API_KEY: z.string().regex(/^(sk|rk)_\S+$/, 'must be a secret or restricted key: sk_... or rk_...').optional(),
@@ -110,6 +113,11 @@ export interface Config {
   /** Null: no mails are sent. */
   smtpUrl: string | null;
   mailFrom: string | null;
+  /** Absolute path: uploaded files. */
+  mediaDir: string;
+  /** Of one uploaded file. */
+  mediaMaxBytes: number;
+  mediaRetentionDays: number;
   /** Off: everything is unlimited. */
   billing: 'off' | 'simulated' | 'stripe';
   /** Null: `plans.json` in the data directory, or the plans that come with Signpost. */
@@ -166,6 +174,9 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     webhookRetentionDays: s.WEBHOOK_RETENTION_DAYS,
     smtpUrl: s.SMTP_URL ?? null,
     mailFrom: s.MAIL_FROM ?? null,
+    mediaDir: s.MEDIA_DIR === undefined ? path.resolve(s.DATA_DIR, 'media') : path.resolve(s.MEDIA_DIR),
+    mediaMaxBytes: s.MEDIA_MAX_MB * 1_000_000,
+    mediaRetentionDays: s.MEDIA_RETENTION_DAYS,
     billing: s.BILLING,
     plansFile: s.PLANS_FILE === undefined ? null : path.resolve(s.PLANS_FILE),
     stripeApiKey: s.STRIPE_API_KEY ?? null,

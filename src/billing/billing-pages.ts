@@ -21,6 +21,8 @@ export interface BillingPagesDeps {
   wouldHold(accountId: string, plan: Plan): Promise<number>;
   countProfiles(actor: Actor): Promise<number>;
   countEndpoints(actor: Actor): Promise<number>;
+  /** Of uploaded files. */
+  mediaBytesOf(accountId: string): Promise<number>;
   countHeld(accountId: string): Promise<number>;
   /** Changes with the held posts; cheap. */
   heldVersion(accountId: string): Promise<string | null>;
@@ -46,16 +48,16 @@ export function billingPages(deps: BillingPagesDeps): Router {
 }
 
 async function stateOf(deps: BillingPagesDeps, actor: Actor): Promise<ReturnType<typeof stateView>> {
-  const [view, usage, profiles, endpoints, held] = await Promise.all([
-    deps.billing.viewOf(actor.accountId), deps.usage.usageOf(actor.accountId), deps.countProfiles(actor), deps.countEndpoints(actor), deps.countHeld(actor.accountId),
+  const [view, usage, profiles, endpoints, mediaBytes, held] = await Promise.all([
+    deps.billing.viewOf(actor.accountId), deps.usage.usageOf(actor.accountId), deps.countProfiles(actor), deps.countEndpoints(actor), deps.mediaBytesOf(actor.accountId), deps.countHeld(actor.accountId),
   ]);
-  return stateView({ view, usage, profiles, endpoints, held, plans: deps.billing.plans, isSimulated: deps.isSimulated, hasPortal: deps.billing.hasPortal(view.account), now: deps.billing.planNow() });
+  return stateView({ view, usage, profiles, endpoints, mediaBytes, held, plans: deps.billing.plans, isSimulated: deps.isSimulated, hasPortal: deps.billing.hasPortal(view.account), now: deps.billing.planNow() });
 }
 
 /** Cheap: asked again and again while the page is open. */
-async function versionOf({ billing, usage, heldVersion }: BillingPagesDeps, { accountId }: Actor): Promise<string> {
-  const [{ account, plan, source, graceUntil }, { used, month }, held] = await Promise.all([billing.viewOf(accountId), usage.usageOf(accountId), heldVersion(accountId)]);
-  return [account?.version ?? 0, plan.key, source, graceUntil?.getTime() ?? '', used, month, held ?? ''].join('.');
+async function versionOf({ billing, usage, mediaBytesOf, heldVersion }: BillingPagesDeps, { accountId }: Actor): Promise<string> {
+  const [{ account, plan, source, graceUntil }, { used, month }, mediaBytes, held] = await Promise.all([billing.viewOf(accountId), usage.usageOf(accountId), mediaBytesOf(accountId), heldVersion(accountId)]);
+  return [account?.version ?? 0, plan.key, source, graceUntil?.getTime() ?? '', used, month, mediaBytes, held ?? ''].join('.');
 }
 
 async function show(deps: BillingPagesDeps, req: Request, res: Response): Promise<void> {

@@ -8,6 +8,8 @@ export interface Limits {
   /** The Primary Profile among them. */
   profiles: number | null;
   endpoints: number | null;
+  /** Of uploaded files, all together. */
+  mediaBytes: number | null;
   apiCallsPerMinute: number | null;
 }
 
@@ -39,7 +41,7 @@ export interface PlanBook {
   graceDays: number;
 }
 
-const NO_LIMITS: Limits = { postsPerMonth: null, profiles: null, endpoints: null, apiCallsPerMinute: null };
+const NO_LIMITS: Limits = { postsPerMonth: null, profiles: null, endpoints: null, mediaBytes: null, apiCallsPerMinute: null };
 
 /** What everybody has while billing is off. */
 export const unlimitedPlan: Plan = { key: 'unlimited', name: 'Unlimited', description: 'Billing is off.', price: null, prices: [], lookupKeys: [], limits: NO_LIMITS };
@@ -73,10 +75,9 @@ const planSchema = z.strictObject({
   prices: z.array(name('a price')).default([]),
   lookupKeys: z.array(name('a lookup key')).default([]),
   limits: z.strictObject({
-    postsPerMonth: limit, endpoints: limit, apiCallsPerMinute: limit,
+    postsPerMonth: limit, endpoints: limit, mediaBytes: limit, apiCallsPerMinute: limit,
     profiles: z.int('must be a whole number, or null for no limit').min(1, 'must be 1 or more: everybody has the Primary Profile').nullable().default(null),
-    mediaBytes: z.undefined('must be left out: media stays at its own address and Signpost stores none, so there is nothing to limit').optional(),
-  }).transform(({ mediaBytes: _none, ...limits }) => limits).default(NO_LIMITS),
+  }).default(NO_LIMITS),
 });
 
 const bookSchema = z.strictObject({

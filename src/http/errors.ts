@@ -19,8 +19,8 @@ export function statusOf(error: AppError, door: 'api' | 'page'): number {
 /** What Express, its parsers and the driver throw, in our words. Null: a mistake of ours. */
 export function toAppError(error: unknown): AppError | null {
   if (error instanceof AppError) return error;
-  const { type, status, name } = error as { type?: string; status?: number; name?: string };
-  if (type === 'entity.too.large') return bodyError('too-large', ErrorCode.tooLarge, 'The body is larger than 1 MB. Send less; media goes by URL, not in the body.');
+  const { type, status, name, limit } = error as { type?: string; status?: number; name?: string; limit?: number };
+  if (type === 'entity.too.large') return bodyError('too-large', ErrorCode.tooLarge, `The body is larger than ${Math.round((limit ?? 1_048_576) / 1_048_576)} MB. Send less; media goes by its address, or as a form (multipart/form-data) to /api/media/upload.`);
   if (type === 'parameters.too.many') return bodyError('too-large', ErrorCode.tooLarge, 'The form has too many fields.');
   if (type === 'entity.parse.failed') return bodyError('invalid', ErrorCode.badRequest, 'The body is not valid JSON. Send a JSON object such as {"post":"Hello"}.');
   if (type === 'encoding.unsupported' || type === 'charset.unsupported') {

@@ -35,8 +35,12 @@ export interface WebAppDeps {
   ready: () => Promise<unknown>;
   /** Answer before sessions, log-in, CSRF and body reading: receivers that programs call. Paths outside `/api`. */
   rawRouters: Router[];
+  /** Mounted at `/api`, behind an API key, before bodies are read: what limits calls, and what reads its own bodies. */
+  apiReaders?: Router[];
   /** Mounted at `/api`, behind an API key. */
   apiRouters: Router[];
+  /** Reads the forms of pages that bring files. */
+  formFiles?: RequestHandler;
   /** Pages that need nobody signed in. */
   publicPages: Router[];
   /** Pages behind sign-in. */
@@ -106,10 +110,12 @@ function securityHeaders(deps: WebAppDeps): RequestHandler {
 }
 
 function api(deps: WebAppDeps): RequestHandler[] {
+  const readers = deps.apiReaders ?? [];
   return [
-    knownRoutesOnly(deps.apiRouters, 'This endpoint does not exist'),
+    knownRoutesOnly([...readers, ...deps.apiRouters], 'This endpoint does not exist'),
     requireApiKey(deps.authenticator),
     profileByKey(deps.profiles),
+    ...readers,
     jsonOnly,
     express.json({ limit: BODY_LIMIT, type: isJson }),
     ...deps.apiRouters,
@@ -141,6 +147,7 @@ function pages(deps: WebAppDeps): RequestHandler[] {
     knownRoutesOnly(all, 'There is no such page. It may have moved, or the address is mistyped.'),
     refuseCrossSite,
     express.urlencoded({ extended: false, limit: BODY_LIMIT, parameterLimit: 2_000 }),
+    ...(deps.formFiles === undefined ? [] : [deps.formFiles]),
     // Who asks comes before the token: an ended session is told as such, not as a forged form.
     signedInUnlessPublic,
     refuseForged,

@@ -14,14 +14,21 @@ export const MOST_BYTES = 256_000_000;
 const LONGEST_MS = 120_000;
 const MOST_HOPS = 4;
 
+/** Files that this process has by itself, of which only uploads are such. */
+export type ReadOwn = (url: string, maxBytes: number) => Promise<MediaBytes | null>;
+
+const NONE: ReadOwn = () => Promise.resolve(null);
+
 const GENERIC = new Set(['', 'application/octet-stream', 'binary/octet-stream']);
 
 /**
  * @param http a client that refuses to dial what is not public: the address was typed by a user
+ * @param readOwn is asked first
  * @throws PlatformFailure `rejected` when the file isn't there, isn't public or breaks the platform's rules; `unreachable` when it may be there later
  */
-export async function readMediaOf(platform: Platform, item: MediaItem, http: AxiosInstance): Promise<MediaBytes> {
-  const { type, data } = await fetchFile(item, { http, maxBytes: limitOf(platform, item), timeoutMs: Math.min(LONGEST_MS, platform.publishTimeoutMs / 3) });
+export async function readMediaOf(platform: Platform, item: MediaItem, http: AxiosInstance, readOwn: ReadOwn = NONE): Promise<MediaBytes> {
+  const own = await readOwn(item.url, limitOf(platform, item));
+  const { type, data } = own === null ? await fetchFile(item, { http, maxBytes: limitOf(platform, item), timeoutMs: Math.min(LONGEST_MS, platform.publishTimeoutMs / 3) }) : { type: own.contentType, data: own.data };
   if (type.startsWith('text/html')) throw rejected('The address of a media file leads to a web page. Use the address of the file itself.', { details: item.url });
   const contentType = GENERIC.has(type) ? mediaTypeOf(item.url, item.kind) : type;
   const [problem] = checkFile(platform, { ...item, facts: mediaFactsOf(data, contentType) });

@@ -3,17 +3,19 @@ import type { Channel } from '../channels/channel.js';
 import { mediaKindOf } from '../platforms/media-kind.js';
 import { findPlatform } from '../platforms/registry.js';
 import { foldStatus, type Part, type Post } from './post.js';
+import { NO_FILES, type OwnFiles } from './post-files.js';
 import type { PartInput, PostChanges } from './post-input.js';
 import { optionKeyOf } from './post-option-fields.js';
 import { extrasOf, newPublication, planPost } from './post-plan.js';
 import type { Removal } from './post-service.js';
 
 /** The post as it is after the changes, null when they change nothing; every rule is checked again on the whole. */
-export function edited(post: Post, changes: PostChanges, channels: Channel[], now: Date): Post | null {
+export function edited(post: Post, changes: PostChanges, channels: Channel[], now: Date, files: OwnFiles = NO_FILES): Post | null {
   const mediaUrls = changes.mediaUrls ?? post.media.map((item) => item.url);
   const asked = changes.scheduledAt === undefined ? post.scheduledAt : changes.scheduledAt;
   const keepsTime = changes.scheduledAt === undefined;
   const plan = planPost({
+    files,
     text: changes.text ?? post.text,
     texts: changes.texts ?? post.texts ?? {},
     platforms: changes.platforms ?? post.publications.map((p) => p.platform),

@@ -1,6 +1,7 @@
 /** What a use case is given to write a post, and the rules on its parts that form and API share. */
 import { z } from 'zod';
 import { ErrorCode } from '../lib/app-error.js';
+import { mediaIdIn } from '../media/media.js';
 import type { WhenLate } from './post.js';
 import { readInstant } from './post-time.js';
 
@@ -12,7 +13,7 @@ export interface PostInput {
   texts: Record<string, string>;
   /** Platform ids as sent, each once; `all` stands for every connected channel. */
   platforms: string[];
-  /** https addresses. */
+  /** https addresses, and such of uploads that are to be found out. */
   mediaUrls: string[];
   /** Addresses that don't show their kind are videos. */
   isVideo: boolean;
@@ -89,7 +90,8 @@ export function mediaUrlProblem(raw: string): string | null {
   if (raw.length > LIMITS.mediaUrl) return `Media URLs invalid. An address may have at most ${LIMITS.mediaUrl} characters.`;
   if (/\s/.test(raw) || !URL.canParse(raw)) return `Media URLs invalid. This is not an address. ${wanted}`;
   const url = new URL(raw);
-  if (url.protocol !== 'https:') return `Media URLs invalid. The address must start with https://. ${wanted}`;
+  // An upload of this Signpost has the address under which Signpost itself is seen, which may be plain http.
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && mediaIdIn(raw) !== null)) return `Media URLs invalid. The address must start with https://. ${wanted}`;
   if (url.username !== '' || url.password !== '') return 'Media URLs invalid. The address must not contain a user name or password.';
   return null;
 }

@@ -4,17 +4,21 @@ import type { Actor } from '../accounts/actor.js';
 import type { Channel } from '../channels/channel.js';
 import { actorOf } from '../http/actor.js';
 import { form, goTo, typedFields, type FormProblems } from '../http/forms.js';
-import { readBody, readQuery } from '../http/input.js';
+import { invalidInput, readBody, readQuery } from '../http/input.js';
 import { flash, render } from '../http/render.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';
 import { newToken } from '../lib/ids.js';
+import { sizeText } from '../lib/size-text.js';
 import type { Notifier } from '../lib/notifier.js';
+import { ACCEPT, keepFormFiles } from '../media/media-pages.js';
+import type { MediaService } from '../media/media-service.js';
+import { fileIdsOf, type FilesDoor } from './post-files.js';
 import { livePost, livePosts } from './post-live.js';
-import { confirmFormSchema, deleteFormSchema, draftSchema, postFormSchema, retryFormSchema } from './post-forms.js';
+import { confirmFormSchema, deleteFormSchema, draftSchema, postFormSchema, retryFormSchema, type Draft } from './post-forms.js';
 import { listQuerySchema, toListFilter } from './post-list-query.js';
 import { mergeOptionFields } from './post-option-fields.js';
-import { preview } from './post-preview.js';
+import { preview, type Preview } from './post-preview.js';
 import type { PostService, PublishingDoor } from './post-service.js';
 import { blankForm, composeView, formOf, listView, platformName, postView, type ComposeView } from './post-views.js';
 
@@ -24,6 +28,9 @@ export interface PostPagesDeps {
   clock: Clock;
   notifier: Notifier;
   publishing: PublishingDoor;
+  /** Keeps the files that came with a form. */
+  media: MediaService;
+  files: Pick<FilesDoor, 'find'>;
 }
 
 /** Mounted at `/`, behind sign-in. */
@@ -60,15 +67,36 @@ async function compose(deps: PostPagesDeps, req: Request, res: Response): Promis
   const blank = blankForm(actor.timeZone, channels, deps.clock.now());
   const { scheduleDate = '', occurrence = '' } = blank;
   const fields = source === null ? blank : { ...formOf(source, actor.timeZone), scheduleDate, occurrence, version: '' };
-  renderCompose(deps, res, newPostView({ ...fields, formKey: newToken(12) }, channels, actor));
+  await renderCompose(deps, res, newPostView({ ...fields, formKey: newToken(12) }, channels, actor));
 }
 
 function newPostView(fields: ComposeView['fields'], channels: Channel[], actor: Actor, again?: FormProblems): ComposeView {
   return composeView({ title: 'Write a post', action: '/posts', cancelUrl: '/posts', fields, channels, accountZone: actor.timeZone, again });
 }
 
-function renderCompose({ clock }: PostPagesDeps, res: Response, view: ComposeView): void {
-  render(res, 'posts/compose', { ...view, preview: preview(draftSchema.parse(view.fields), clock.now()) });
+async function renderCompose(deps: PostPagesDeps, res: Response, view: ComposeView): Promise<void> {
+  const shown = await previewOf(deps, res.req, draftSchema.parse(view.fields));
+  render(res, 'posts/compose', { ...view, preview: shown, accept: ACCEPT, maxFileText: sizeText(deps.media.maxBytes) });
+}
+
+/** With what is known of the uploads that the draft names. */
+async function previewOf({ clock, files }: PostPagesDeps, req: Request, draft: Draft): Promise<Preview> {
+  const ids = fileIdsOf(draft);
+  const found = ids.length === 0 ? undefined : await files.find(actorOf(req), ids);
+  return preview({ ...draft, ...(found === undefined ? {} : { files: found }) }, clock.now());
+}
+
+/**
+ * Files that came with the form, as they do without scripts, become addresses in its field.
+ * @throws AppError `invalid` when some could not be kept; the form comes back with the others
+ */
+async function addFormFiles({ media }: PostPagesDeps, req: Request): Promise<void> {
+  if ((req.formFiles ?? []).length === 0) return;
+  const { kept, problems } = await keepFormFiles(media, actorOf(req), req);
+  const body = req.body as Record<string, unknown>;
+  const typed = typeof body['mediaUrls'] === 'string' ? [body['mediaUrls'].trimEnd()] : [];
+  body['mediaUrls'] = [...typed, ...kept.map((file) => media.urlOf(file))].filter((line) => line !== '').join('\n');
+  if (problems.length > 0) throw invalidInput(problems);
 }
 
 /** Without scripts the button for one more item of the thread sends the form, which comes back with it. */
@@ -83,6 +111,7 @@ function asTyped(req: Request): FormProblems {
 async function create(deps: PostPagesDeps, req: Request, res: Response): Promise<void> {
   const { posts } = deps;
   const actor = actorOf(req);
+  await addFormFiles(deps, req);
   if (addsItem(req)) return composeAgain(deps, req, res, asTyped(req));
   const { input } = readBody(req, postFormSchema(actor.timeZone));
   const post = await posts.create(actor, input);
@@ -97,12 +126,12 @@ async function composeAgain(deps: PostPagesDeps, req: Request, res: Response, pr
   const isUsedUp = problems.fields.some((problem) => problem.code === ErrorCode.idempotencyKeyReused);
   const again = isUsedUp ? { ...problems, message: 'This form was already sent, and its post is in your list. If you want another post with this content, send it again.' } : problems;
   const formKey = isUsedUp || typeof again.input['formKey'] !== 'string' ? newToken(12) : again.input['formKey'];
-  renderCompose(deps, res, newPostView({ ...again.input, formKey }, channels, actor, again));
+  await renderCompose(deps, res, newPostView({ ...again.input, formKey }, channels, actor, again));
 }
 
 async function showPreview(deps: PostPagesDeps, req: Request, res: Response): Promise<void> {
   const draft = readBody(req, draftSchema);
-  res.set('Cache-Control', 'no-store').json(preview(draft, deps.clock.now()));
+  res.set('Cache-Control', 'no-store').json(await previewOf(deps, req, draft));
 }
 
 async function show({ posts }: PostPagesDeps, req: Request, res: Response): Promise<void> {
@@ -118,7 +147,7 @@ async function edit(deps: PostPagesDeps, req: Request, res: Response): Promise<v
     goTo(req, res, `/posts/${post.id}`);
     return;
   }
-  renderCompose(deps, res, editView(post.id, formOf(post, actor.timeZone), channels, actor));
+  await renderCompose(deps, res, editView(post.id, formOf(post, actor.timeZone), channels, actor));
 }
 
 function editView(id: string, fields: ComposeView['fields'], channels: Channel[], actor: Actor, again?: FormProblems): ComposeView {
@@ -128,6 +157,7 @@ function editView(id: string, fields: ComposeView['fields'], channels: Channel[]
 async function save(deps: PostPagesDeps, req: Request, res: Response): Promise<void> {
   const { posts } = deps;
   const actor = actorOf(req);
+  await addFormFiles(deps, req);
   if (addsItem(req)) return editAgain(deps, req, res, asTyped(req));
   const { input, version } = readBody(req, postFormSchema(actor.timeZone));
   const { commonOptions: _common, idempotencyKey: _key, checkRules: _check, platforms, ...rest } = input;
@@ -146,7 +176,7 @@ async function editAgain(deps: PostPagesDeps, req: Request, res: Response, probl
     goTo(req, res, `/posts/${id}`);
     return;
   }
-  renderCompose(deps, res, editView(id, { ...problems.input, version: String(post.version) }, channels, actor, problems));
+  await renderCompose(deps, res, editView(id, { ...problems.input, version: String(post.version) }, channels, actor, problems));
 }
 
 async function cancel({ posts }: PostPagesDeps, req: Request, res: Response): Promise<void> {

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import type { Channel } from '../channels/channel.js';
 import { AppError, ErrorCode, type FieldProblem } from '../lib/app-error.js';
 import { newId, newPostId } from '../lib/ids.js';
-import { mediaKindOf } from '../platforms/media-kind.js';
 import type { MediaItem, Platform } from '../platforms/platform.js';
 import { findPlatform, platforms as allPlatforms } from '../platforms/registry.js';
+import { mediaItemOf, NO_FILES, type OwnFiles } from './post-files.js';
 import type { PartInput, PostInput } from './post-input.js';
 import { optionFieldsOf } from './post-option-fields.js';
 import { followUpsOf, partProblems, partsOf, type Content } from './post-parts.js';
@@ -31,7 +31,12 @@ export interface Plan {
   firstComment: Part | null;
 }
 
-type Asked = Pick<PostInput, 'text' | 'texts' | 'platforms' | 'mediaUrls' | 'isVideo' | 'thread' | 'firstComment' | 'options' | 'commonOptions' | 'scheduledAt' | 'checkRules'>;
+/** Uploads that are named, as they were found. */
+interface WithFiles {
+  files?: OwnFiles;
+}
+
+type Asked = Pick<PostInput, 'text' | 'texts' | 'platforms' | 'mediaUrls' | 'isVideo' | 'thread' | 'firstComment' | 'options' | 'commonOptions' | 'scheduledAt' | 'checkRules'> & WithFiles;
 
 /**
  * Finds the channels and checks every rule, in the order in which a user would mend them: platforms, links to channels, time, content.
@@ -115,12 +120,12 @@ function targetsOf(ids: readonly string[], connected: readonly Channel[]): Targe
   return targets.sort((a, b) => (a.platform.id < b.platform.id ? -1 : 1));
 }
 
-export function mediaOf(input: Pick<PostInput, 'mediaUrls' | 'isVideo'>): MediaItem[] {
-  return input.mediaUrls.map((url) => ({ url, kind: mediaKindOf(url, input.isVideo) }));
+export function mediaOf({ mediaUrls, isVideo, files }: Pick<PostInput, 'mediaUrls' | 'isVideo'> & WithFiles): MediaItem[] {
+  return mediaUrls.map((url) => mediaItemOf(url, isVideo, files));
 }
 
-export function partsAsked({ thread = [], firstComment = null, isVideo }: Pick<PostInput, 'thread' | 'firstComment' | 'isVideo'>): { thread: Part[]; firstComment: Part | null } {
-  const partOf = ({ text, mediaUrls }: PartInput): Part => ({ text, media: mediaOf({ mediaUrls, isVideo }) });
+export function partsAsked({ thread = [], firstComment = null, isVideo, files = NO_FILES }: Pick<PostInput, 'thread' | 'firstComment' | 'isVideo'> & WithFiles): { thread: Part[]; firstComment: Part | null } {
+  const partOf = ({ text, mediaUrls }: PartInput): Part => ({ text, media: mediaOf({ mediaUrls, isVideo, files }) });
   return { thread: thread.map(partOf), firstComment: firstComment === null ? null : partOf(firstComment) };
 }
 

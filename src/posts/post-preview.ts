@@ -2,6 +2,7 @@
 import { countText } from '../platforms/check-content.js';
 import { findPlatform } from '../platforms/registry.js';
 import { mediaUrlProblem } from './post-input.js';
+import type { OwnFiles } from './post-files.js';
 import { isWritten, timeProblem, type Draft } from './post-forms.js';
 import { mediaOf, partsAsked, ruleProblems } from './post-plan.js';
 import { textFor } from './post.js';
@@ -28,8 +29,11 @@ export type PreviewTime =
   | { kind: 'gap' | 'unreadable'; message: string }
   | { kind: 'overlap'; message: string; first: string; second: string };
 
-/** @param now decides whether the time is past */
-export function preview(draft: Draft, now: Date): Preview {
+/**
+ * @param draft with the uploads that it names, as they were found
+ * @param now decides whether the time is past
+ */
+export function preview(draft: Draft & { files?: OwnFiles }, now: Date): Preview {
   const chosen = draft.platforms.flatMap((id) => findPlatform(id) ?? []);
   const counters = chosen.map((platform): Counter => {
     const { length, max } = countText(platform, textFor(draft, platform.id), { hasMedia: draft.mediaUrls.length > 0, options: draft.options[optionKeyOf(platform)] });
@@ -40,7 +44,7 @@ export function preview(draft: Draft, now: Date): Preview {
 
 const WRITTEN = { text: 'written', mediaUrls: [] };
 
-function draftProblems(draft: Draft): Preview['problems'] {
+function draftProblems(draft: Draft & { files?: OwnFiles }): Preview['problems'] {
   const isBlank = (field: string): boolean => !isWritten(draft.thread[Number(/^thread\[(\d+)\]/.exec(field)?.[1])] ?? WRITTEN);
   // Nobody needs to be told that a form they just opened is empty.
   if (draft.text.trim() === '' && Object.keys(draft.texts).length === 0 && draft.mediaUrls.length === 0) return [];

@@ -8,6 +8,7 @@ import type { Notifier } from '../lib/notifier.js';
 import { newPostId } from '../lib/ids.js';
 import { isUntouched, type Post, type PostEvent } from './post.js';
 import { withEvents, type EventRequest } from './post-events.js';
+import { fileIdsOf, filesGone, NO_FILES, requireFiles, type FilesDoor, type OwnFiles } from './post-files.js';
 import type { PostChanges, PostInput } from './post-input.js';
 import { cancelAll, deleted, edited, withRemovals } from './post-edit.js';
 import { keepHeld } from './post-holding.js';
@@ -29,6 +30,8 @@ export interface PostServiceDeps {
   requireRoom?(post: Post): Promise<void>;
   /** The new post was not stored after all. */
   giveBackRoom?(post: Post): Promise<void>;
+  /** Uploaded files; absent: addresses are all that there is. */
+  files?: FilesDoor;
   /** Takes down at their networks what is or may be public; may be repeated. */
   takeDown(post: Post): Promise<Removal[]>;
 }
@@ -135,6 +138,21 @@ export function createPostService(deps: PostServiceDeps): PostService {
     throw new AppError('conflict', ErrorCode.conflict, 'The post is being changed by somebody else right now. Look at it again, then try once more.');
   }
 
+  /** @throws AppError `invalid` with code 136 when an upload that is asked for isn't there */
+  async function findFiles(actor: Actor, asked: Parameters<typeof requireFiles>[0], kept: string[] = []): Promise<OwnFiles> {
+    const ids = [...new Set([...fileIdsOf(asked), ...kept])];
+    if (deps.files === undefined || ids.length === 0) return NO_FILES;
+    const files = await deps.files.find(actor, ids);
+    requireFiles(asked, files, deps.files);
+    return files;
+  }
+
+  /** Before the post is stored, so that none of its files can be deleted unseen. @throws AppError `invalid` with code 136 when one is gone */
+  async function useFiles(actor: Actor, post: Post, files: OwnFiles): Promise<void> {
+    const ids = fileIdsOf(post).filter((id) => files.has(id));
+    if (ids.length > 0 && (await deps.files?.use(actor, ids, post.id)) === false) throw filesGone();
+  }
+
   async function replay(earlier: Post, digest: string): Promise<Post> {
     if (earlier.status === 'deleted') throw keyConflict('The post that this idempotencyKey was used for has been deleted. Use another key for another post.');
     if (earlier.requestDigest !== digest) throw keyConflict('This idempotencyKey was already used for a post with another content. Use another key for another post.');
@@ -170,11 +188,12 @@ export function createPostService(deps: PostServiceDeps): PostService {
         const earlier = await store.findByIdempotencyKey(actor.profileId, input.idempotencyKey);
         if (earlier !== null) return replay(earlier, digestOf(input));
       }
-      const [channels, refId] = await Promise.all([deps.channels.list(actor), refIdOf(actor.profileId)]);
-      const plan = withRefId(refId, () => planPost(input, channels, now));
+      const [channels, refId, files] = await Promise.all([deps.channels.list(actor), refIdOf(actor.profileId), findFiles(actor, input)]);
+      const plan = withRefId(refId, () => planPost({ ...input, files }, channels, now));
       const owner = { accountId: actor.accountId, profileId: actor.profileId, refId, timeZone: actor.timeZone };
       const draft = newPost(owner, input, plan, now);
       const { post, events } = withEvents(draft, draft.type === 'scheduled' ? [{ type: 'post.scheduled' }] : [], now);
+      await useFiles(actor, post, files);
       const same = await requireRoom(post);
       if (same !== null) return replay(same, digestOf(input));
       if (await store.insert(post, events)) {
@@ -188,7 +207,8 @@ export function createPostService(deps: PostServiceDeps): PostService {
     },
 
     async check(actor, input) {
-      return findProblems(input, await deps.channels.list(actor), clock.now());
+      const [channels, files] = await Promise.all([deps.channels.list(actor), findFiles(actor, input)]);
+      return findProblems({ ...input, files }, channels, clock.now());
     },
 
     get,
@@ -200,7 +220,8 @@ export function createPostService(deps: PostServiceDeps): PostService {
 
     async edit(actor, id, changes, version = null) {
       const channels = await deps.channels.list(actor);
-      return change(actor, id, (post, now) => {
+      let dropped: string[] = [];
+      const saved = await change(actor, id, async (post, now) => {
         if (post.status === 'deleted') throw new AppError('conflict', ErrorCode.alreadyDeleted, 'The post was deleted and can no longer be changed.');
         if (version !== null && version !== post.version && isUntouched(post)) {
           throw new AppError('conflict', ErrorCode.conflict, 'The post was changed meanwhile, perhaps in another window. Nothing was saved: look at it again, then repeat your change.');
@@ -209,9 +230,16 @@ export function createPostService(deps: PostServiceDeps): PostService {
         // A worker that holds the post must find the version it knows, or it would lose what it learned at the network.
         if (onlyNotes && (post.lease === null || isUntouched(post))) return { after: { ...post, notes: changes.notes ?? null }, requests: [] };
         if (!isUntouched(post)) throw tooLate(post, 'changed');
-        const after = edited(post, changes, channels, now);
-        return after === null ? null : { after: keepHeld(post, after), requests: [{ type: 'post.updated' }] };
+        const files = await findFiles(actor, changes, fileIdsOf(post));
+        const after = edited(post, changes, channels, now, files);
+        if (after === null) return null;
+        await useFiles(actor, after, files);
+        const ids = new Set(fileIdsOf(after));
+        dropped = fileIdsOf(post).filter((fileId) => !ids.has(fileId));
+        return { after: keepHeld(post, after), requests: [{ type: 'post.updated' }] };
       });
+      if (dropped.length > 0) await deps.files?.endUse(dropped, id);
+      return saved;
     },
 
     async remove(actor, id, { removedByHand = false } = {}) {

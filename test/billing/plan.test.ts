@@ -23,7 +23,7 @@ describe('plans', () => {
 
   it('are refused with every problem in them', () => {
     const problems = readPlans(JSON.stringify({
-      graceDays: -1, plans: [{ key: 'Free!', name: '', limits: { postsPerMonth: 1.5, postPerDay: 1, mediaBytes: 5, profiles: 0 } }, { key: 'a', name: 'A', price: { amount: 5, currency: 'euro' } }],
+      graceDays: -1, plans: [{ key: 'Free!', name: '', limits: { postsPerMonth: 1.5, postPerDay: 1, mediaBytes: -5, profiles: 0 } }, { key: 'a', name: 'A', price: { amount: 5, currency: 'euro' } }],
     }));
     assert.ok(Array.isArray(problems));
     for (const field of ['graceDays', 'plans[0].key', 'plans[0].name', 'plans[0].limits.postsPerMonth', 'plans[0].limits.postPerDay', 'plans[0].limits.mediaBytes', 'plans[0].limits.profiles', 'plans[1].price.currency']) {
