@@ -1,6 +1,5 @@
 /** Uploaded files on disk: received beside their place, made lasting, moved there in one step, and read from there. */
-import { createReadStream, type ReadStream } from 'node:fs';
-import { mkdir, open, readdir, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { newRefId } from '../lib/ids.js';
 import { HEAD_BYTES } from './file-type.js';
@@ -81,10 +80,10 @@ export function createMediaFiles(folder: string) {
     pathOf: (id: string): string => path.join(id.slice(0, 2), id),
 
     /** @returns null when this machine doesn't have it */
-    async read(id: string): Promise<ReadStream | null> {
-      const isThere = await stat(placeOf(id)).then(() => true, () => false);
-      return isThere ? createReadStream(placeOf(id)) : null;
-    },
+    read: (id: string): Promise<Buffer | null> => readFile(placeOf(id)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+      return null;
+    }),
 
     /** The bytes that say how large it is and how long it lasts: an image's first ones, a video's box `moov`. */
     async telling(received: Pick<ReceivedFile, 'path' | 'bytes'>, kind: string): Promise<Buffer> {

@@ -225,11 +225,8 @@ export function createMediaService(deps: MediaServiceDeps) {
       const [id] = mediaIdsIn(url);
       const file = id === undefined ? null : await store.find(id);
       if (file === null || file.state !== 'stored' || file.bytes > maxBytes) return null;
-      const stream = await files.read(file.id);
-      if (stream === null) return null;
-      const chunks: Buffer[] = [];
-      for await (const chunk of stream) chunks.push(chunk as Buffer);
-      return { data: Buffer.concat(chunks), contentType: file.type.contentType };
+      const data = await files.read(file.id);
+      return data === null ? null : { data, contentType: file.type.contentType };
     },
   };
 }

@@ -27,8 +27,10 @@ const GENERIC = new Set(['', 'application/octet-stream', 'binary/octet-stream'])
  * @throws PlatformFailure `rejected` when the file isn't there, isn't public or breaks the platform's rules; `unreachable` when it may be there later
  */
 export async function readMediaOf(platform: Platform, item: MediaItem, http: AxiosInstance, readOwn: ReadOwn = NONE): Promise<MediaBytes> {
-  const own = await readOwn(item.url, limitOf(platform, item));
-  const { type, data } = own === null ? await fetchFile(item, { http, maxBytes: limitOf(platform, item), timeoutMs: Math.min(LONGEST_MS, platform.publishTimeoutMs / 3) }) : { type: own.contentType, data: own.data };
+  const maxBytes = limitOf(platform, item);
+  if ((item.facts?.bytes ?? 0) > maxBytes) throw tooLarge(item, maxBytes);
+  const own = await readOwn(item.url, maxBytes);
+  const { type, data } = own === null ? await fetchFile(item, { http, maxBytes, timeoutMs: Math.min(LONGEST_MS, platform.publishTimeoutMs / 3) }) : { type: own.contentType, data: own.data };
   if (type.startsWith('text/html')) throw rejected('The address of a media file leads to a web page. Use the address of the file itself.', { details: item.url });
   const contentType = GENERIC.has(type) ? mediaTypeOf(item.url, item.kind) : type;
   const [problem] = checkFile(platform, { ...item, facts: mediaFactsOf(data, contentType) });
@@ -65,10 +67,14 @@ async function get(url: string, item: MediaItem, { http, maxBytes, timeoutMs }: 
   } catch (error) {
     const code = error instanceof Error ? String((error as NodeJS.ErrnoException).code ?? error.name) : 'error';
     if (code === BLOCKED_ADDRESS || code === 'ERR_INVALID_URL') throw rejected('The address of a media file is not on the public internet. Use one that is.', { details: item.url, code: ErrorCode.mediaRule });
-    if (error instanceof Error && /maxContentLength/.test(error.message)) throw rejected(`A media file is too large: at most ${Math.floor(maxBytes / 1_000_000)} MB. Use a smaller one.`, { details: item.url, code: ErrorCode.mediaRule });
+    if (error instanceof Error && /maxContentLength/.test(error.message)) throw tooLarge(item, maxBytes);
     if (code === 'ENOTFOUND') throw rejected("There is no such host as in a media file's address. Check the address.", { details: item.url, code: ErrorCode.mediaRule });
     throw later(item, code);
   }
+}
+
+function tooLarge(item: MediaItem, maxBytes: number): PlatformFailure {
+  return rejected(`A media file is too large: at most ${Math.floor(maxBytes / 1_000_000)} MB. Use a smaller one.`, { details: item.url, code: ErrorCode.mediaRule });
 }
 
 function later(item: MediaItem, why: string): PlatformFailure {

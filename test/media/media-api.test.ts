@@ -176,7 +176,7 @@ test('an upload address takes one file of its type, once', async () => {
   assert.equal((await put(aPng())).status, 415);
   assert.equal((await put(anMp4(), String(body['uploadUrl']).slice(0, -3))).status, 404);
   const [one, two] = await Promise.all([put(anMp4()), put(anMp4())]);
-  assert.deepEqual([one.status, two.status].sort(), [200, 404]);
+  assert.deepEqual([one.status, two.status].sort((a, b) => a - b), [200, 404]);
   assert.equal((await fetch(String(body['accessUrl']))).headers.get('content-type'), 'video/mp4');
   assert.equal((await put(anMp4())).status, 404);
   assert.equal((await ada.api.get('/api/media/uploadUrl?contentType=text/html')).status, 415);
