@@ -87,6 +87,7 @@ export interface PlatformContent {
 
 /** The network accepted it. */
 export type PublishResult =
+  /** `remoteId` is '' when it is certainly public, and the network doesn't say under which id. */
   | { state: 'published'; remoteId: string; url: string | null; details?: Record<string, unknown> }
   /** Accepted, not yet public: ask again with `processing.poll(handle)`. */
   | { state: 'processing'; handle: string; pollAfterMs: number; details?: Record<string, unknown> };
@@ -168,6 +169,8 @@ export interface Processing {
 }
 
 export interface LookUp {
+  /** False where what was asked for is not among what the network lists: then a person settles it. Left out: always true. Options are parsed already. */
+  canFind?(content: Pick<PlatformContent, 'options'>): boolean;
   /** Finds what an attempt with unknown outcome may have published. Null: certainly not there. Throws when it can't tell. */
   find(content: PlatformContent, since: Date, credentials: Credentials, io: PlatformIo): Promise<PublishResult | null>;
 }

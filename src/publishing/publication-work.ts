@@ -168,7 +168,7 @@ async function send(task: Task, session: ChannelSession, turn: Turn): Promise<vo
   const startedAt = deps.now();
   const answer = await call(task, session);
   if (publication.followUps === undefined) turn.end();
-  if (answer instanceof PlatformFailure) await settleFailure(task, startedAt, answer, finderOf(session.platform, step) !== null, (move) => settle(task, move));
+  if (answer instanceof PlatformFailure) await settleFailure(task, startedAt, answer, finderOf(session.platform, step, contentOf(task.held.current(), publication, step)) !== null, (move) => settle(task, move));
   else await settleAcceptance(task, 'publish', startedAt, answer);
 }
 
@@ -223,10 +223,11 @@ function neverAnswered(): PlatformFailure {
 async function lookUp(task: Task, session: ChannelSession): Promise<void> {
   const { held, step, deps } = task;
   const startedAt = deps.now();
-  const find = finderOf(session.platform, step);
+  const content = contentOf(held.current(), task.publication, step);
+  const find = finderOf(session.platform, step, content);
   if (find === null) return settle(task, (post) => recordUnconfirmed(post, step.id, deps.now()));
   const since = step.attempts.findLast((attempt) => attempt.kind === 'publish')?.startedAt ?? held.current().createdAt;
-  const answer = await find(task, contentOf(held.current(), task.publication, step), since, session);
+  const answer = await find(task, content, since, session);
   if (answer !== null && !(answer instanceof PlatformFailure)) return settleAcceptance(task, 'lookup', startedAt, answer);
   return settleLookUp(task, startedAt, answer, session.platform, (move) => settle(task, move));
 }

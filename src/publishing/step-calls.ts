@@ -51,9 +51,9 @@ export function poller(task: Task, { platform, credentials, io }: ChannelSession
 export type Finder = (task: Task, content: PlatformContent, since: Date, session: ChannelSession) => Promise<Answer | PlatformFailure | null>;
 
 /** How the network is asked what became of a step's call; null: it can't be asked. */
-export function finderOf(platform: Platform, step: Step): Finder | null {
+export function finderOf(platform: Platform, step: Step, content: Pick<PlatformContent, 'options'>): Finder | null {
   const { lookUp, thread, comment } = platform;
-  const asPost = lookUp === undefined ? null : finder((task, content, since, { credentials, io }) => lookUp.find(content, since, credentials, io));
+  const asPost = lookUp === undefined || lookUp.canFind?.(content) === false ? null : finder((task, content, since, { credentials, io }) => lookUp.find(content, since, credentials, io));
   if (!isFollowUp(step)) return asPost;
   if (step.kind === 'comment') {
     const { find, limits } = comment ?? {};

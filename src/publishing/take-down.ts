@@ -22,9 +22,8 @@ export function createTakeDown(deps: TakeDownDeps): (post: Post) => Promise<Remo
 async function takeDown(post: Post, publication: Publication, deps: TakeDownDeps): Promise<Removal> {
   const { id: publicationId, platform, remoteId } = publication;
   const stays = (message: string): Removal => ({ publicationId, platform, removed: false, message });
-  if (publication.state === 'unconfirmed' || remoteId === null) {
-    return stays('Nobody can tell whether it is public. Look at your profile there; delete it by hand, then send markManualDeleted.');
-  }
+  if (publication.state === 'unconfirmed') return stays('Nobody can tell whether it is public. Look at your profile there; delete it by hand, then send markManualDeleted.');
+  if (remoteId === null) return stays("Signpost doesn't know under which id it is public. Delete it there by hand, then send markManualDeleted.");
   try {
     const session = await deps.session(publication.channelId);
     if (session === null) return stays('Its channel is disconnected. Connect it again, or delete it at the network and send markManualDeleted.');

@@ -35,9 +35,9 @@ export function startSending(post: Post, stepIds: readonly string[], now: Date):
 export function recordAcceptance(post: Post, id: string, kind: Attempt['kind'], startedAt: Date, result: PublishResult, now: Date): Post {
   if (result.state === 'published') {
     return move(post, id, now, 'published', (p) => ({
-      state: 'published', remoteId: result.remoteId, url: result.url, publishedAt: now, dueAt: null, failure: null,
+      state: 'published', remoteId: result.remoteId || null, url: result.url, publishedAt: now, dueAt: null, failure: null,
       attempts: closeAttempt(p.attempts, kind, startedAt, now, 'published', null),
-    }), result.url ?? result.remoteId);
+    }), result.url ?? (result.remoteId || undefined));
   }
   return move(post, id, now, (p) => (p.state === 'processing' ? null : 'processing'), (p) => ({
     state: 'processing', handle: result.handle, processingSince: p.processingSince ?? now, dueAt: new Date(now.getTime() + result.pollAfterMs), failure: null,

@@ -80,12 +80,12 @@ describe('a thread and a first comment, by API', () => {
   });
 
   it('comments first on its own post', async () => {
-    const { status, body } = await api.post('/api/post', { post: 'Comment: root', platforms: ['twitter', 'facebook'], firstComment: { comment: 'Comment: first' } });
+    const { status, body } = await api.post('/api/post', { post: 'Comment: root', platforms: ['twitter', 'threads', 'facebook'], firstComment: { comment: 'Comment: first' } });
     assert.equal(status, 200, JSON.stringify(body));
     const done = await finished(String(body['id']));
     assert.deepEqual(done['firstComment'], { comment: 'Comment: first' });
-    assert.deepEqual(rowsOf(done).map(({ firstComment }) => firstComment?.status), ['success', 'success']);
-    assert.equal((await publicOn('twitter', 'Comment:')).length, 2);
+    assert.deepEqual(rowsOf(done).map(({ firstComment }) => firstComment?.status), ['success', 'success', 'success']);
+    for (const network of ['twitter', 'threads']) assert.equal((await publicOn(network, 'Comment:')).length, 2, network);
   });
 
   it('breaks off where the third of five items fails: the root stays published, and the rest can be sent', async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import type { PlatformContent } from '../../src/platforms/platform.js';
 import { findPlatform } from '../../src/platforms/registry.js';
+import { waitUntil } from '../support/wait-until.js';
 import { connect, contentFor, ioFor, openSimulator, type Connected, type TestSimulator } from './simulated.js';
 
 describe('Facebook', () => {
@@ -29,6 +30,38 @@ describe('Facebook', () => {
     assert.ok(first.state === 'processing');
     await sim.set({ processingMs: 60 });
     assert.equal((await facebook.processing!.poll(first.handle, page.grant.credentials, ioFor(facebook, sim))).state, 'processing');
+  });
+
+  for (const kind of ['reset-after-accept', 'error-after-accept', 'reset-before-accept', 'server-error']) {
+    it(`publishes a reel and a video story once when the last answer is lost: ${kind}`, async () => {
+      await sim.set({ processingMs: 60 });
+      for (const options of [{ reels: true }, { stories: true }]) {
+        const before = (await sim.posts({ network: 'facebook' })).length;
+        await sim.fault({ kind, act: 'publish', network: 'facebook', handle: 'ada.bakery', times: 1 });
+        let latest = await publish(contentFor(facebook, `Lost ${kind}`, { options, mediaKind: 'video' }));
+        await waitUntil('it to be public', async () => {
+          if (latest.state === 'processing') latest = await facebook.processing!.poll(latest.handle, page.grant.credentials, ioFor(facebook, sim));
+          return latest.state === 'published';
+        });
+        const more = (await sim.posts({ network: 'facebook' })).slice(before);
+        assert.deepEqual(more.map(({ remoteId, isPublic }) => [remoteId, isPublic]), [[latest.state === 'published' && latest.remoteId, true]]);
+      }
+    });
+  }
+
+  it('knows what it can ask for after a lost answer', async () => {
+    const { canFind, find } = facebook.lookUp!;
+    assert.equal(canFind!({ options: {} }), true);
+    for (const options of [{ stories: true }, { draft: true }, { scheduledPublishDate: '2027-01-01T00:00:00Z' }]) assert.equal(canFind!({ options }), false);
+    await assert.rejects(find({ ...contentFor(facebook, 'A reel that is nowhere'), options: { reels: true } }, new Date(), page.grant.credentials, ioFor(facebook, sim)), { kind: 'unknown' });
+  });
+
+  it('keeps a draft from the public, and what Facebook is to publish later', async () => {
+    for (const options of [{ draft: true }, { scheduledPublishDate: new Date(Date.now() + 86_400_000).toISOString() }]) {
+      const text = `Not yet ${Object.keys(options).join()}`;
+      assert.equal((await publish({ ...contentFor(facebook, text), options })).state, 'published');
+      assert.deepEqual((await sim.posts({ text })).map((post) => post.isPublic), [false]);
+    }
   });
 
   it('refuses a reel without a video, in words', async () => {

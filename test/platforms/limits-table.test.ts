@@ -23,13 +23,14 @@ const PUBLISHED: Record<string, { text: [number, string]; files: [number, number
   slack: { text: [4000, 'characters'], files: [0, 10], posts: [1, 1], has: 'threads' },
   snapchat: { text: [160, 'characters'], files: [1, 1], image: 20, video: [500, 60] },
   telegram: { text: [4096, 'utf16'], files: [0, 10], image: 5, video: [20], posts: [20, 60] },
-  threads: { text: [500, 'threads'], files: [0, 20], image: 8, video: [1000, 300], posts: [250, DAY], has: 'threads' },
+  threads: { text: [500, 'threads'], files: [0, 20], image: 8, video: [1000, 300], posts: [250, DAY], has: 'threads comments' },
   tiktok: { text: [2200, 'utf16'], files: [1, 35], image: 20, video: [4000, 600], posts: [15, DAY] },
   twitter: { text: [280, 'weighted'], files: [0, 4], image: 5.24288, video: [536.870912, 140], posts: [100, 900], has: 'threads comments' },
   youtube: { text: [5000, 'characters'], files: [1, 1], video: [256_000, 12 * 3600], posts: [100, DAY], has: 'comments' },
 };
 
-const OPTIONS = { title: 'T', subreddit: 'test', thumbNail: 'https://example.com/cover.jpg' };
+/** What some of them need; Pinterest alone takes a cover of one's own with each kind of file. */
+const optionsFor = (id: string): Record<string, unknown> => ({ title: 'T', subreddit: 'test', ...(id === 'pinterest' ? { thumbNail: 'https://example.com/cover.jpg' } : {}) });
 
 describe('the published limits', () => {
   for (const platform of platforms) {
@@ -89,6 +90,15 @@ describe('the published limits', () => {
     ['facebook', [], { reels: true }, /^faceBookOptions\.reels: A Facebook reel needs exactly one video/],
     ['facebook', [file('image')], { reels: true }, /^faceBookOptions\.reels: A Facebook reel needs a video/],
     ['facebook', [file('image', {}, 1), file('image', {}, 2)], { stories: true }, /^faceBookOptions\.stories: A Facebook story needs exactly one image or video/],
+    ['facebook', [file('video')], { reels: true, stories: true }, /^faceBookOptions\.stories: This is asked for as a story and as a reel/],
+    ['facebook', [file('video')], { reels: true, draft: true }, /^faceBookOptions\.draft: Signpost publishes Facebook reels at once/],
+    ['facebook', [file('image')], { stories: true, scheduledPublishDate: '2027-01-01T00:00:00Z' }, /^faceBookOptions\.scheduledPublishDate: .* Schedule the post for then instead/],
+    ['gmb', [], { callToAction: { actionType: 'book' } }, /^gmbOptions\.callToAction\.url: This button needs an address/],
+    ['gmb', [], { event: { title: 'E', startDate: '2027-01-02T00:00:00Z', endDate: '2027-01-01T00:00:00Z' } }, /^gmbOptions\.event\.endDate: The end must come after the start/],
+    ['instagram', [file('image')], { reels: true }, /^instagramOptions\.reels: An Instagram reel needs exactly one video/],
+    ['instagram', [file('image', {}, 1), file('image', {}, 2)], { stories: true }, /^instagramOptions\.stories: An Instagram story needs exactly one/],
+    ['instagram', [file('image')], { trialParams: { graduationStrategy: 'MANUAL' } }, /^instagramOptions\.trialParams: An Instagram reel needs/],
+    ['snapchat', [file('video')], { spotlight: true, savedStory: true }, /^snapChatOptions\.spotlight: .*Choose one of them/],
     ['linkedin', [file('document', {}, 1), file('document', {}, 2)], {}, /^mediaUrls: LinkedIn takes at most one document/],
     ['pinterest', [file('video')], { thumbNail: undefined }, /^pinterestOptions\.thumbNail: Pinterest needs a cover image/],
     ['snapchat', [file('image')], { spotlight: true }, /^snapChatOptions\.spotlight: Snapchat takes videos only for a spotlight/],
@@ -97,10 +107,35 @@ describe('the published limits', () => {
   ];
   for (const [id, media, options, problem] of together) {
     it(`of ${id} hold for options and media together: ${Object.keys(options).join()} with ${media.length} ${media[0]?.kind ?? 'files'}`, () => {
-      const found = checkContent(findPlatform(id)!, { text: 'Hi', media, options: { ...OPTIONS, ...options } }).map(({ field, message }) => `${field}: ${message}`);
+      const found = checkContent(findPlatform(id)!, { text: 'Hi', media, options: { ...optionsFor(id), ...options } }).map(({ field, message }) => `${field}: ${message}`);
       assert.equal(found.length, 1, found.join('\n'));
       assert.match(found[0]!, problem);
     });
+  }
+});
+
+describe('options of Ayrshare that are not spoken', () => {
+  const unspoken: Record<string, Record<string, unknown>> = {
+    twitter: { allowCountries: ['US'], blockCountries: ['US'], subTitleUrl: 'https://example.com/s.srt' },
+    instagram: { autoResize: true, audioConfiguration: { audioId: '1' }, disableComments: true },
+    linkedin: { thumbNail: 'https://example.com/a.jpg', targeting: { countries: ['us'] } },
+    tiktok: { draft: true, thumbNail: 'https://example.com/a.jpg' },
+    youtube: { playListId: 'PL1', thumbNail: 'https://example.com/a.jpg', subTitleUrl: 'https://example.com/s.srt', targeting: { block: ['US'] } },
+    gmb: { isPhotoVideo: true },
+  };
+  for (const [id, options] of Object.entries(unspoken)) {
+    const platform = findPlatform(id)!;
+    const media = platform.limits.media.min === 0 ? [] : [file(platform.limits.media.kinds.includes('video') ? 'video' : 'image')];
+    for (const [key, value] of Object.entries(options)) {
+      it(`are refused by name at ${platform.name}, unless they ask for nothing: ${key}`, () => {
+        const found = (given: unknown) => checkContent(platform, { text: 'Hi', media, options: { ...optionsFor(id), [key]: given } });
+        assert.deepEqual(found(value).map(({ field }) => field), [`${platform.optionsKey}.${key}`]);
+        assert.match(found(value)[0]!.message, /Leave this out|leave this out/);
+        for (const nothing of [false, ...(value === true ? [] : [null, '', [], {}])]) {
+          if (key !== 'draft' && key !== 'isPhotoVideo') assert.deepEqual(found(nothing), [], JSON.stringify(nothing));
+        }
+      });
+    }
   }
 });
 
@@ -127,5 +162,5 @@ function file(kind: MediaKind, facts: MediaFacts = {}, i = 1): MediaItem {
 }
 
 function problems(platform: Platform, media: MediaItem[], options: Record<string, unknown> = {}): string[] {
-  return checkContent(platform, { text: 'Hi', media, options: { ...OPTIONS, ...options } }).map(({ message }) => message);
+  return checkContent(platform, { text: 'Hi', media, options: { ...optionsFor(platform.id), ...options } }).map(({ message }) => message);
 }

@@ -60,6 +60,16 @@ describe('a post for now', () => {
     assert.ok(performance.now() - begun < 20_000, 'nobody waits for what comes in hours');
   });
 
+  test('is sent once and left to a person where the network lists it nowhere, such as a Facebook story', async () => {
+    const other = await app.newcomer(['facebook']);
+    const story = { post: '', platforms: ['facebook'], mediaUrls: ['https://media.example.com/photo.jpg'], faceBookOptions: { stories: true } };
+    await fetch(`${app.simulatorUrl}/simulator/faults`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ kind: 'reset-after-accept', network: 'facebook', times: 1 }) });
+    const { body } = await other.call('POST', '/api/post', story);
+    assert.deepEqual((body['errors'] as Row[]).map(({ code }) => code), [914]);
+    const { posts } = (await (await fetch(`${app.simulatorUrl}/simulator/posts?network=facebook`)).json()) as { posts: unknown[] };
+    assert.equal(posts.length, 1);
+  });
+
   test('with a time in the past goes out at once', async () => {
     const { status, body } = await user.call('POST', '/api/post', { post: 'Late', platforms: ['bluesky'], scheduleDate: '2020-01-01T00:00:00.000Z' });
     assert.deepEqual([status, body['status'], (body['postIds'] as Row[]).length], [200, 'success', 1]);

@@ -303,13 +303,13 @@ describe('posts that are late', () => {
 
   it('go out one by one on each channel, oldest first', async () => {
     const sent: { text: string; at: number }[] = [];
-    const { post, untilAll } = await start({ publish: async (content) => { sent.push({ text: content.text, at: Date.now() }); return published(); } }, { lateGapMs: 150 });
+    const { post, untilAll } = await start({ publish: async (content) => { sent.push({ text: content.text, at: Date.now() }); return published(); } }, { lateGapMs: 500 });
     const ids: string[] = [];
     for (let i = 0; i < 4; i++) ids.push((await post({ text: `${i}`, scheduledAt: new Date(hourAgo().getTime() + i * 60_000) })).id);
     const done = await untilAll(ids, (p) => p.status === 'success');
     assert.deepEqual(sent.map(({ text }) => text), ['0', '1', '2', '3']);
     const given = done.slice(1).map((p) => Date.parse(/Next try at (\S+)\.$/.exec(p.history.find(({ what }) => what === 'publication waiting')!.detail!)![1]!));
-    assert.deepEqual(given.map((at) => at - given[0]!), [0, 150, 300]);
+    assert.deepEqual(given.map((at) => at - given[0]!), [0, 500, 1_000]);
     assert.ok(sent.slice(1).every(({ at }, i) => at >= given[i]!), JSON.stringify({ sent, given }));
   });
 

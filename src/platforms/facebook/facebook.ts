@@ -4,7 +4,7 @@ import { ask, type NetworkCall } from '../network-call.js';
 import { findComment, writeComment } from '../meta-graph/graph-comments.js';
 import { graphFailure } from '../meta-graph/graph-failures.js';
 import { requestTokens } from '../oauth-tokens.js';
-import type { Credentials, Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
+import { PlatformFailure, type Credentials, type Platform, type PlatformContent, type PlatformIo, type PublishResult } from '../platform.js';
 import { pollShort, publishShort, shortProblems } from './facebook-shorts.js';
 import { facebookOptions, targetingOf } from './facebook-options.js';
 
@@ -58,7 +58,7 @@ export const facebook = {
     const photos: string[] = [];
     for (const item of content.media) {
       const { id } = await ask(io, {
-        ...call(mine), effect: 'read', method: 'POST', url: `${root(io)}/${mine.pageId}/photos`, body: { url: item.url, published: false, ...altText(content, photos.length) },
+        ...call(mine), effect: 'read', method: 'POST', url: `${root(io)}/${mine.pageId}/photos`, body: { url: item.url, published: false, ...caption(content, photos.length), ...altText(content, photos.length) },
       }, created, graphFailure(NAME, 'read'));
       photos.push(id);
     }
@@ -98,6 +98,11 @@ export const facebook = {
   },
 
   lookUp: {
+    // Stories, drafts and what Facebook is to publish later are not among a Page's posts.
+    canFind({ options }) {
+      const { stories, draft, scheduledPublishDate } = facebookOptions.parse(options);
+      return stories !== true && draft !== true && scheduledPublishDate === undefined;
+    },
     async find(content, since, credentials, io) {
       const mine = credentialsSchema.parse(credentials);
       const { data } = await ask(io, {
@@ -105,7 +110,10 @@ export const facebook = {
         query: { fields: 'id,message,created_time', since: String(Math.floor(since.getTime() / 1000) - 5), limit: '50' },
       }, feed, graphFailure(NAME, 'read'));
       const found = data.find((post) => (post.message ?? '').trim() === content.text.trim());
-      return found === undefined ? null : published(found.id, io);
+      if (found !== undefined) return published(found.id, io);
+      // A reel is among them only once it was processed.
+      if (facebookOptions.parse(content.options).reels === true) throw new PlatformFailure('unknown', 'Facebook does not show the reel yet. Look at the Page before you send it again.');
+      return null;
     },
   },
 
@@ -161,6 +169,12 @@ function common({ options }: PlatformContent): Record<string, unknown> {
     ...(scheduledPublishDate === undefined ? {} : { published: false, scheduled_publish_time: Math.floor(Date.parse(scheduledPublishDate) / 1000) }),
     ...(targeting === undefined ? {} : { targeting: targetingOf(targeting) }), ...(locationId === undefined ? {} : { place: String(locationId) }),
   };
+}
+
+/** One of several photos may have words of its own. */
+function caption({ options }: PlatformContent, index: number): Record<string, string> {
+  const text = facebookOptions.parse(options).mediaCaptions?.[index];
+  return text === undefined ? {} : { caption: text };
 }
 
 function altText({ media, options }: PlatformContent, index: number): Record<string, string> {

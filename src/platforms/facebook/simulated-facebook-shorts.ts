@@ -12,7 +12,7 @@ const ROOT = '/v23.0';
 const phases = (path: string): SimulatedRoute[] => [{
   method: 'post', path: `${ROOT}/:page/${path}`, act: ({ body }) => (textField(body, 'upload_phase') === 'start' ? 'upload' : 'publish'),
   textOf: ({ body }) => textField(body, 'description'),
-  handle: (call) => (textField(call.body, 'upload_phase') === 'start' ? start(call) : finish(call)),
+  handle: (call) => (textField(call.body, 'upload_phase') === 'start' ? start(call) : finish(call, path === 'video_stories')),
 }];
 
 export const shortRoutes: SimulatedRoute[] = [
@@ -39,23 +39,26 @@ function upload({ world, params, headers }: SimulatedCall): SimulatedAnswer {
   return ok({ success: true });
 }
 
-function finish(call: SimulatedCall): SimulatedAnswer {
+function finish(call: SimulatedCall, isStory: boolean): SimulatedAnswer {
   const { world, account, body } = call;
   const found = world.find('upload', ID, textField(body, 'video_id'));
   if (found === undefined || found.accountId !== account.id || found.source === '') return graphError(100, 'The video was not uploaded.');
-  acceptPost(call, { network: ID, id: found.id, handle: found.id, text: textField(body, 'description'), media: [found.source], failReason: 'unsupported codec' });
+  if (world.find('post', ID, found.id) !== undefined) return graphError(100, 'The video was published before.');
+  acceptPost(call, { network: ID, id: found.id, handle: found.id, text: textField(body, 'description'), media: [found.source], failReason: 'unsupported codec', extra: { isStory } });
   return ok({ success: true });
 }
 
 function photoStory(call: SimulatedCall): SimulatedAnswer {
   const photo = call.world.find('upload', ID, textField(call.body, 'photo_id'));
   if (photo === undefined || photo.accountId !== call.account.id) return graphError(100, 'Invalid parameter: photo_id.');
-  const post = acceptPost(call, { network: ID, id: risingDigits(call.now), text: '', media: [photo.source] });
+  const post = acceptPost(call, { network: ID, id: risingDigits(call.now), text: '', media: [photo.source], extra: { isStory: true } });
   return ok({ success: true, post_id: post.id });
 }
 
 function look({ world, params, now }: SimulatedCall): SimulatedAnswer {
   const post = world.postByHandle(ID, params['id'] ?? '');
+  const waiting = world.find('upload', ID, params['id'] ?? '');
+  if (post === undefined && waiting !== undefined) return ok({ id: waiting.id, status: { video_status: 'upload_complete', publishing_phase: { status: 'not_started' } } });
   if (post === undefined || post.deletedAt !== null) return graphError(100, 'Unsupported get request. The object does not exist.', { subcode: 33 });
   const hasFailed = post.failsAt !== null && post.failsAt <= now;
   const isDone = isPublic(post, now);

@@ -4,6 +4,7 @@ import { graphError, graphRefusals, graphTokenRoutes, SIXTY_DAYS_MS } from '../m
 import { digitsOf, risingDigits } from '../simulator/fake-ids.js';
 import { acceptPost } from '../simulator/new-post.js';
 import { ok, textField, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork } from '../simulator/network.js';
+import { isPublic } from '../simulator/world.js';
 import { textLength } from '../text-length.js';
 import { shortRoutes } from './simulated-facebook-shorts.js';
 
@@ -37,7 +38,7 @@ export const simulatedFacebook: SimulatedNetwork = {
     },
     { method: 'get', path: `${ROOT}/me`, act: 'read', handle: (call) => ok(pageOf(call)) },
     { method: 'post', path: `${ROOT}/:page/feed`, act: 'publish', textOf: ({ body }) => textField(body, 'message'), handle: postToFeed },
-    { method: 'post', path: `${ROOT}/:page/photos`, act: 'publish', textOf: ({ body }) => textField(body, 'caption'), handle: postPhoto },
+    { method: 'post', path: `${ROOT}/:page/photos`, act: ({ body }) => (body['published'] === false ? 'upload' : 'publish'), textOf: ({ body }) => textField(body, 'caption'), handle: postPhoto },
     { method: 'post', path: `${ROOT}/:page/videos`, act: 'publish', textOf: ({ body }) => textField(body, 'description'), handle: postVideo },
     ...shortRoutes,
     { method: 'get', path: `${ROOT}/:page/posts`, act: 'look-up', handle: listPosts },
@@ -83,13 +84,15 @@ function accept(call: SimulatedCall, text: string, media: string[], asPhoto = fa
   const isScheduledWell = typeof scheduled === 'number' && scheduled * 1000 >= now + 600_000 && scheduled * 1000 <= now + 30 * 86_400_000 && call.body['published'] === false;
   if (scheduled !== undefined && !isScheduledWell) return graphError(100, 'The specified scheduled publish time is invalid.', { subcode: 1366046 });
   if (textLength('characters', text) > 63_206) return graphError(100, 'Message is too long.');
-  const post = acceptPost(call, { network: ID, id: `${account.id}_${risingDigits(now)}`, text, media });
+  const keptBack = call.body['published'] === false ? { keptBackUntil: typeof scheduled === 'number' ? scheduled * 1000 : null } : {};
+  const post = acceptPost(call, { network: ID, id: `${account.id}_${risingDigits(now)}`, text, media, ...keptBack });
   return ok(asPhoto ? { id: post.id.split('_')[1], post_id: post.id } : { id: post.id });
 }
 
-function listPosts({ world, account, query }: SimulatedCall): SimulatedAnswer {
+/** Stories are listed elsewhere, and so are drafts and what is to be published later. */
+function listPosts({ world, account, query, now }: SimulatedCall): SimulatedAnswer {
   const since = Number(query['since'] ?? 0) * 1000;
-  const posts = world.postsOf(ID, account.id).filter((post) => post.deletedAt === null && post.acceptedAt >= since).slice(0, 100);
+  const posts = world.postsOf(ID, account.id).filter((post) => post.acceptedAt >= since && post.extra['isStory'] !== true && isPublic(post, now)).slice(0, 100);
   return ok({ data: posts.map((post) => ({ id: post.id, message: post.text, created_time: new Date(post.acceptedAt).toISOString().replace(/\.\d+Z/, '+0000') })) });
 }
 

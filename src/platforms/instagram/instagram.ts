@@ -6,7 +6,7 @@ import { createContainer, findByText, preparing, publishWhenReady, type Containe
 import { graphFailure } from '../meta-graph/graph-failures.js';
 import { longTokenOAuth } from '../meta-graph/long-token-oauth.js';
 import type { Credentials, MediaItem, Platform, PlatformContent, PlatformIo } from '../platform.js';
-import { instagramOptions } from './instagram-options.js';
+import { instagramOptions, shapeProblems } from './instagram-options.js';
 
 const NAME = 'Instagram';
 const VERSION = 'v23.0';
@@ -31,6 +31,7 @@ export const instagram = {
     },
     publish: [{ max: 50, windowMs: 24 * 3600_000 }],
   },
+  alsoCheck: shapeProblems,
   // What may get lost and be repeated is the container, which is not public.
   isIdempotent: true,
   publishTimeoutMs: 60_000,
@@ -113,11 +114,13 @@ function mediaFields(content: PlatformContent, item: MediaItem, index: number): 
 }
 
 function commonFields(content: PlatformContent): Record<string, string> {
-  const { locationId, userTags, collaborators } = instagramOptions.parse(content.options);
+  const { locationId, userTags, collaborators, isAIGenerated, trialParams } = instagramOptions.parse(content.options);
   return {
     ...(locationId === undefined ? {} : { location_id: String(locationId) }),
     ...(userTags === undefined ? {} : { user_tags: JSON.stringify(userTags) }),
     ...(collaborators === undefined ? {} : { collaborators: JSON.stringify(collaborators) }),
+    ...(isAIGenerated === true ? { is_ai_generated: 'true' } : {}),
+    ...(trialParams === undefined ? {} : { trial_params: JSON.stringify({ graduation_strategy: trialParams.graduationStrategy }) }),
   };
 }
 

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ask, callNetwork, type NetworkCall } from '../network-call.js';
 import type { Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
+import { unspoken } from '../unspoken.js';
 import { usualOAuth } from '../usual-oauth.js';
 import { linkedinFailure } from './linkedin-failures.js';
 import { littleText } from './little-text.js';
@@ -22,6 +23,8 @@ const linkedinOptions = z.object({
   title: z.string().max(400, 'The title must have at most 400 characters.').optional(),
   visibility: z.enum(['public', 'connections', 'loggedin']).optional(),
   disableShare: z.boolean().optional(),
+  thumbNail: unspoken("Signpost can't set a video's image at LinkedIn. Leave this out."),
+  targeting: unspoken("Signpost can't choose who sees a post at LinkedIn. Leave this out."),
 }).loose();
 
 export const linkedin = {

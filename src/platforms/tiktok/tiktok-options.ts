@@ -1,6 +1,7 @@
 /** `tikTokOptions` as clients send them, and the requests that follow from them. */
 import { z } from 'zod';
 import type { PlatformContent } from '../platform.js';
+import { unspoken } from '../unspoken.js';
 
 export const tiktokOptions = z.object({
   title: z.string().max(90, 'The title must have at most 90 characters.').optional(),
@@ -13,6 +14,7 @@ export const tiktokOptions = z.object({
   isAIGenerated: z.boolean().optional(),
   isBrandedContent: z.boolean().optional(),
   isBrandOrganic: z.boolean().optional(),
+  thumbNail: unspoken("TikTok takes no image as a cover from other programs. Leave this out, or choose a moment of the video with thumbNailOffset."),
   imageCoverIndex: z.number().int().min(0).optional(),
   /** Milliseconds into the video. */
   thumbNailOffset: z.number().min(0).optional(),

@@ -1,5 +1,6 @@
 /** `twitterOptions` (or `xOptions`) as clients send them, and what they add to a post. */
 import { z } from 'zod';
+import { unspoken } from '../unspoken.js';
 
 const postId = z.union([z.string().regex(/^\d{1,19}$/, 'This must be the number of a post.'), z.number().int().positive().transform(String)]);
 
@@ -18,6 +19,9 @@ export const twitterOptions = z.object({
   longPost: z.boolean().optional(),
   longVideo: z.boolean().optional(),
   subscribersOnly: z.boolean().optional(),
+  allowCountries: unspoken("Signpost can't choose the countries that see a post at X. Leave this out."),
+  blockCountries: unspoken("Signpost can't choose the countries that see a post at X. Leave this out."),
+  subTitleUrl: unspoken("Signpost can't add subtitles at X. Leave this out, and add them there."),
 }).loose();
 
 /** Fields of POST /2/tweets that follow from the options. */
