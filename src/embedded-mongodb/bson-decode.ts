@@ -54,7 +54,7 @@ export function decodeFields(buf: Buffer, names: ReadonlySet<string>): Doc {
   return doc;
 }
 
-/** A value of a stored document that nobody looked into: its bytes go back as they are. */
+/** A value that nobody looked into but to see that it is well-formed: its bytes go on as they are. */
 export class RawValue {
   readonly type: number;
   readonly bytes: Buffer;
@@ -64,25 +64,103 @@ export class RawValue {
   }
 }
 
-/** Decodes the named top-level fields of a stored (trusted) document; the others are raw slices of `buf`, which has to stay as it is. */
-export function decodeAround(buf: Buffer, names: ReadonlySet<string>): Doc {
-  src = buf;
-  pos = 4;
+/** The value as `decode` would have given it. */
+export function decodeRaw({ type, bytes }: RawValue): unknown {
+  src = bytes;
+  pos = 0;
   rawName = null;
-  const end = buf.readInt32LE(0) - 1;
+  return readValue(type, bytes.length, 0);
+}
+
+/**
+ * Decodes a statement of `update`; what its `$set` puts in place of whole top-level fields stays raw where it is a document or an array:
+ * mostly it is stored as it came. The slices refer to `buf`.
+ */
+export function decodeUpdateStatement(buf: Buffer): Doc {
+  src = buf;
+  pos = 0;
+  rawName = null;
+  return readFields(buf.length, 0, (type, name, end) => (name === 'u' && type === 3 ? readFields(end, 1, readOperator) : readValue(type, end, 0)));
+}
+
+function readOperator(type: number, name: string, end: number): unknown {
+  return name === '$set' && type === 3 ? readFields(end, 2, readSetOperand) : readValue(type, end, 1);
+}
+
+function readSetOperand(type: number, name: string, end: number): unknown {
+  if ((type !== 3 && type !== 4) || name === '_id' || name.startsWith('$') || name.includes('.')) return readValue(type, end, 2);
+  const start = pos;
+  checkContainer(end, 3);
+  return new RawValue(type, src.subarray(start, pos));
+}
+
+function readFields(limit: number, depth: number, read: (type: number, name: string, end: number) => unknown): Doc {
+  const end = openDocument(limit, depth);
   const doc: Doc = {};
   while (pos < end) {
     const type = src[pos++]!;
     const name = readName(end);
-    if (names.has(name)) {
-      setField(doc, name, readValue(type, end, 0));
-      continue;
-    }
-    const start = pos;
-    skipValue(type);
-    setField(doc, name, new RawValue(type, buf.subarray(start, pos)));
+    setField(doc, name, read(type, name, end));
   }
+  pos = end + 1;
   return doc;
+}
+
+/** Walks a document or an array without building it. */
+function checkContainer(limit: number, depth: number): void {
+  const end = openDocument(limit, depth);
+  while (pos < end) {
+    const type = src[pos++]!;
+    while (pos < end && src[pos] !== 0) pos++;
+    if (pos >= end) throw invalid('a field name has no end');
+    pos++;
+    checkValue(type, end, depth);
+  }
+  pos = end + 1;
+}
+
+function checkValue(type: number, end: number, depth: number): void {
+  switch (type) {
+    case 0x01: case 0x09: case 0x12:
+      need(8, end);
+      pos += 8;
+      return;
+    case 0x02: {
+      need(5, end);
+      const size = readInt32();
+      if (size < 1) throw invalid('a string has no length');
+      need(size, end);
+      pos += size;
+      if (src[pos - 1] !== 0) throw invalid('a string does not end in a zero byte');
+      return;
+    }
+    case 0x03: case 0x04:
+      return checkContainer(end, depth + 1);
+    case 0x06: case 0x0a:
+      return;
+    case 0x10:
+      need(4, end);
+      pos += 4;
+      return;
+    default:
+      readValue(type, end, depth);
+  }
+}
+
+/** Where the named top-level fields of a stored (trusted) document are, from the byte of the type to the end of the value. */
+export function findFields(buf: Buffer, names: ReadonlySet<string>): { name: string; start: number; end: number }[] {
+  src = buf;
+  pos = 4;
+  const end = buf.readInt32LE(0) - 1;
+  const found: { name: string; start: number; end: number }[] = [];
+  while (pos < end) {
+    const start = pos;
+    const type = src[pos++]!;
+    const name = readName(end);
+    skipValue(type);
+    if (names.has(name)) found.push({ name, start, end: pos });
+  }
+  return found;
 }
 
 /** The byte range of the top-level field `name`: [type byte's offset, name's end, end], or null. */

@@ -1,6 +1,6 @@
 /** Writes documents in the form `bson-decode` reads them, so that a number goes back to disk with the type it came with. */
 import { Binary, BSONRegExp, BSONSymbol, Code, DBRef, Decimal128, Double, Int32, Long, MaxKey, MinKey, ObjectId, Timestamp } from 'bson';
-import { RawValue, type Doc } from './bson-decode.js';
+import { findFields, RawValue, type Doc } from './bson-decode.js';
 import { CommandError } from './command-error.js';
 
 /** A document, or an array, that is already BSON: copied as it is. */
@@ -19,9 +19,41 @@ let at = 0;
 
 /** Encodes a document into a buffer of its own. */
 export function encode(doc: Doc): Buffer {
+  return encoded(() => writeDocument(doc, 0));
+}
+
+/**
+ * Encodes a stored document after a change of the `touched` top-level fields, which are in `doc`; all others are copied from its bytes
+ * as they were `before`. Fields that are new come last, in the order of `doc`.
+ */
+export function encodeChanged(before: Buffer, doc: Doc, touched: ReadonlySet<string>): Buffer {
+  const places = findFields(before, touched);
+  return encoded(() => {
+    at = 4;
+    let copied = 4;
+    for (const { name, start, end } of places) {
+      copyRange(before, copied, start);
+      if (Object.hasOwn(doc, name) && doc[name] !== undefined) writeElement(name, doc[name], 0);
+      copied = end;
+    }
+    copyRange(before, copied, before.readInt32LE(0) - 1);
+    for (const name in doc) {
+      if (doc[name] !== undefined && touched.has(name) && !places.some((place) => place.name === name)) writeElement(name, doc[name], 0);
+    }
+    close(0);
+  });
+}
+
+function copyRange(from: Buffer, start: number, end: number): void {
+  room(end - start);
+  from.copy(out, at, start, end);
+  at += end - start;
+}
+
+function encoded(writeAll: () => void): Buffer {
   at = 0;
   try {
-    writeDocument(doc, 0);
+    writeAll();
     const copy = Buffer.allocUnsafe(at);
     out.copy(copy, 0, 0, at);
     return copy;

@@ -1,5 +1,5 @@
 /** Changes to documents together with their index entries. Every unique index is checked before anything is written. */
-import { decode, type Doc } from './bson-decode.js';
+import { decode, decodeRaw, RawValue, type Doc } from './bson-decode.js';
 import { encode } from './bson-encode.js';
 import type { Collection } from './catalog.js';
 import { CommandError } from './command-error.js';
@@ -113,6 +113,7 @@ export function replaceRecord(store: Store, collection: Collection, record: numb
   if (bytes.length > MAX_DOCUMENT_BYTES) throw new CommandError(17419, `Resulting document after update is larger than ${MAX_DOCUMENT_BYTES}`);
   const moves: { index: Index; gone: Buffer[]; added: Buffer[] }[] = [];
   for (const { index, keys: keysBefore } of before) {
+    look(index, after);
     const keysAfter = keysOf(index, after);
     const added = without(keysAfter, keysBefore);
     if (index.unique) for (const key of added) refuseTaken(store, collection, index, key, after, record);
@@ -125,6 +126,14 @@ export function replaceRecord(store: Store, collection: Collection, record: numb
   store.docs.putSync(recordKey(collection.id, record), bytes);
   collection.bytes += bytes.length - lengthBefore;
   collection.changed = true;
+}
+
+/** An index has to look into what a change put in place unseen. */
+function look({ fields }: Index, doc: Doc): void {
+  for (const name of fields ?? Object.keys(doc)) {
+    const value = doc[name];
+    if (value instanceof RawValue) doc[name] = decodeRaw(value);
+  }
 }
 
 function affectedIndexes(collection: Collection, touched: ReadonlySet<string> | null): Index[] {

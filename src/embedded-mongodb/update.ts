@@ -12,7 +12,7 @@ export interface CompiledUpdate {
   kind: 'operators' | 'replacement' | 'pipeline';
   /** Top-level fields that may change, or null when any may. */
   touched: ReadonlySet<string> | null;
-  /** It looks at no other fields than `_id` and those that it touches. */
+  /** It looks at no other fields than `_id` and those that it touches, and leaves each in its place. */
   isLocal: boolean;
   apply(doc: Doc, filter: Doc, inserting: boolean): Doc;
 }
@@ -97,7 +97,8 @@ function compileOperators(update: Doc, options: UpdateOptions): CompiledUpdate {
   checkArrayFilters(steps, filters);
   steps.sort(compareSteps);
   const touched = new Set(steps.map((step) => step.parts[0]!));
-  const isLocal = !steps.some((step) => step.path.includes('$'));
+  // What takes a new name comes last, even where that name was there.
+  const isLocal = update['$rename'] === undefined && !steps.some((step) => step.path.includes('$'));
   return { kind: 'operators', touched, isLocal, apply: (doc, filter, inserting) => applySteps(steps, filters, doc, filter, inserting, touched.has('_id')) };
 }
 

@@ -35,9 +35,9 @@ export function checkBatchSize(count: number): void {
 }
 
 /** The statements of a command, from its sequence or from the command itself. @throws CommandError 9, 14, 16, 40415 */
-export function statements(context: CommandContext, name: string): Doc[] {
+export function statements(context: CommandContext, name: string, decodeOne: (bytes: Buffer) => Doc = decode): Doc[] {
   const raw = context.sequences.get(name);
-  const list = raw ? raw.map((bytes) => decode(bytes)) : context.command[name];
+  const list = raw ? raw.map((bytes) => decodeOne(bytes)) : context.command[name];
   if (!Array.isArray(list)) throw failedToParse(`BSON field '${context.name}.${name}' is missing but a required field`);
   checkBatchSize(list.length);
   for (const item of list) {

@@ -1,6 +1,6 @@
 /** The `update` command, and how one statement of it changes, or adds, one document. */
-import { decode, decodeAround, type Doc } from './bson-decode.js';
-import { encode } from './bson-encode.js';
+import { decode, decodeFields, decodeUpdateStatement, type Doc } from './bson-decode.js';
+import { encode, encodeChanged } from './bson-encode.js';
 import { sliceIsOver } from './budget.js';
 import { checkName, type Collection } from './catalog.js';
 import { CommandError, failedToParse } from './command-error.js';
@@ -56,7 +56,13 @@ export function updatePipeline(stages: Doc[], variables: Doc): (doc: Doc) => Doc
 export function update(context: CommandContext): Doc | Promise<Doc> {
   const name = collectionName(context);
   if (!findCollection(context)) checkName(context.db, name);
-  return runSteps(context, updateSteps(context, name, statements(context, 'updates')));
+  return runSteps(context, updateSteps(context, name, statements(context, 'updates', decodeUpdate)));
+}
+
+/** An upsert may make a whole document of it, with all of its index keys. */
+function decodeUpdate(bytes: Buffer): Doc {
+  const statement = decodeUpdateStatement(bytes);
+  return truthy(statement['upsert']) ? decode(bytes) : statement;
 }
 
 function* updateSteps(context: CommandContext, name: string, list: readonly Doc[]): Steps {
@@ -113,11 +119,11 @@ export function* findTargets(context: CommandContext, collection: Collection, st
 export function applyUpdate(context: CommandContext, collection: Collection, found: Found, statement: UpdateStatement): Buffer | null {
   const { touched, isLocal } = statement.compiled;
   const known = isLocal && touched ? fieldsToKnow(collection, touched) : null;
-  const old = known ? decodeAround(found.bytes, known) : decode(found.bytes);
+  const old = known ? decodeFields(found.bytes, known) : decode(found.bytes);
   // Before the change, which is made in place.
   const before = entriesBefore(collection, old, touched);
   const doc = statement.compiled.apply(old, statement.filter, false);
-  const bytes = encode(doc);
+  const bytes = known && touched ? encodeChanged(found.bytes, doc, touched) : encode(doc);
   if (bytes.equals(found.bytes)) return null;
   replaceRecord(context.store, collection, found.record, before, found.bytes.length, doc, bytes);
   return bytes;

@@ -3,7 +3,7 @@ import { type AnyBulkWriteOperation, type Collection, type Db, type Filter, type
 import { DUPLICATE_KEY, refusedParts, type CollectionIndexes } from '../db/database.js';
 import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
-import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type PostStatus } from './post.js';
+import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type PostStatus, type Publication } from './post.js';
 import { packEvents, unpackEvents, type StoredEvent } from './stored-events.js';
 
 /**
@@ -13,6 +13,8 @@ import { packEvents, unpackEvents, type StoredEvent } from './stored-events.js';
 export interface PostDoc extends Omit<Post, 'id' | 'dueAt' | 'lease'> {
   _id: string;
   dueAt?: Date;
+  /** The channels that something of it is still to go to; like `dueAt` only while it is unleased, so that publishing moves no entry of their index. */
+  waitsFor?: string[];
   lease?: Lease;
   outbox: StoredEvent[];
   outboxAt?: Date;
@@ -30,7 +32,7 @@ export const postIndexes: CollectionIndexes[] = [
       { key: { profileId: 1, createdAt: -1, _id: -1 }, name: 'by_profile' },
       { key: { profileId: 1, status: 1, scheduledAt: -1, _id: -1 }, name: 'by_profile_status_and_time' },
       { key: { accountId: 1, createdAt: -1 }, name: 'by_account' },
-      { key: { 'publications.channelId': 1, 'publications.state': 1 }, name: 'by_channel' },
+      { key: { waitsFor: 1 }, name: 'by_channel_waited_for', sparse: true },
       {
         key: { profileId: 1, idempotencyKey: 1 },
         name: 'one_post_per_idempotency_key',
@@ -101,10 +103,8 @@ export interface PostStore {
   release(posts: Post[]): Promise<void>;
   /** Distinct due times up to `until`, for rebuilding wake-ups. */
   dueTimes(until: Date, limit: number): Promise<Date[]>;
-  /** Posts of a channel with a publication in `state`. */
-  listByChannel(channelId: string, state: string, limit: number): Promise<Post[]>;
-  /** Posts of a channel that are public and whose thread or first comment is held; of those that are due by then. */
-  listHeldFollowUps(channelId: string, until: Date, limit: number): Promise<Post[]>;
+  /** Posts of which something is held for this channel, and that no worker has in hand. */
+  listHeld(channelId: string, limit: number): Promise<Post[]>;
   countWaitingByChannel(channelId: string): Promise<number>;
   /** Events not yet relayed: oldest first, or those of the given posts. */
   readOutbox(limit: number, postIds?: string[]): Promise<WaitingEvents[]>;
@@ -242,11 +242,11 @@ export function createPostStore(db: Db): PostStore {
     async release(released) {
       if (released.length === 0) return;
       await posts.bulkWrite(released.map((post): AnyBulkWriteOperation<PostDoc> => {
-        const due = earliestDue(post.publications);
+        const waits = waitsOf({ ...post, lease: null });
         return {
           updateOne: {
             filter: { _id: post.id, 'lease.token': post.lease?.token ?? '' },
-            update: { $unset: { lease: '' }, ...(due === null ? {} : { $set: { dueAt: due } }), $inc: { version: 1 } },
+            update: { $unset: { lease: '' }, ...(Object.keys(waits).length === 0 ? {} : { $set: waits }), $inc: { version: 1 } },
           },
         };
       }), { ordered: false });
@@ -257,19 +257,13 @@ export function createPostStore(db: Db): PostStore {
       return docs.flatMap((doc) => (doc.dueAt === undefined ? [] : [doc.dueAt]));
     },
 
-    async listByChannel(channelId, state, limit) {
-      const docs = await posts.find({ publications: { $elemMatch: { channelId, state } } } as Filter<PostDoc>).sort({ scheduledAt: 1 }).limit(limit).toArray();
+    async listHeld(channelId, limit) {
+      const held = { channelId, $or: [{ state: 'held' }, { 'followUps.state': 'held' }] };
+      const docs = await posts.find({ waitsFor: channelId, publications: { $elemMatch: held } } as Filter<PostDoc>).sort({ scheduledAt: 1 }).limit(limit).toArray();
       return docs.map(toPost);
     },
 
-    async listHeldFollowUps(channelId, until, limit) {
-      const filter = { dueAt: { $lte: until }, publications: { $elemMatch: { channelId, 'followUps.state': 'held' } } } as Filter<PostDoc>;
-      return (await posts.find(filter).sort({ dueAt: 1 }).limit(limit).toArray()).map(toPost);
-    },
-
-    countWaitingByChannel(channelId) {
-      return posts.countDocuments({ publications: { $elemMatch: { channelId, state: { $in: ['pending', 'held'] } } } });
-    },
+    countWaitingByChannel: (channelId) => posts.countDocuments({ waitsFor: channelId }),
 
     async readOutbox(limit, postIds) {
       const filter: Filter<PostDoc> = postIds === undefined ? { outboxAt: { $gt: new Date(0) } } : { _id: { $in: postIds } };
@@ -296,19 +290,17 @@ export function createPostStore(db: Db): PostStore {
 }
 
 function leaseWith(lease: Lease): UpdateFilter<PostDoc> {
-  return { $set: { lease }, $unset: { dueAt: '' }, $inc: { version: 1 } };
+  return { $set: { lease }, $unset: { dueAt: '', waitsFor: '' }, $inc: { version: 1 } };
 }
 
 /** Only what differs is written: a move makes new versions of what it changes and shares the rest, so sameness is identity. */
 function casOf({ before, after, events }: Change, writer: string): { filter: Filter<PostDoc>; update: UpdateFilter<PostDoc> } {
   const { lease, history } = after;
-  const due = lease === null ? earliestDue(after.publications) : null;
-  const set = changedFields(before, after);
-  set.writer = writer;
+  const waits = waitsOf(after);
+  const set: Partial<PostDoc> = { ...changedFields(before, after), writer, ...waits };
   const unset: Record<string, ''> = {};
-  // A leased post has no `dueAt`, and nobody else could have given it one without taking the lease.
-  if (due !== null) set.dueAt = due;
-  else if (before.lease === null) unset['dueAt'] = '';
+  // A leased post has none of these, and nobody else could have given it one without taking the lease.
+  if (before.lease === null) for (const name of ['dueAt', 'waitsFor'] as const) if (waits[name] === undefined) unset[name] = '';
   if (lease === null && before.lease !== null) unset['lease'] = '';
   const oldest = events[0];
   if (oldest !== undefined) set.outboxAt = oldest.at;
@@ -326,6 +318,18 @@ function casOf({ before, after, events }: Change, writer: string): { filter: Fil
       ...(Object.keys(push).length > 0 ? { $push: push } : {}),
     },
   };
+}
+
+/** What lets an unleased post be found for what is still to be done of it. */
+function waitsOf({ lease, publications }: Post): Pick<PostDoc, 'dueAt' | 'waitsFor'> {
+  if (lease !== null) return {};
+  const due = earliestDue(publications);
+  const channels = new Set(publications.filter(isWaitedFor).map(({ channelId }) => channelId));
+  return { ...(due === null ? {} : { dueAt: due }), ...(channels.size === 0 ? {} : { waitsFor: [...channels] }) };
+}
+
+function isWaitedFor({ state, followUps }: Publication): boolean {
+  return state === 'pending' || state === 'held' || followUps?.some((step) => step.state === 'held') === true;
 }
 
 /** Without what is moved otherwise. */
@@ -378,12 +382,11 @@ const NOT_PUBLIC = ['failed', 'missed', 'unconfirmed'] as const;
 /** A post as it is inserted. */
 export function toDoc(post: Post, events: PostEvent[]): PostDoc {
   const { id, lease, dueAt: _dueAt, ...fields } = post;
-  const due = lease === null ? earliestDue(post.publications) : null;
   const oldest = events[0];
   return {
     _id: id,
     ...fields,
-    ...(due === null ? {} : { dueAt: due }),
+    ...waitsOf(post),
     ...(lease === null ? {} : { lease }),
     outbox: packEvents(events),
     ...(oldest === undefined ? {} : { outboxAt: oldest.at }),
@@ -392,6 +395,6 @@ export function toDoc(post: Post, events: PostEvent[]): PostDoc {
 }
 
 function toPost(doc: PostDoc): Post {
-  const { _id, dueAt, lease, outbox: _outbox, outboxAt: _outboxAt, writer: _writer, ...fields } = doc;
+  const { _id, dueAt, waitsFor: _waitsFor, lease, outbox: _outbox, outboxAt: _outboxAt, writer: _writer, ...fields } = doc;
   return { id: _id, ...fields, dueAt: dueAt ?? null, lease: lease ?? null };
 }

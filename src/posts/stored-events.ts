@@ -1,13 +1,13 @@
-/** Events as a post's outbox keeps them: those of one write tell of the same snapshot, which is stored once. */
+/** Events as a post's outbox keeps them: those of one write tell of the same snapshot, which is serialized and stored once. */
 import type { PostEvent, PostEventData } from './post.js';
 
-/** `asBefore`: the data is that of the event before it, but for whose publication it is. */
-export type StoredEvent = Omit<PostEvent, 'data'> & { data: PostEventData | { asBefore: true; publicationId?: string } };
+/** `data` is JSON (as a whole document in earlier versions); `asBefore`: that of the event before it, but for whose publication it is. */
+export type StoredEvent = Omit<PostEvent, 'data'> & { data: string | PostEventData | { asBefore: true; publicationId?: string } };
 
 /** @param events of one write, in order */
 export function packEvents(events: readonly PostEvent[]): StoredEvent[] {
   return events.map((event, i): StoredEvent => {
-    if (i === 0 || events[i - 1]!.data.publications !== event.data.publications) return event;
+    if (i === 0 || events[i - 1]!.data.publications !== event.data.publications) return { ...event, data: JSON.stringify(event.data) };
     const { publicationId } = event.data;
     return { ...event, data: { asBefore: true, ...(publicationId === undefined ? {} : { publicationId }) } };
   });
@@ -17,7 +17,7 @@ export function packEvents(events: readonly PostEvent[]): StoredEvent[] {
 export function unpackEvents(stored: readonly StoredEvent[]): PostEvent[] {
   let before: PostEventData | null = null;
   return stored.map((event): PostEvent => {
-    const { data } = event;
+    const data = typeof event.data === 'string' ? (JSON.parse(event.data) as PostEventData) : event.data;
     if (!('asBefore' in data)) {
       before = data;
       return { ...event, data };

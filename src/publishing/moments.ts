@@ -2,12 +2,17 @@
 
 export interface Moments<T> {
   add(item: T, at: Date): void;
+  /** True while something waits that comes before one of that time. */
+  isAheadOf(at: Date): boolean;
   /** In the order of their times. */
   items(): T[];
   count(): number;
   /** Lets go of those that wait. @returns them */
   clear(): T[];
 }
+
+/** Begun in one go of a herd: what these ask of the database is on its way while the next ones begin. */
+const AT_ONCE = 100;
 
 /** @param begin called for each when its moment has come */
 export function createMoments<T>({ begin, now }: { begin(item: T): void; now(): Date }): Moments<T> {
@@ -29,7 +34,7 @@ export function createMoments<T>({ begin, now }: { begin(item: T): void; now(): 
     timer = null;
     timerFor = Infinity;
     const time = now().getTime();
-    while ((waiting[begun]?.at ?? Infinity) <= time) begin(waiting[begun++]!.item);
+    for (let i = 0; i < AT_ONCE && (waiting[begun]?.at ?? Infinity) <= time; i++) begin(waiting[begun++]!.item);
     if (begun > 1_000 || begun === waiting.length) forgetBegun();
     arm();
   }
@@ -51,6 +56,7 @@ export function createMoments<T>({ begin, now }: { begin(item: T): void; now(): 
       waiting.splice(placeOf(at.getTime()), 0, { item, at: at.getTime() });
       arm();
     },
+    isAheadOf: (at) => (waiting[begun]?.at ?? Infinity) <= at.getTime(),
     items: () => waiting.slice(begun).map(({ item }) => item),
     count: () => waiting.length - begun,
     clear() {

@@ -134,7 +134,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     const inDoubt = post.publications.some((p) => isInDoubt(p) || p.followUps?.some(isInDoubt) === true);
     const startsAt = inDoubt ? null : earliestDue(post.publications);
     const watch = watchLease(post.lease!.until, deps.now);
-    if (startsAt === null || startsAt <= deps.now()) begin(post, watch);
+    if (startsAt === null || (startsAt <= deps.now() && !waiting.isAheadOf(startsAt))) begin(post, watch);
     else waiting.add({ post, watch }, startsAt);
   }
 

@@ -8,8 +8,7 @@ import { confirmByHand, releaseHeld, retryByHand } from './transitions.js';
 export interface PublishingServiceDeps {
   posts: {
     find(id: string): Promise<Post | null>;
-    listByChannel(channelId: string, state: string, limit: number): Promise<Post[]>;
-    listHeldFollowUps(channelId: string, until: Date, limit: number): Promise<Post[]>;
+    listHeld(channelId: string, limit: number): Promise<Post[]>;
     save(change: Change): Promise<boolean>;
   };
   now(): Date;
@@ -39,8 +38,6 @@ export interface PublishingService {
 
 const BATCH = 100;
 const CAS_TRIES = 8;
-/** What is held looks at its channel again within this time, so it is among the posts that are due by then. */
-const HELD_LOOKED_AT_WITHIN_MS = 30 * 60_000;
 
 export function createPublishingService(deps: PublishingServiceDeps): PublishingService {
   const { posts, now } = deps;
@@ -64,15 +61,12 @@ export function createPublishingService(deps: PublishingServiceDeps): Publishing
   return {
     async releaseChannel(channelId) {
       const tried = new Set<string>();
+      // One that a worker has in hand right now is looked at again by its own re-check.
       for (;;) {
-        const until = new Date(now().getTime() + HELD_LOOKED_AT_WITHIN_MS);
-        const found = await Promise.all([posts.listByChannel(channelId, 'held', BATCH), posts.listHeldFollowUps(channelId, until, BATCH)]);
-        const held = found.flat().filter((post) => !tried.has(post.id));
+        const held = (await posts.listHeld(channelId, BATCH)).filter((post) => !tried.has(post.id));
         if (held.length === 0) return;
         for (const post of held) {
           tried.add(post.id);
-          // One that a worker holds right now is looked at again by its own re-check.
-          if (post.lease !== null) continue;
           const after = releaseHeld(post, channelId, now());
           if (!(await posts.save({ before: post, after, events: [] }))) continue;
           deps.onSaved(after);

@@ -24,7 +24,7 @@ describe('events in a post\'s outbox', () => {
     const first = withEvents(post, [{ type: 'publication.published', publicationId: 'pub_1' }, { type: 'publication.published', publicationId: 'pub_2' }, { type: 'post.published' }], at);
     const later = withEvents({ ...first.post, text: 'Edited' }, [{ type: 'post.updated' }, { type: 'publication.failed', publicationId: 'pub_1' }], at);
     const stored = [...packEvents(first.events), ...packEvents(later.events)];
-    assert.deepEqual(stored.map(({ data }) => 'text' in data), [true, false, false, true, false]);
+    assert.deepEqual(stored.map(({ data }) => typeof data === 'string'), [true, false, false, true, false]);
     assert.deepEqual(unpackEvents(structuredClone(stored)), [...first.events, ...later.events]);
   });
 

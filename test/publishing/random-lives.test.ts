@@ -126,7 +126,7 @@ async function live({ answers, people, crashes, canLookUp, shapes }: Dice): Prom
   }
 
   const service = createPublishingService({
-    posts: { find: async () => stored, save: async (change) => save(change, true), listByChannel: async () => (hasHeld(stored) ? [stored] : []), listHeldFollowUps: async () => [] },
+    posts: { find: async () => stored, save: async (change) => save(change, true), listHeld: async () => (hasHeld(stored) && stored.lease === null ? [stored] : []) },
     now: () => new Date(now), posted: async () => undefined, onSaved: () => undefined,
   });
   const actor = { accountId: 'acc_1', profileId: 'prf_1', userId: 'usr_1', isAdministrator: false, timeZone: 'UTC', via: 'page' as const };
