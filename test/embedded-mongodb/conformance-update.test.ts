@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import { Binary, BSONRegExp, Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, MongoBulkWriteError, ObjectId, Timestamp, type Collection, type Document } from 'mongodb';
+import { Binary, BSON, BSONRegExp, Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, MongoBulkWriteError, ObjectId, Timestamp, type Collection, type Document } from 'mongodb';
 import { openDatabase } from './with-server.js';
 
+const { EJSON } = BSON;
 let things: Collection;
 
 before(async () => {
@@ -214,6 +215,36 @@ test('what an update does not name keeps its bytes, whatever it is, and indexes 
   await things.updateOne({ _id: 1 as never }, { $set: { list: [{ k: 3, v: 'z' }] } });
   assert.equal(await things.countDocuments({ 'list.k': 2 }, { hint: 'list.k_1_list.v_1' }), 0);
   assert.equal((await things.findOne({ 'list.k': 3, 'list.v': 'z' }, { hint: 'list.k_1_list.v_1' }))?.['owner'], owner);
+  await things.drop();
+});
+
+test('documents and lists that are put in place whole keep their types, are found by their indexes, and leave the order of fields as it was', async () => {
+  await things.deleteMany({});
+  await things.createIndexes([{ key: { 'inner.k': 1 } }, { key: { 'list.n': 1 } }]);
+  await things.insertMany([{ _id: 1 as never, inner: { k: 1 }, plain: 1, list: [{ n: 1 }], last: 'z' }, { _id: 2 as never }]);
+  const inner = { k: new Long(5), d: new Double(2), deep: [{ x: new Decimal128('1.50') }, [], {}] };
+  const list = [{ n: 7 }, { n: new Long(8) }, null, new Date(5), new Binary(Buffer.from('ab'), 4)];
+  const whole = { $set: { list, inner, other: { free: [1, { a: null }] } } };
+  const { matchedCount, upsertedCount } = await things.bulkWrite([
+    { updateMany: { filter: {}, update: whole } },
+    { updateOne: { filter: { _id: 3 as never }, update: whole, upsert: true } },
+    { updateOne: { filter: { _id: 1 as never }, update: { $unset: { plain: '' }, $push: { 'other.free': 2 as never } } } },
+    { updateOne: { filter: { _id: 2 as never }, update: { $rename: { inner: 'list' } } } },
+  ]);
+  assert.deepEqual([matchedCount, upsertedCount], [4, 1]);
+  const docs = await things.find({}, { sort: { _id: 1 }, promoteValues: false }).toArray();
+  assert.deepEqual(docs.map((doc) => Object.keys(doc)), [['_id', 'inner', 'list', 'last', 'other'], ['_id', 'other', 'list'], ['_id', 'inner', 'list', 'other']]);
+  const plain = { promoteValues: false, promoteLongs: false } as const;
+  assert.deepEqual(EJSON.stringify(docs[0]!['inner'], { relaxed: false }), EJSON.stringify(inner, { relaxed: false }));
+  assert.deepEqual(EJSON.stringify(docs[2]!['list'], { relaxed: false }), EJSON.stringify(list, { relaxed: false }));
+  const found = async (filter: Document, hint: string): Promise<unknown[]> => (await things.find(filter, { hint, sort: { _id: 1 } }).toArray()).map((doc) => doc._id);
+  assert.deepEqual(await found({ 'inner.k': 5 }, 'inner.k_1'), [1, 3]);
+  assert.deepEqual(await found({ 'list.n': 8 }, 'list.n_1'), [1, 3]);
+  assert.deepEqual([await found({ 'inner.k': 1 }, 'inner.k_1'), await found({ 'list.n': 1 }, 'list.n_1')], [[], []]);
+  assert.deepEqual((await things.findOne({ _id: 1 as never }, plain))?.['other'], { free: [new Int32(1), { a: null }, new Int32(2)] });
+  assert.equal((await things.db.command({ validate: 'things', full: true }))['valid'], true);
+  const same = await things.bulkWrite([{ updateOne: { filter: { _id: 3 as never }, update: { $set: { inner } } } }]);
+  assert.deepEqual([same.matchedCount, same.modifiedCount], [1, 0]);
   await things.drop();
 });
 
