@@ -78,6 +78,21 @@ describe('endpoints by API', () => {
     assert.deepEqual((await api.get('/api/webhooks/endpoints')).body['endpoints'], []);
   });
 
+  it('name the rule that a value breaks, and each event that nobody knows', async () => {
+    const { api, patch } = await someone();
+    const url = `${receiver.url}/x`;
+    const said = async (fields: object) => String((await api.post('/api/webhooks/endpoints', { url, ...fields })).body['message']);
+    assert.equal(await said({ timeoutS: 4 }), 'timeoutS: At least 5 seconds.');
+    assert.equal(await said({ timeoutS: 31 }), 'timeoutS: At most 30 seconds.');
+    assert.equal(await said({ maxPerMinute: 0 }), 'maxPerMinute: At least 1 a minute.');
+    assert.equal(await said({ maxPerMinute: 1.5 }), 'maxPerMinute: Give a whole number.');
+    assert.match(await said({ events: ['post.published', 'post.publisht'] }), /^events\[1\]: "post\.publisht" is not known in the format signpost\. Use \*, post\.scheduled/);
+    assert.match(await said({ style: 'ayrshare', events: ['scheduled', 'post.published'] }), /^events\[1\]: .*in the format ayrshare\. Use scheduled, social\.$/);
+    const { id } = await addEndpoint(api, { url });
+    assert.match(String((await patch(`/api/webhooks/endpoints/${id}`, { events: ['*', 'x'] })).body['message']), /^events\[1\]: "x" is not known/);
+    assert.equal((await api.get('/api/webhooks/deliveries?limit=0')).body['message'], 'limit: At least 1.');
+  });
+
   it("are nobody else's business", async () => {
     const [mine, other] = [await someone(), await someone()];
     const { id } = await addEndpoint(mine.api, { url: `${receiver.url}/mine` });
