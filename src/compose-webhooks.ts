@@ -195,8 +195,8 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
     inbox,
     hasEndpoint: async (actor) => (await endpoints.list(actor)).length > 0,
     rawRouter: inboxReceiver({ inbox }),
-    apiRouters: [hookApi({ registration, refId: deps.refId }), webhookApi({ endpoints, deliveries, recovery, events: eventStore, clock })],
-    pages: [developerPages({ endpoints, clock }), deliveryPages({ deliveries, endpoints, notifier }), endpointPages({ endpoints, deliveries, recovery, inbox, profilesOf: deps.profilesOf ?? (async () => []), clock }), inboxPages({ inbox, endpoints, notifier })],
+    apiRouters: [hookApi({ registration, refId: deps.refId }), webhookApi({ endpoints, deliveries, recovery, events: eventStore })],
+    pages: [developerPages({ endpoints }), deliveryPages({ deliveries, endpoints, notifier }), endpointPages({ endpoints, deliveries, recovery, inbox, profilesOf: deps.profilesOf ?? (async () => []), clock }), inboxPages({ inbox, endpoints, notifier })],
     async stop(graceMs) {
       await recovery.stop();
       await outbox.stop();

@@ -5,15 +5,13 @@ import { actorOf } from '../http/actor.js';
 import { form, type FormProblems } from '../http/forms.js';
 import { readBody } from '../http/input.js';
 import { render } from '../http/render.js';
-import type { Clock } from '../lib/clock.js';
-import { diagnose, type Diagnosis } from './diagnose.js';
+import type { Diagnosis } from './diagnose.js';
 import type { EndpointService } from './endpoint-service.js';
 import { CATALOGUE } from './event-catalogue.js';
 import { SNIPPETS } from './snippets.js';
 
 export interface DeveloperPagesDeps {
   endpoints: EndpointService;
-  clock: Clock;
 }
 
 /** Header lines as a log shows them; names are what counts, values may be anything. */
@@ -41,11 +39,10 @@ function show(res: Response, model: Partial<FormProblems> & { diagnosis?: Diagno
   render(res, 'webhooks/verify', { input: {}, problems: {}, message: '', diagnosis: null, snippets: SNIPPETS, ...model });
 }
 
-async function verify({ endpoints, clock }: DeveloperPagesDeps, req: Request, res: Response): Promise<void> {
+async function verify({ endpoints }: DeveloperPagesDeps, req: Request, res: Response): Promise<void> {
   const { body, headers, secret = '' } = readBody(req, verifySchema);
-  const secrets = secret === '' ? (await endpoints.secretsOf(actorOf(req).accountId)).flatMap((one) => one.secrets) : [secret];
   // A form writes line breaks its own way; what arrived almost never had any, or plain ones.
   const raw = body.replaceAll('\r\n', '\n');
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`).join('\n');
-  show(res, { input: { body: raw, headers: lines }, diagnosis: diagnose(headers, raw, secrets, clock.now()) });
+  show(res, { input: { body: raw, headers: lines }, diagnosis: await endpoints.diagnose(actorOf(req), { headers, body: raw, secret: secret === '' ? null : secret }) });
 }

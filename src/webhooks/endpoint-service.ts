@@ -6,6 +6,7 @@ import { newId } from '../lib/ids.js';
 import type { Seal } from '../lib/seal.js';
 import { closedBreaker } from './breaker.js';
 import { sealHeaders } from './custom-headers.js';
+import { diagnose, type Diagnosis } from './diagnose.js';
 import type { DeliveryLine } from './delivery-line.js';
 import type { DeliveryStore } from './delivery-store.js';
 import type { DeliveryWorker } from './delivery-worker.js';
@@ -54,6 +55,14 @@ export function createEndpointService(deps: EndpointServiceDeps) {
     return endpoint;
   }
 
+  /** The secrets that sign for this account's endpoints now, and those whose overlap has ended; for checking what arrived somewhere. */
+  async function secretsOf(accountId: string): Promise<{ endpoint: Endpoint; secrets: string[]; ended: string[] }[]> {
+    return (await deps.endpoints.listByAccount(accountId)).map((endpoint) => {
+      const secrets = openSecrets(endpoint, deps.seal, now());
+      return { endpoint, secrets, ended: openSecrets(endpoint, deps.seal, new Date(0)).filter((secret) => !secrets.includes(secret)) };
+    });
+  }
+
   return {
     async list(actor: Actor): Promise<Endpoint[]> {
       return deps.endpoints.listByAccount(actor.accountId);
@@ -65,9 +74,13 @@ export function createEndpointService(deps: EndpointServiceDeps) {
       return (await deps.endpoints.find(id))?.accountId === actor.accountId;
     },
 
-    /** The secrets that sign for this account's endpoints now; for checking what arrives in its inbox. */
-    async secretsOf(accountId: string): Promise<{ endpoint: Endpoint; secrets: string[] }[]> {
-      return (await deps.endpoints.listByAccount(accountId)).map((endpoint) => ({ endpoint, secrets: openSecrets(endpoint, deps.seal, now()) }));
+    secretsOf,
+
+    /** What is wrong with a request that a receiver got. @param secret the receiver's; null: those of the account's endpoints are tried */
+    async diagnose(actor: Actor, { headers, body, secret }: { headers: Record<string, string>; body: string; secret: string | null }): Promise<Diagnosis> {
+      const known = await secretsOf(actor.accountId);
+      const signers = known.map(({ endpoint, secrets, ended }) => ({ name: endpoint.name || endpoint.url, secrets, ended }));
+      return diagnose(headers, body, secret === null ? known.flatMap((one) => one.secrets) : [secret], now(), signers);
     },
 
     /** @throws AppError `invalid` (url, events), `conflict` when there are too many */

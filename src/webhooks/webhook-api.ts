@@ -2,11 +2,9 @@
 import { Router, type Request, type Response } from 'express';
 import { actorOf } from '../http/actor.js';
 import { readBody, readQuery } from '../http/input.js';
-import type { Clock } from '../lib/clock.js';
 import { RECOVERABLE, type Delivery } from './delivery.js';
 import type { DeliveryService } from './delivery-service.js';
 import type { DeliveryRow } from './delivery-doc.js';
-import { diagnose } from './diagnose.js';
 import { MASK } from './custom-headers.js';
 import type { Endpoint } from './endpoint.js';
 import { readId } from './endpoint-schemas.js';
@@ -23,7 +21,6 @@ export interface WebhookApiDeps {
   deliveries: DeliveryService;
   recovery: RecoveryService;
   events: Pick<EventStore, 'list' | 'findMany'>;
-  clock: Clock;
 }
 
 export function webhookApi(deps: WebhookApiDeps): Router {
@@ -124,10 +121,9 @@ async function listEvents({ events, deliveries }: WebhookApiDeps, req: Request, 
   res.json({ status: 'success', events: shown, next });
 }
 
-async function verify({ endpoints, clock }: WebhookApiDeps, req: Request, res: Response): Promise<void> {
-  const { headers, body, secret } = readBody(req, verifyInput);
-  const secrets = secret === undefined ? (await endpoints.secretsOf(actorOf(req).accountId)).flatMap((one) => one.secrets) : [secret];
-  res.json({ status: 'success', ...diagnose(headers, body, secrets, clock.now()) });
+async function verify({ endpoints }: WebhookApiDeps, req: Request, res: Response): Promise<void> {
+  const { headers, body, secret = null } = readBody(req, verifyInput);
+  res.json({ status: 'success', ...(await endpoints.diagnose(actorOf(req), { headers, body, secret })) });
 }
 
 function endpointRow({ id, name, description, url, style, events, state, stateReason, apiAction, headers, timeoutS, maxPerMinute, ordered, timedHeader, clientCertificate, lastAttempt, failingSince, parkedUntil, recovery, createdAt, updatedAt }: Endpoint): object {

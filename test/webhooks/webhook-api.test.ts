@@ -208,6 +208,28 @@ describe('POST /api/hook/verify', () => {
     assert.equal((await api.post('/api/hook/verify', { headers })).status, 400);
   });
 
+  it('says whose secret it was that signed, when it was another endpoint of the account, and when a secret is no longer used', async () => {
+    const [{ api }, stranger] = [await someone(), await someone()];
+    const first = await addEndpoint(api, { url: `${receiver.url}/signer`, name: 'First' });
+    const second = await addEndpoint(api, { url: `${receiver.url}/other`, name: 'Second' });
+    const { secret: strangers } = await addEndpoint(stranger.api, { url: `${receiver.url}/strangers` });
+    const sent = async () => {
+      const before = receiver.received.length;
+      await api.post(`/api/webhooks/endpoints/${first.id}/test`, {});
+      await receiver.waitFor('the test', ({ path }) => path === '/signer' && receiver.received.length > before);
+      const { raw, headers } = receiver.received.findLast(({ path }) => path === '/signer')!;
+      return { body: raw.toString(), headers: Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)])) };
+    };
+    const findings = async (as: typeof api, given: object) => ((await as.post('/api/hook/verify', given)).body['findings'] as string[]).join();
+    assert.match(await findings(api, { ...(await sent()), secret: second.secret }), /signed for the endpoint First, with its secret/);
+    assert.doesNotMatch(await findings(stranger.api, { ...(await sent()), secret: strangers }), /First|\/signer/, "nobody learns of another's endpoints");
+
+    const { raw, headers } = receiver.received.findLast(({ path }) => path === '/signer')!;
+    const request = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
+    const said = diagnose(request, raw.toString(), ['the old one'], new Date(), [{ name: 'First', secrets: [first.secret], ended: ['the old one'] }]);
+    assert.match(said.findings.join(), /secret of the endpoint First was changed/);
+  });
+
   it('names each usual mistake', () => {
     const secret = newSecret();
     const body = '{"a":1}';
@@ -223,6 +245,10 @@ describe('POST /api/hook/verify', () => {
       [standardOnly(sign(secret)), body, [secret.slice(6)], /lacks its beginning whsec_/],
       [{ 'webhook-signature': 'v1,x' }, body, [secret], /webhook-id and webhook-timestamp is missing/],
       [sign(newSecret()), body, [secret], /neither this body nor this secret/],
+      [sign(secret), '', [secret], /body is empty/],
+      [{ ...standardOnly(sign(secret)), 'webhook-signature': sign(secret)['webhook-signature']!.slice(3) }, body, [secret], /lacks its beginning v1,/],
+      [{ ...standardOnly(sign(secret)), 'webhook-signature': `v1,${Buffer.from(sign(secret)['webhook-signature']!.slice(3), 'base64').toString('hex')}` }, body, [secret], /is written in hex/],
+      [{ ...standardOnly(sign(secret)), 'webhook-timestamp': String(now.getTime()) }, body, [secret], /in milliseconds/],
       [sign(secret, new Date(now.getTime() - 3_600_000)), body, [secret], /3600 seconds ago|360[01] seconds ago/],
     ];
     for (const [headers, given, secrets, finding] of cases) assert.match(diagnose(headers, given, secrets, now).findings.join(' '), finding);
