@@ -47,7 +47,10 @@ export async function startDatabase(mongodbUri: string | null, dataDir: string, 
         startedAt = performance.now();
         return stopping ? next.stop() : undefined;
       }).catch((error: unknown) => {
-        log.error({ err: error }, 'the embedded database could not be started again');
+        const text = isPortTaken(error)
+          ? `another program has taken port ${server.port} of the embedded database while it was down: it is started again when the port is free. To use another port, stop Signpost and start it again.`
+          : 'the embedded database could not be started again';
+        log.error(isPortTaken(error) ? {} : { err: error }, text);
         restart();
       });
     }, delayMs);
@@ -91,11 +94,15 @@ export async function findDatabase(mongodbUri: string | null, dataDir: string): 
 async function startOnLastPort(options: StartOptions): Promise<EmbeddedMongodb> {
   const file = path.join(options.dataDir, '..', 'mongodb.port');
   const server = await startEmbeddedMongodb({ ...options, port: lastPort(file) }).catch((error: unknown) => {
-    if (!(error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')) throw error;
+    if (!isPortTaken(error)) throw error;
     return startEmbeddedMongodb(options);
   });
   writeFileSync(file, `${server.port}\n`);
   return server;
+}
+
+function isPortTaken(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
 }
 
 function lastPort(file: string): number {

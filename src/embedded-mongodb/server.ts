@@ -1,4 +1,5 @@
 /** The server inside one process: opens the files, listens on loopback, runs commands, stops in order. */
+import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -32,7 +33,7 @@ const SHUTTING_DOWN = { ok: 0, errmsg: 'The server is in quiesce mode and will s
 
 export interface ServerOptions {
   dataDir: string;
-  /** 0 for any free one. */
+  /** 0: the server chooses a free one. */
   port: number;
   flushEveryMs?: number | undefined;
   maxMappedBytes?: number | undefined;
@@ -138,7 +139,24 @@ function openChecked(dataDir: string, noSync: boolean): Store {
   return store;
 }
 
-function listen(server: Server, port: number): Promise<void> {
+/**
+ * Ports that no system gives to outgoing connections by itself, and that are not MongoDB's own: one that was taken for such a connection
+ * while the server was started again could not be had back, and neither could one on which a waiting client has met itself.
+ */
+const OWN_PORTS = { from: 20_000, to: 26_999 };
+const TRIES = 20;
+
+/** @returns when it listens; @throws Error with code EADDRINUSE when the port that was asked for is taken */
+async function listen(server: Server, port: number): Promise<void> {
+  if (port !== 0) return listenOn(server, port);
+  for (let tried = 0; tried < TRIES; tried++) {
+    const taken = await listenOn(server, randomInt(OWN_PORTS.from, OWN_PORTS.to + 1)).then(() => false, () => true);
+    if (!taken) return;
+  }
+  return listenOn(server, 0);
+}
+
+function listenOn(server: Server, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host: '127.0.0.1', port, backlog: 1024 }, () => {

@@ -16,7 +16,7 @@ export interface EmbeddedMongodb {
 export interface StartOptions {
   /** The directory of the files; made when it is missing. */
   dataDir: string;
-  /** 0 or left out: any free port. */
+  /** 0 or left out: a free port of the server's choice. */
   port?: number;
   /** How long a commit may wait for the disk when nobody asks for it; 100 ms when left out. */
   flushEveryMs?: number;
