@@ -18,6 +18,9 @@ const tokenError = z.object({
   error_description: z.string().optional(), error_message: z.string().optional(), message: z.string().optional(),
 });
 
+/** What lives longer is renewed as if it didn't. */
+const LONGEST_SECONDS = 10 * 365 * 86_400;
+
 export interface Tokens {
   accessToken: string;
   refreshToken: string | null;
@@ -58,7 +61,7 @@ export async function requestTokens(io: PlatformIo, request: TokenRequest): Prom
   return {
     accessToken: access_token,
     refreshToken: refresh_token ?? null,
-    expiresAt: expires_in === undefined ? null : new Date(io.now().getTime() + expires_in * 1000),
+    expiresAt: expires_in === undefined ? null : new Date(io.now().getTime() + Math.min(expires_in, LONGEST_SECONDS) * 1000),
     rest,
   };
 }

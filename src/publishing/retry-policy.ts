@@ -70,7 +70,16 @@ export function nextStep(facts: FailureFacts, policy: RetryPolicy): NextStep {
   }
   if (facts.tries >= policy.maxTries) return { do: 'fail' };
   const at = delayed(facts, policy.retryDelaysMs, facts.tries, policy.jitter);
-  return { do: 'retry', at: facts.retryAt !== undefined && facts.retryAt > at ? facts.retryAt : at };
+  return { do: 'retry', at: new Date(Math.max(at.getTime(), networksTime(facts))) };
+}
+
+/** A network that names a time beyond any of its limits is asked again before. */
+const LONGEST_WAIT_MS = 25 * 3_600_000;
+
+/** When the network says that it takes more, in ms since 1970; 0 when it says nothing. */
+export function networksTime({ retryAt, now }: Pick<FailureFacts, 'retryAt' | 'now'>): number {
+  const at = retryAt?.getTime() ?? 0;
+  return Number.isNaN(at) ? 0 : Math.min(at, now.getTime() + LONGEST_WAIT_MS);
 }
 
 export interface LookUpFacts {

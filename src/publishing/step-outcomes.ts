@@ -2,7 +2,7 @@
 import { PlatformFailure, type Platform } from '../platforms/platform.js';
 import type { Step } from '../posts/post.js';
 import { isFollowUp } from './follow-ups.js';
-import { afterLookUp, nextStep, type RetryPolicy } from './retry-policy.js';
+import { afterLookUp, networksTime, nextStep, type RetryPolicy } from './retry-policy.js';
 import { isFresh, type ChannelSession, type Settle, type Task, type WorkDeps } from './task.js';
 import { failureOf, recordFailure, recordLookUp, recordPollFailure, recordStillHeld } from './transitions.js';
 
@@ -68,7 +68,7 @@ export async function settlePollFailure({ publication, step, deps }: Task, start
     await settle((post) => recordFailure(post, step.id, startedAt, failureOf(failure), next, now, recheckAt(now, deps), 'poll'));
     return;
   }
-  const again = new Date(Math.max(now.getTime() + 5_000 * (1 + deps.random()), failure.options.retryAt?.getTime() ?? 0));
+  const again = new Date(Math.max(now.getTime() + 5_000 * (1 + deps.random()), networksTime({ retryAt: failure.options.retryAt, now })));
   await settle((post) => recordPollFailure(post, step.id, startedAt, failureOf(failure), isOver ? null : again, now));
 }
 

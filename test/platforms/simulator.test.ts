@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import axios from 'axios';
 import { createLogger } from '../../src/lib/logger.js';
-import type { Platform } from '../../src/platforms/platform.js';
+import { PlatformFailure, type Platform } from '../../src/platforms/platform.js';
 import { findPlatform, simulatedNetworks } from '../../src/platforms/registry.js';
 import { startSimulator } from '../../src/platforms/simulator/simulator.js';
 import { connect, consent, contentFor, ioFor, openSimulator, redirectUri, type TestSimulator } from './simulated.js';
@@ -205,6 +205,22 @@ describe('the simulator', () => {
     assert.equal(answer.status, 400);
     assert.equal(answer.data.errors[0]?.field, 'kind');
     assert.match(answer.data.errors[0]?.message ?? '', /must be one of timeout-after-accept/);
+    const elsewhere = await browser.post<{ errors: { field: string; message: string }[] }>(`${sim.simulator.url}/simulator/faults`, { kind: 'slow', network: 'twiter' });
+    assert.deepEqual([elsewhere.status, elsewhere.data.errors[0]?.field], [400, 'network']);
+    for (const body of ['{bad', 'null', 'x'.repeat(200_000)]) {
+      const { status, data } = await browser.post<{ errors: { message: string }[] }>(`${sim.simulator.url}/simulator/faults`, body, { headers: { 'content-type': 'application/json' } });
+      assert.ok(status === 400 || status === 413);
+      assert.match(data.errors[0]?.message ?? '', /^The body is /);
+    }
+  });
+
+  it('takes no harm from options of faults that make no sense', async () => {
+    const io = ioFor(twitter, sim);
+    const { grant } = await connect(twitter, io, 'odd_options');
+    for (const marker of ['late ms=1e99', 'late ms=-5', 'slow ms=oops', 'rate-limited after=1e99']) {
+      await twitter.publish(contentFor(twitter, `Odd [[fault: ${marker}]]`), grant.credentials, io).catch((error: unknown) => assert.ok(error instanceof PlatformFailure));
+    }
+    assert.equal((await sim.posts({ handle: 'odd_options' })).length, 3);
   });
 
   it('really refuses connections during an outage', async () => {

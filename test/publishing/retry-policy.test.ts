@@ -27,6 +27,9 @@ describe('what follows a failed attempt', () => {
   it('honours the network\'s own time when it is later than ours', () => {
     const retryAt = new Date(now.getTime() + 7_200_000);
     assert.deepEqual(nextStep({ ...base, kind: 'rate-limited', retryAt }, policy), { do: 'retry', at: retryAt });
+    // One that names a time beyond all its limits is asked again before.
+    for (const beyond of [new Date(9e14), new Date(8.64e15)]) assert.deepEqual(nextStep({ ...base, kind: 'rate-limited', retryAt: beyond }, policy), { do: 'retry', at: new Date(now.getTime() + 25 * 3_600_000) });
+    assert.deepEqual(nextStep({ ...base, kind: 'rate-limited', retryAt: new Date(NaN) }, policy), { do: 'retry', at: new Date(now.getTime() + 30_000) });
     const sooner = nextStep({ ...base, kind: 'rate-limited', retryAt: new Date(now.getTime() + 1) }, policy);
     assert.deepEqual(sooner, { do: 'retry', at: new Date(now.getTime() + 30_000) });
   });

@@ -1,5 +1,5 @@
 /** The simulator's own API: what became public, faults on demand, settings; for tests, demonstrations and the curious. */
-import express, { type Response, Router } from 'express';
+import express, { type ErrorRequestHandler, type Response, Router } from 'express';
 import { z } from 'zod';
 import { faultKinds, isFaultKind, type Faults, type RuleTarget } from './faults.js';
 import type { SimulatedNetwork, SimulatorSettings } from './network.js';
@@ -17,11 +17,11 @@ interface Deps {
   outage: Outage;
 }
 
-const ruleSchema = z.object({
+const ruleSchema = (networks: readonly string[]) => z.object({
   kind: z.string().refine(isFaultKind, { error: `must be one of ${Object.keys(faultKinds).join(', ')}` }),
   options: z.record(z.string(), z.coerce.string()).default({}),
-  network: z.string().nullable().default(null),
-  handle: z.string().nullable().default(null),
+  network: z.enum(networks, { error: `must be one of ${networks.join(', ')}` }).nullable().default(null),
+  handle: z.string().max(300).nullable().default(null),
   act: z.enum(['prepare', 'publish', 'poll', 'look-up', 'refresh', 'remove', 'upload', 'read']).default('publish'),
   times: z.int().positive().nullable().default(null),
   probability: z.number().min(0).max(1).default(1),
@@ -64,7 +64,7 @@ export function controlApi(deps: Deps): Router {
   router.get('/accounts', (_req, res) => res.json({ accounts: deps.world.accounts() }));
   router.get('/faults', (req, res) => res.json({ kinds: faultKinds, rules: deps.faults.rules(targetOf(req.query)) }));
   router.post('/faults', (req, res) => {
-    const rule = read(ruleSchema, req.body, res);
+    const rule = read(ruleSchema(deps.networks.map(({ id }) => id)), req.body, res);
     if (rule !== null) res.status(201).json({ rule: deps.faults.add(rule) });
   });
   router.delete('/faults', (req, res) => {
@@ -82,6 +82,12 @@ export function controlApi(deps: Deps): Router {
     res.json({ ms: asked.ms });
     res.on('finish', () => deps.outage.begin(asked.ms));
   });
+  router.use((_req, res) => res.status(404).json({ errors: [{ field: '', message: 'There is no such call. The documentation of the simulated networks lists them.' }] }));
+  router.use(((error: unknown, _req, res, next) => {
+    const status = typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number' ? error.status : 500;
+    if (status >= 500 || res.headersSent) return next(error);
+    res.status(status).json({ errors: [{ field: '', message: status === 413 ? 'The body is too large.' : 'The body is not valid JSON.' }] });
+  }) satisfies ErrorRequestHandler);
   return router;
 }
 

@@ -143,6 +143,14 @@ function defaultActs(kind: FaultKind): string[] {
   return kind === 'stuck' || kind === 'processing-fails' || kind === 'late' || kind === 'expires' ? ['prepare', 'publish'] : ['publish'];
 }
 
+const LONGEST_MS = 366 * 86_400_000;
+
+/** @returns a fault's option as a number; what is none, or beyond a year of ms, is taken as not written */
+export function numberOption({ options }: Fault, name: string, otherwise: number): number {
+  const value = Number(options[name] ?? otherwise);
+  return value >= 0 && value <= LONGEST_MS ? value : otherwise;
+}
+
 /** Whose faults these are: what decides where one can strike. */
 export interface FaultedNetwork extends Pick<SimulatedNetwork, 'processing' | 'keepsRefreshToken'> {
   /** Its channels renew their tokens. */

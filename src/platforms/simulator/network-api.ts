@@ -1,7 +1,7 @@
 /** Serves a simulated network's API: finds whose token it is, lets faults happen, calls the route, answers. */
 import express, { type Request, type RequestHandler, type Response, Router } from 'express';
 import type { Logger } from '../../lib/logger.js';
-import type { Fault, Faults } from './faults.js';
+import { numberOption, type Fault, type Faults } from './faults.js';
 import { textField, type Act, type SimulatedAnswer, type SimulatedCall, type SimulatedNetwork, type SimulatedRoute, type SimulatorSettings } from './network.js';
 import { answerTokenRequest, renewGrant } from './tokens.js';
 import type { SimulatedAccount, SimulatedGrant, World } from './world.js';
@@ -45,7 +45,7 @@ function serve(network: SimulatedNetwork, route: SimulatedRoute, meter: Meter, d
 }
 
 async function answer(network: SimulatedNetwork, route: SimulatedRoute, call: SimulatedCall, fault: Fault | null, meter: Meter, res: Response): Promise<void> {
-  if (fault?.kind === 'slow') await pause(Number(fault.options['ms'] ?? 3000));
+  if (fault?.kind === 'slow') await pause(numberOption(fault, 'ms', 3000));
   if (fault?.kind === 'reset-before-accept') return cut(res);
   const refusal = fault === null ? null : refusalOf(network, route, fault, call);
   if (refusal !== null) return send(res, refusal);
@@ -57,7 +57,7 @@ async function answer(network: SimulatedNetwork, route: SimulatedRoute, call: Si
   }
   if (isPublish && call.settings.refuseDuplicates && wasPosted(network, call, route.textOf?.(call) ?? '')) return send(res, network.refusals.duplicate());
   if (fault?.kind === 'stuck' || fault?.kind === 'processing-fails' || fault?.kind === 'late' || fault?.kind === 'expires') call.effect = fault.kind;
-  if (call.effect === 'late') call.settings = { ...call.settings, processingMs: Number(fault?.options['ms'] ?? 120_000) };
+  if (fault?.kind === 'late') call.settings = { ...call.settings, processingMs: numberOption(fault, 'ms', 120_000) };
   const answered = route.handle(call);
   const accepted = answered.status < 400;
   if (accepted && fault?.kind === 'timeout-after-accept') {
@@ -83,7 +83,7 @@ function refusalOf(network: SimulatedNetwork, route: SimulatedRoute, fault: Faul
   const { refusals } = network;
   const act = actOf(route, call);
   switch (fault.kind) {
-    case 'rate-limited': return refusals.tooMany(fault.options['after'] === 'none' ? null : Number(fault.options['after'] ?? 2), call.now);
+    case 'rate-limited': return refusals.tooMany(fault.options['after'] === 'none' ? null : numberOption(fault, 'after', 2), call.now);
     case 'server-error': return refusals.serverError();
     case 'html-error': return { status: 502, body: HTML_ERROR };
     case 'signed-out': return act === 'refresh' && route.grantOf === undefined ? network.token.error('invalid_grant', 'The token is no longer good.') : refusals.signedOut();
