@@ -48,7 +48,7 @@ export function stateView({ view, usage, profiles, endpoints, mediaBytes, held, 
     ],
     apiCallsPerMinute: plan.limits.apiCallsPerMinute,
     resetsAt: usage.resetsAt,
-    nextCharge: isLive && snapshot !== null && snapshot.cancelAt === null && source === 'subscription' ? snapshot.periodEnd : null,
+    nextCharge: subscription === null ? null : nextChargeOf(subscription),
     endsAt: isLive ? (snapshot?.cancelAt ?? null) : null,
     trialEnd: snapshot?.status === 'trialing' ? snapshot.trialEnd : null,
     problem: subscription?.problem ?? null,
@@ -75,6 +75,12 @@ export function planNotices({ view, usage, held, mediaBytes }: Pick<StateFacts, 
     ...(plan.limits.mediaBytes !== null && mediaBytes >= plan.limits.mediaBytes ? [`Your plan's ${sizeText(plan.limits.mediaBytes)} of uploaded media are used up.`] : []),
     ...(held > 0 ? [`${held} post${held === 1 ? ' is' : 's are'} held, because your plan has no room for ${held === 1 ? 'it' : 'them'}.`] : []),
   ];
+}
+
+/** Whatever gives the plan; while a payment is open, that one is charged next. */
+function nextChargeOf(subscription: Subscription): Date | null {
+  if (!isCharged(subscription)) return null;
+  return subscription.problem === null ? subscription.snapshot.periodEnd : subscription.problem.nextAttemptAt;
 }
 
 function isCharged({ endedAt, snapshot }: Subscription): boolean {
