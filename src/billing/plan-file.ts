@@ -1,7 +1,8 @@
 /** Reads the operator's plans at start; what is wrong with them stops the start with every problem listed. */
 import { existsSync, readFileSync } from 'node:fs';
 import { startProblem } from '../lib/start-problem.js';
-import { defaultPlans, readPlans, type PlanBook } from './plan.js';
+import { defaultPlans, type PlanBook } from './plan.js';
+import { readPlans } from './plan-schema.js';
 
 /**
  * @param named the file that a setting names; it has to be there

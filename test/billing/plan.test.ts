@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { defaultPlans, readPlans } from '../../src/billing/plan.js';
+import { defaultPlans } from '../../src/billing/plan.js';
+import { readPlans } from '../../src/billing/plan-schema.js';
 import { loadPlans } from '../../src/billing/plan-file.js';
 import { runProgram, temporaryFolder } from '../support/program.js';
 
@@ -32,6 +33,20 @@ describe('plans', () => {
     const twice = readPlans(JSON.stringify({ plans: [{ key: 'a', name: 'A', price: { amount: 1, currency: 'eur' }, prices: ['p'] }, { key: 'a', name: 'B', prices: ['p'] }] }));
     assert.ok(Array.isArray(twice) && twice.length === 3, JSON.stringify(twice));
     assert.ok(Array.isArray(readPlans('{')));
+  });
+
+  it('are refused with everything that is wrong, in words, however much it is', () => {
+    const problemsOf = (value: unknown): string => {
+      const read = readPlans(typeof value === 'string' ? value : JSON.stringify(value));
+      return Array.isArray(read) ? read.join('\n') : 'none';
+    };
+    for (const value of [[], 'null', { plans: ['free'] }, { plans: [{ key: 'free', name: 'Free', limits: [], price: 5, prices: 'p' }] }]) assert.doesNotMatch(problemsOf(value), /Invalid input/);
+    assert.match(problemsOf([]), /^the file: must be an object such as \{"plans"/);
+    assert.match(problemsOf({ plans: [{ key: 'free', name: 'Free', colour: 1, size: 2 }] }), /plans\[0\]\.colour: is not known\nplans\[0\]\.size: is not known/);
+    const several = problemsOf({ graceDays: 'x', plans: [{ key: 'a', name: 'A', price: { amount: 5, currency: 'euro' }, prices: ['p'] }, { key: 'a', name: '', prices: ['p'] }, { key: 'c', name: 'C', price: { amount: 5, currency: 'eur' } }] });
+    for (const problem of [/graceDays: must be/, /plans\[0\]\.price: must be null/, /plans\[0\]\.price\.currency/, /plans\[1\]\.key: a stands in plan 1 too/, /plans\[1\]\.prices: p stands in plan 1 too/, /plans\[1\]\.name/, /plans\[2\]\.prices: must name/]) assert.match(several, problem);
+    assert.match(problemsOf({ plans: [{ key: 'free', name: 'Free', limits: { postsPerMonth: 1_000_000 } }] }), /must be at most 100000; null is no limit/);
+    assert.equal(problemsOf(`\uFEFF${JSON.stringify({ plans: [{ key: 'free', name: 'Free' }] })}`), 'none', 'as some editors save it');
   });
 
   it('stop the start in plain words when they are wrong', async () => {
