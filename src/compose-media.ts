@@ -63,6 +63,7 @@ export function composeMedia(deps: MediaDeps): Media {
       return { ...(width === undefined || height === undefined ? {} : { width, height }), ...(durationMs === undefined ? {} : { durationMs }) };
     },
   });
+  if (deps.isWeb) files.prepare();
   if (deps.isWeb) deps.jobs.sweep('media', SWEEP_EVERY_MS, () => removal.sweep());
   return {
     service,

@@ -4,11 +4,18 @@ import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { startProblem } from './lib/start-problem.js';
 
+/** A large video over a slow line takes its time. */
+const LONGEST_REQUEST_MS = 30 * 60_000;
+/** But something has to come, or to go: live streams send a sign of life much more often, and nothing else is silent for so long. */
+const LONGEST_SILENCE_MS = 2 * 60_000;
+
 export function listen(server: Server, host: string, port: number): Promise<Server> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       reject(isPortTaken(error) ? startProblem(`Port ${port} is taken by another program. Set PORT to another one, e.g. PORT=3001 npm start.`) : error);
     });
+    server.requestTimeout = LONGEST_REQUEST_MS;
+    server.timeout = LONGEST_SILENCE_MS;
     server.listen(port, host, () => resolve(server));
   });
 }

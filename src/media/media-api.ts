@@ -1,17 +1,23 @@
 /** The API's routes for uploaded files, compatible with Ayrshare's. */
 import { Router, type Request, type Response } from 'express';
+import type { Actor } from '../accounts/actor.js';
 import { actorOf } from '../http/actor.js';
-import { readBody, readParams, readQuery } from '../http/input.js';
+import { parseInput, readBody, readParams, readQuery } from '../http/input.js';
 import { AppError } from '../lib/app-error.js';
 import type { MediaFile } from './media.js';
 import { aboutSchema, jsonUploadSchema, listSchema, mediaIdSchema, uploadUrlSchema } from './media-schemas.js';
 import type { MediaService } from './media-service.js';
-import { apiForm, apiJson, bytesOfDataUri } from './media-upload.js';
+import { apiForm, bytesOfDataUri, createJsonReader } from './media-upload.js';
 
 /** Mounted at `/api`, behind the API key, before bodies are read: these read their own. */
 export function mediaUploadApi(media: MediaService): Router {
   const router = Router();
-  router.post(['/media/upload', '/upload'], apiForm(media), apiJson, (req, res) => upload(media, req, res));
+  const readJson = createJsonReader(media);
+  router.post(['/media/upload', '/upload'], apiForm(media), async (req, res) => {
+    const isForm = typeof req.is('multipart') === 'string';
+    const file = isForm ? await keepForm(media, req) : await readJson(req, (body) => keepJson(media, actorOf(req), body));
+    res.json(answerOf(media, file));
+  });
   return router;
 }
 
@@ -23,11 +29,6 @@ export function mediaApi(media: MediaService): Router {
   router.delete('/media', async (req, res) => remove(media, req, res, readBody(req, mediaIdSchema).id));
   router.delete('/media/:id', async (req, res) => remove(media, req, res, readParams(req, mediaIdSchema).id));
   return router;
-}
-
-async function upload(media: MediaService, req: Request, res: Response): Promise<void> {
-  const isForm = typeof req.is('multipart') === 'string';
-  res.json(answerOf(media, isForm ? await keepForm(media, req) : await keepJson(media, req)));
 }
 
 async function keepForm(media: MediaService, req: Request): Promise<MediaFile> {
@@ -42,9 +43,8 @@ async function keepForm(media: MediaService, req: Request): Promise<MediaFile> {
   return media.keep(actorOf(req), received, { fileName: fileName ?? sent.fileName, description });
 }
 
-async function keepJson(media: MediaService, req: Request): Promise<MediaFile> {
-  const actor = actorOf(req);
-  const { file, fileName = '', description = '' } = readBody(req, jsonUploadSchema);
+async function keepJson(media: MediaService, actor: Actor, body: unknown): Promise<MediaFile> {
+  const { file, fileName = '', description = '' } = parseInput(jsonUploadSchema, body);
   const received = await media.receive(actor, bytesOfDataUri(file));
   try {
     return await media.keep(actor, received, { fileName, description });

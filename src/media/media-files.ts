@@ -1,7 +1,9 @@
 /** Uploaded files on disk: received beside their place, made lasting, moved there in one step, and read from there. */
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { newRefId } from '../lib/ids.js';
+import { startProblem } from '../lib/start-problem.js';
 import { HEAD_BYTES } from './file-type.js';
 
 export interface ReceivedFile {
@@ -31,24 +33,37 @@ export function createMediaFiles(folder: string) {
   return {
     folder,
 
+    /** Tried at the start, so that the first upload isn't the first to learn it. @throws Error with a plain message when nothing can be written there */
+    prepare(): void {
+      try {
+        mkdirSync(incoming, { recursive: true, mode: 0o700 });
+        accessSync(incoming, constants.W_OK);
+      } catch (error) {
+        throw startProblem(`Uploaded files can't be kept in ${folder}: ${error instanceof Error ? error.message : String(error)}. Check MEDIA_DIR.`, error);
+      }
+    },
+
     /**
      * Writes a stream beside its place until it ends; what is over the limit is read and thrown away, so that the client hears why.
      * @returns null when it is larger than `maxBytes`
      * @throws Error when the stream breaks off or the disk is full; nothing is left then
      */
     async receive(stream: AsyncIterable<Uint8Array>, maxBytes: number): Promise<ReceivedFile | null> {
-      await mkdir(incoming, { recursive: true });
+      await mkdir(incoming, { recursive: true, mode: 0o700 });
       const file = path.join(incoming, newRefId());
-      const handle = await open(file, 'wx');
+      const handle = await open(file, 'wx', 0o600);
       const head: Buffer[] = [];
       let bytes = 0;
+      let failure: unknown = null;
       try {
         for await (const chunk of stream) {
           bytes += chunk.length;
-          if (bytes > maxBytes) continue;
+          // Also after a full disk: forms are read to their end, or their reader waits for ever.
+          if (bytes > maxBytes || failure !== null) continue;
           if (bytes - chunk.length < HEAD_BYTES) head.push(Buffer.from(chunk.subarray(0, HEAD_BYTES)));
-          await writeAll(handle, chunk);
+          await writeAll(handle, chunk).catch((error: unknown) => (failure = error));
         }
+        if (failure !== null) throw failure;
         if (bytes <= maxBytes) await handle.sync();
       } catch (error) {
         await handle.close();
@@ -67,7 +82,7 @@ export function createMediaFiles(folder: string) {
     /** Puts a received file in its place, for good. */
     async place(received: Pick<ReceivedFile, 'path'>, id: string): Promise<void> {
       const place = placeOf(id);
-      await mkdir(path.dirname(place), { recursive: true });
+      await mkdir(path.dirname(place), { recursive: true, mode: 0o700 });
       await rename(received.path, place);
       await syncFolder(path.dirname(place));
       await syncFolder(folder);

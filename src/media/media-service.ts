@@ -54,6 +54,7 @@ const DAY_MS = 24 * 60 * MINUTE_MS;
 const PLACING_MS = 60 * MINUTE_MS;
 /** How long an upload address can be used. */
 const ANNOUNCED_MS = 30 * MINUTE_MS;
+const DISK_FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS']);
 /** Of a profile that is deleted, in one go. */
 const MANY = 200;
 
@@ -85,6 +86,15 @@ export function createMediaService(deps: MediaServiceDeps) {
     return { ...file, state: 'stored' };
   }
 
+  async function toDisk(stream: AsyncIterable<Uint8Array>, maxBytes: number): Promise<ReceivedFile | null> {
+    try {
+      return await files.receive(stream, maxBytes);
+    } catch (error) {
+      if (!DISK_FULL.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
+      throw new AppError('unavailable', ErrorCode.unavailable, 'There is no room on the disk that keeps uploads. Nothing was stored; tell the administrator of this Signpost.', { retryAfterS: 60, cause: error });
+    }
+  }
+
   async function own(actor: Actor, id: string): Promise<KeptFile> {
     const file = await store.find(id);
     if (file === null || file.profileId !== actor.profileId || file.state !== 'stored') throw noFile();
@@ -112,7 +122,7 @@ export function createMediaService(deps: MediaServiceDeps) {
     async receive(actor: Actor, stream: AsyncIterable<Uint8Array>): Promise<IncomingFile> {
       const limit = await deps.limitOf(actor.accountId);
       const room = limit === null ? Infinity : Math.max(0, limit - (await usage.bytesOf(actor.accountId)));
-      const received = await files.receive(stream, Math.min(deps.maxBytes, room));
+      const received = await toDisk(stream, Math.min(deps.maxBytes, room));
       if (received === null) {
         if (room < deps.maxBytes) throw await noRoom(actor, limit ?? 0);
         throw fileProblem('too-large', ErrorCode.tooLarge, `The file is too large: at most ${sizeText(deps.maxBytes)}.`);
@@ -126,6 +136,12 @@ export function createMediaService(deps: MediaServiceDeps) {
         await files.discard(received);
         throw error;
       }
+    },
+
+    /** Keeps a body on disk until it is read. @returns null when it is larger than `maxBytes` */
+    async spool(stream: AsyncIterable<Uint8Array>, maxBytes: number): Promise<{ path: string; discard(): Promise<void> } | null> {
+      const received = await toDisk(stream, maxBytes);
+      return received === null ? null : { path: received.path, discard: () => files.discard(received) };
     },
 
     discard: (received: Pick<ReceivedFile, 'path'>): Promise<void> => files.discard(received),

@@ -1,9 +1,10 @@
 /** Reads requests that bring files: forms of pages, and calls of the API as form or as JSON. Files wait beside their place until a use case keeps them. */
-import express, { type Request, type RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import multer, { MulterError, type StorageEngine } from 'multer';
+import { readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { actorOf } from '../http/actor.js';
-import { AppError, ErrorCode, type FieldProblem } from '../lib/app-error.js';
+import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { IncomingFile, MediaService } from './media-service.js';
 
 /** A file of a form: received, or refused with the reason. */
@@ -58,7 +59,39 @@ export function apiForm(media: Receiver): RequestHandler {
   return (req, res, next) => reading(media, read, req, res, next);
 }
 
-export const apiJson: RequestHandler = express.json({ limit: JSON_LIMIT });
+/**
+ * Reads a body of JSON, which has the whole file in it: to disk first, however slowly it comes, and then one after the other into memory, where it is
+ * several times as large.
+ * @throws AppError `unsupported`, `too-large`, `invalid`
+ */
+export function createJsonReader(media: Pick<MediaService, 'spool'>): <T>(req: Request, use: (body: unknown) => Promise<T>) => Promise<T> {
+  let turn: Promise<unknown> = Promise.resolve();
+  return async (req, use) => {
+    const isPlain = (req.get('content-encoding') ?? 'identity') === 'identity';
+    if (!isPlain || req.is(['json', '+json']) === false) {
+      throw wrong('unsupported', 415, 'Content-Type', 'Send the file as a form (multipart/form-data), or as JSON that is not compressed.');
+    }
+    const spooled = await media.spool(req, JSON_LIMIT).catch((error: unknown) => {
+      throw req.complete ? error : brokeOff();
+    });
+    if (spooled === null) throw wrong('too-large', ErrorCode.tooLarge, 'file', `As JSON a file may have at most ${MOST_JSON_FILE_BYTES / 1_000_000} MB. Send larger ones as a form (multipart/form-data).`);
+    const mine = turn.then(async () => use(parseJson(await readFile(spooled.path, 'utf8'))));
+    turn = mine.catch(() => undefined);
+    try {
+      return await mine;
+    } finally {
+      await spooled.discard();
+    }
+  };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text === '' ? '{}' : text) as unknown;
+  } catch {
+    throw wrong('invalid', ErrorCode.badRequest, 'body', 'The body is not valid JSON. Send a JSON object such as {"file":"data:image/png;base64,iVBORw0KGgo..."}, or a form (multipart/form-data).');
+  }
+}
 
 function storageFor(media: Receiver): StorageEngine {
   return {
@@ -107,8 +140,13 @@ export function bytesOfDataUri(text: string): Readable {
   return Readable.from([data]);
 }
 
-function wrong(kind: 'invalid' | 'too-large', code: number, field: string, message: string): AppError {
+function wrong(kind: 'invalid' | 'too-large' | 'unsupported', code: number, field: string, message: string): AppError {
   return new AppError(kind, code, `${field}: ${message}`, { fields: [{ field, message, code }] });
+}
+
+function brokeOff(): AppError {
+  const message = 'The request broke off or is damaged. Send it again, a form as multipart/form-data.';
+  return new AppError('invalid', ErrorCode.badRequest, message, { fields: [{ field: 'body', code: ErrorCode.badRequest, message }] });
 }
 
 /** What the reader of forms throws, in our words. */
@@ -120,8 +158,7 @@ function asAppError(error: unknown): unknown {
   }
   // Of busboy and of connections that break: they come without a class of their own.
   if (/Unexpected end of form|Malformed|Multipart|Boundary|Request (?:aborted|closed)|The client left/i.test(error.message)) {
-    const problem: FieldProblem = { field: 'body', code: ErrorCode.badRequest, message: 'The form broke off or is damaged. Send it again as multipart/form-data.' };
-    return new AppError('invalid', ErrorCode.badRequest, problem.message, { fields: [problem] });
+    return brokeOff();
   }
   return error;
 }

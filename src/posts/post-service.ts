@@ -149,6 +149,7 @@ export function createPostService(deps: PostServiceDeps): PostService {
 
   /** Before the post is stored, so that none of its files can be deleted unseen. @throws AppError `invalid` with code 136 when one is gone */
   async function useFiles(actor: Actor, post: Post, files: OwnFiles): Promise<void> {
+    if (files.size === 0) return;
     const ids = fileIdsOf(post).filter((id) => files.has(id));
     if (ids.length > 0 && (await deps.files?.use(actor, ids, post.id)) === false) throw filesGone();
   }

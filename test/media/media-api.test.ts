@@ -97,6 +97,8 @@ test('bad bodies are refused in words that name the field', async () => {
   const empty = await ada.upload(Buffer.alloc(0));
   assert.equal(empty.status, 400);
   assert.match(String(empty.body['message']), /empty/);
+  const text = await fetch(`${app.url}/api/upload`, { method: 'POST', body: 'hello', headers: { authorization: `Bearer ${ada.key}`, 'content-type': 'text/plain' } });
+  assert.equal(text.status, 415);
   const noKey = await fetch(`${app.url}/api/media/upload`, { method: 'POST', body: new FormData() });
   assert.equal(noKey.status, 403);
 });
@@ -113,9 +115,9 @@ test('a file over the limit is refused as form and as JSON, and nothing of it st
 });
 
 /** Sends these bytes as a form's body, which may end too early, and leaves if asked to. */
-function sendRaw(body: Buffer, { length = body.length, leaves = false } = {}): Promise<number | null> {
+function sendRaw(body: Buffer, { length = body.length, leaves = false, type = 'multipart/form-data; boundary=xyz' } = {}): Promise<number | null> {
   return new Promise((resolve) => {
-    const sent = request(`${app.url}/api/media/upload`, { method: 'POST', headers: { authorization: `Bearer ${ada.key}`, 'content-type': 'multipart/form-data; boundary=xyz', 'content-length': String(length) } });
+    const sent = request(`${app.url}/api/media/upload`, { method: 'POST', headers: { authorization: `Bearer ${ada.key}`, 'content-type': type, 'content-length': String(length) } });
     sent.on('response', (response) => {
       response.resume();
       resolve(response.statusCode ?? null);
@@ -128,12 +130,24 @@ function sendRaw(body: Buffer, { length = body.length, leaves = false } = {}): P
   });
 }
 
+test('JSON over its limit is refused whatever is in it, and several at once are read one after the other', async () => {
+  const before = await app.onDisk();
+  const { status, body } = await ada.uploadJson(`{"file":"data:image/png;base64,${'A'.repeat(41_000_000)}"}`);
+  assert.equal(status, 413);
+  assert.match(String(body['message']), /As JSON a file may have at most 30 MB/);
+  const file = `data:image/png;base64,${aPngOf(600_000).toString('base64')}`;
+  const answers = await Promise.all(Array.from({ length: 6 }, (_, i) => (i % 2 === 0 ? ada.uploadJson({ file, fileName: `${i}.png` }) : ada.uploadJson('{'))));
+  assert.deepEqual(answers.map((answer) => answer.status), [200, 400, 200, 400, 200, 400]);
+  await waitUntil('only the three to be there', async () => (await app.onDisk()).length === before.length + 3);
+});
+
 test('a form that breaks off and a client that leaves are survived, and nothing of them stays', async () => {
   const before = await app.onDisk();
   const start = Buffer.concat([Buffer.from('--xyz\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'), aPngOf(200_000)]);
   assert.equal(await sendRaw(start), 400);
   assert.equal(await sendRaw(Buffer.from('no form at all')), 400);
   assert.equal(await sendRaw(start, { length: 900_000, leaves: true }), null);
+  assert.equal(await sendRaw(Buffer.from('{"file":"data:image/png;base64,AAAA'), { length: 900_000, leaves: true, type: 'application/json' }), null);
   await waitUntil('nothing to be left of it', async () => (await app.onDisk()).length === before.length);
   assert.equal((await ada.upload(aPng())).status, 200);
 });

@@ -1,7 +1,8 @@
 /** Lives of uploaded files: their end, whatever a process dies in, and posts that are written with them at the moment they are deleted. */
 import assert from 'node:assert/strict';
-import { readdir } from 'node:fs/promises';
-import { after, describe, it } from 'node:test';
+import { readdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { after, describe, it, test } from 'node:test';
 import { composeMedia, type Media } from '../../src/compose-media.js';
 import { ensureIndexes } from '../../src/db/database.js';
 import { AppError } from '../../src/lib/app-error.js';
@@ -15,7 +16,8 @@ import { createMediaUsageStore } from '../../src/media/media-usage-store.js';
 import type { Post } from '../../src/posts/post.js';
 import { aPng } from '../support/media-files.js';
 import { anInput, NOW, postsOverDatabase } from '../support/posts.js';
-import { temporaryFolder } from '../support/program.js';
+import { runProgram, temporaryFolder } from '../support/program.js';
+import { mongodbUri } from '../support/temporary-database.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -109,6 +111,25 @@ describe('an uploaded file', () => {
     await assert.rejects(write(actor, media.service.urlOf(file).replace(/[0-9a-f]{40}/, '0'.repeat(40))), /no such uploaded file/);
     await assert.rejects(posts.service.edit(actor, post.id, { mediaUrls: [media.service.urlOf(file).replace(/[0-9a-f]{40}/, '1'.repeat(40))] }), /no such uploaded file/);
   });
+});
+
+test('a folder that nothing can be written to stops the start in plain words', async () => {
+  const file = path.join(folder.path, 'a-file');
+  await writeFile(file, '');
+  const { code, output } = await runProgram({ dataDir: path.join(folder.path, 'data'), env: { MEDIA_DIR: file, MONGODB_URI: mongodbUri() } });
+  assert.equal(code, 1);
+  assert.match(output, /Uploaded files can't be kept in .*a-file: .*Check MEDIA_DIR/);
+  assert.doesNotMatch(output, /\n\s+at /, 'no stack');
+});
+
+test('a full disk is said as such, and nothing of the upload stays', async () => {
+  const store = createMediaStore(posts.db);
+  const files = { ...createMediaFiles(folder.path), receive: () => Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })) };
+  const service = createMediaService({
+    store, usage: createMediaUsageStore(posts.db), files, removal: { removeUnused: async () => true, clear: async () => undefined }, clock, notifier: createNotifier(), publicUrl: () => '', billingUrl: () => '',
+    maxBytes: 1_000, retentionDays: 90, limitOf: async () => null, shapeOf: () => ({}),
+  });
+  await assert.rejects(service.receive(posts.someone(), bytes()), (error) => error instanceof AppError && error.kind === 'unavailable' && /no room on the disk/.test(error.message));
 });
 
 describe('a process that dies', () => {
