@@ -15,7 +15,7 @@ const REDIRECTS = [300, 301, 302, 303, 307, 308];
 export function statusProblem(status: number, location: string | undefined, url: string): Problem | null {
   if (status >= 200 && status < 300) return null;
   if (REDIRECTS.includes(status)) {
-    const advice = location !== undefined && URL.canParse(location, url) ? `Set the URL to ${new URL(location, url).href}` : 'Set the URL to where the receiver really is.';
+    const advice = location !== undefined && URL.canParse(location, url) ? `Set the URL to ${new URL(location, url).href} instead.` : 'Set the URL to where the receiver really is.';
     return { class: 'redirect', message: `The receiver answered ${status}, a redirect. Redirects are not followed. ${advice}` };
   }
   if (status === 410) return { class: 'status', message: 'The receiver answered 410: it wants no more webhooks. The endpoint was disabled.' };

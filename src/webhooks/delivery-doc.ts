@@ -42,7 +42,13 @@ export const deliveryIndexes: CollectionIndexes[] = [
 ];
 
 /** A delivery without the bulky parts. */
-export type DeliveryRow = Omit<Delivery, 'body' | 'attempts'>;
+export interface DeliveryRow extends Omit<Delivery, 'body' | 'attempts'> {
+  /** How long the last attempt took; null before the first. */
+  lastDurationMs: number | null;
+}
+
+/** Projection of what a row needs. */
+export const ROW_FIELDS = { body: 0, 'attempts.url': 0, 'attempts.requestHeaders': 0, 'attempts.responseHeaders': 0, 'attempts.responseBody': 0 } as const;
 
 export function toDoc({ id, dueAt, lease, position, attempts: _attempts, note, lastStatus: _lastStatus, lastError: _lastError, endedAt, resumeTo: _resumeTo, recoveryId: _recoveryId, ...rest }: Delivery): DeliveryDoc {
   return {
@@ -55,6 +61,11 @@ export function toDoc({ id, dueAt, lease, position, attempts: _attempts, note, l
     ...(endedAt === null ? {} : { endedAt }),
     claims: lease === null ? 0 : 1,
   };
+}
+
+export function toRow(doc: DeliveryDoc): DeliveryRow {
+  const { attempts, body: _body, ...row } = toDelivery(doc);
+  return { ...row, lastDurationMs: attempts.at(-1)?.durationMs ?? null };
 }
 
 export function toDelivery({ _id, dueFor: _dueFor, claims: _claims, lineOf: _lineOf, inFlightFor: _inFlightFor, ...doc }: DeliveryDoc): Delivery {

@@ -2,7 +2,7 @@
 import type { AnyBulkWriteOperation, Collection, Db } from 'mongodb';
 import { isDuplicateKey } from '../db/database.js';
 import { positionOf, type Delivery, type Lease } from './delivery.js';
-import { toDelivery, type DeliveryDoc, type DeliveryRow } from './delivery-doc.js';
+import { ROW_FIELDS, toDelivery, toRow, type DeliveryDoc, type DeliveryRow } from './delivery-doc.js';
 
 export interface DeliveryLine {
   /** Leases the first in line, if it is due and nothing else of the line is in flight. */
@@ -23,7 +23,7 @@ export function createDeliveryLine(db: Db): DeliveryLine {
   const deliveries: Collection<DeliveryDoc> = db.collection<DeliveryDoc>('webhook_deliveries');
 
   async function firstOf(endpointId: string): Promise<DeliveryDoc | null> {
-    return deliveries.findOne({ lineOf: endpointId }, { sort: { position: 1 }, projection: { body: 0, attempts: 0 } });
+    return deliveries.findOne({ lineOf: endpointId }, { sort: { position: 1 }, projection: ROW_FIELDS });
   }
 
   async function lineUp(endpointId: string): Promise<void> {
@@ -61,7 +61,7 @@ export function createDeliveryLine(db: Db): DeliveryLine {
     },
     async first(endpointId) {
       const doc = await firstOf(endpointId);
-      return doc === null ? null : toDelivery(doc);
+      return doc === null ? null : toRow(doc);
     },
     count: (endpointId) => deliveries.countDocuments({ lineOf: endpointId }, { limit: 10_000 }),
     lineUp,

@@ -1,7 +1,7 @@
 /** The log of deliveries in MongoDB: looking one up, listing, filtering and counting them. */
 import type { Collection, Db, Filter } from 'mongodb';
 import type { Delivery, DeliveryState } from './delivery.js';
-import { toDelivery, type DeliveryDoc, type DeliveryRow } from './delivery-doc.js';
+import { ROW_FIELDS, toDelivery, toRow, type DeliveryDoc, type DeliveryRow } from './delivery-doc.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -40,7 +40,6 @@ export interface DeliveryLogStore {
 
 export function createDeliveryLogStore(db: Db): DeliveryLogStore {
   const deliveries: Collection<DeliveryDoc> = db.collection<DeliveryDoc>('webhook_deliveries');
-  const bulky = { body: 0, attempts: 0 } as const;
 
   return {
     async countByHour(accountId, since) {
@@ -57,15 +56,15 @@ export function createDeliveryLogStore(db: Db): DeliveryLogStore {
     },
     async findMany(accountId, ids) {
       if (ids.length === 0) return [];
-      return (await deliveries.find({ _id: { $in: ids }, accountId }, { projection: bulky }).toArray()).map((doc) => toDelivery(doc));
+      return (await deliveries.find({ _id: { $in: ids }, accountId }, { projection: ROW_FIELDS }).toArray()).map(toRow);
     },
     async list(filter) {
-      const docs = await deliveries.find(toFilter(filter), { projection: bulky }).sort({ createdAt: -1, _id: -1 }).limit(filter.limit).toArray();
-      return docs.map((doc) => toDelivery(doc));
+      const docs = await deliveries.find(toFilter(filter), { projection: ROW_FIELDS }).sort({ createdAt: -1, _id: -1 }).limit(filter.limit).toArray();
+      return docs.map(toRow);
     },
     async listByEndpoint(endpointId, limit) {
-      const docs = await deliveries.find({ endpointId }, { projection: bulky }).sort({ createdAt: -1, _id: -1 }).limit(limit).toArray();
-      return docs.map((doc) => toDelivery(doc));
+      const docs = await deliveries.find({ endpointId }, { projection: ROW_FIELDS }).sort({ createdAt: -1, _id: -1 }).limit(limit).toArray();
+      return docs.map(toRow);
     },
   };
 }

@@ -15,6 +15,7 @@ import type { DeliveryFilter } from './delivery-log-store.js';
 import { AYRSHARE_ACTIONS } from './endpoint.js';
 import { deliveryQuery, readId, type DeliveryQuery } from './endpoint-schemas.js';
 import type { EndpointService } from './endpoint-service.js';
+import { durationText } from './duration.js';
 import { PUBLIC_EVENT_TYPES } from './event.js';
 
 export interface DeliveryPagesDeps {
@@ -49,6 +50,7 @@ async function list({ deliveries, endpoints }: DeliveryPagesDeps, req: Request, 
   const page = rows.slice(0, PAGE);
   const last = rows.length > PAGE ? page.at(-1) : undefined;
   render(res, 'webhooks/deliveries', {
+    duration: durationText,
     retentionDays: deliveries.retentionDays, deliveries: page, endpoints: known, query, events: [...AYRSHARE_ACTIONS, ...PUBLIC_EVENT_TYPES], states: Object.keys(STATES),
     isFiltered: Object.entries(query).some(([name, value]) => name !== 'before' && value !== undefined && value !== ''),
     newer: query.before === undefined ? null : address({ ...query, before: undefined }),
@@ -68,10 +70,6 @@ async function numbers({ deliveries, endpoints }: DeliveryPagesDeps, req: Reques
   const byEvent = [...stats.byEvent].map(([event, its]) => ({ label: event, href: log({ event: event as DeliveryQuery['event'] }), numbers: its }));
   const most = (a: { numbers: { deliveries: number } }, b: { numbers: { deliveries: number } }) => b.numbers.deliveries - a.numbers.deliveries;
   render(res, 'webhooks/numbers', { within, stats, byEndpoint: named.sort(most), byEvent: byEvent.sort(most), hasEndpoints: known.length > 0, duration: durationText });
-}
-
-function durationText(ms: number): string {
-  return ms < 1_000 ? `${Math.round(ms)} ms` : `${Math.round(ms / 100) / 10} s`;
 }
 
 function toFilter(query: DeliveryQuery): Omit<DeliveryFilter, 'accountId'> {

@@ -42,7 +42,7 @@ export function createDeliveryService(deps: DeliveryServiceDeps) {
     return delivery;
   }
 
-  async function waitsBehind({ id, endpointId, position }: DeliveryRow): Promise<DeliveryRow | null> {
+  async function waitsBehind({ id, endpointId, position }: Pick<DeliveryRow, 'id' | 'endpointId' | 'position'>): Promise<DeliveryRow | null> {
     const first = position === null ? null : await deps.line.first(endpointId);
     return first === null || first.id === id ? null : first;
   }

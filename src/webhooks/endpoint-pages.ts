@@ -10,6 +10,7 @@ import type { Clock } from '../lib/clock.js';
 import type { DeliveryService } from './delivery-service.js';
 import { AYRSHARE_ACTIONS, TIMEOUT_S, type Endpoint } from './endpoint.js';
 import { changeEndpointSchema, newEndpointSchema, readId, recoverSchema, rotateSchema, switchSchema } from './endpoint-schemas.js';
+import { durationText } from './duration.js';
 import type { EndpointService } from './endpoint-service.js';
 import { EVENT_TYPES } from './event.js';
 import { maskedLines } from './custom-headers.js';
@@ -91,7 +92,7 @@ async function show({ endpoints, deliveries, recovery, profilesOf, clock }: Endp
     profilesOf(actor),
   ]);
   const profile = profiles.length < 2 ? undefined : profiles.find(({ id }) => id === endpoint.profileId);
-  render(res, 'webhooks/endpoint', { endpoint, deliveries: latest, missed, profile, ...line });
+  render(res, 'webhooks/endpoint', { duration: durationText, endpoint, deliveries: latest, missed, profile, ...line });
 }
 
 async function recover({ recovery, clock }: EndpointPagesDeps, req: Request, res: Response): Promise<void> {

@@ -134,10 +134,10 @@ function endpointRow({ id, name, description, url, style, events, state, stateRe
   };
 }
 
-function deliveryRow({ id, endpointId, endpointUrl, eventId, eventType, event, postId, state, dueAt, attemptCount, lastStatus, lastError, note, createdAt, endedAt }: DeliveryRow): object {
-  return { id, endpointId, url: endpointUrl, eventId, eventType, event, postId, state, nextAttemptAt: state === 'waiting' ? dueAt : null, attemptCount, lastStatus, lastError, note, createdAt, endedAt };
+function deliveryRow({ id, endpointId, endpointUrl, eventId, eventType, event, postId, state, dueAt, attemptCount, lastStatus, lastError, lastDurationMs, note, createdAt, endedAt }: DeliveryRow): object {
+  return { id, endpointId, url: endpointUrl, eventId, eventType, event, postId, state, nextAttemptAt: state === 'waiting' ? dueAt : null, attemptCount, lastStatus, lastError, lastDurationMs, note, createdAt, endedAt };
 }
 
 function deliveryFull(delivery: Delivery): object {
-  return { ...deliveryRow(delivery), body: delivery.body, attempts: delivery.attempts };
+  return { ...deliveryRow({ ...delivery, lastDurationMs: delivery.attempts.at(-1)?.durationMs ?? null }), body: delivery.body, attempts: delivery.attempts };
 }

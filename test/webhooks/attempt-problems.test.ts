@@ -37,7 +37,7 @@ describe('the words for a failed attempt', () => {
     closers.push(() => rig.stop());
     const { error, url } = await outcomeOf(rig, 'HTTP/1.1 307 Temporary Redirect\r\nlocation: ../new?a=1\r\ncontent-length: 0\r\n\r\n');
     assert.equal(error?.class, 'redirect');
-    assert.ok(error.message.endsWith(`Set the URL to ${new URL('/new?a=1', url).href}`), error.message);
+    assert.ok(error.message.endsWith(`Set the URL to ${new URL('/new?a=1', url).href} instead.`), error.message);
     assert.match(String(statusProblem(302, undefined, url)?.message), /where the receiver really is/);
     assert.match(String(statusProblem(302, 'http://[', url)?.message), /where the receiver really is/);
     assert.equal(statusProblem(304, undefined, url)?.class, 'status', 'nothing is elsewhere');

@@ -58,6 +58,8 @@ describe('endpoints by API', () => {
     assert.equal(request.headers['x-api-key'], 'top secret');
     assert.equal(request.headers['authorization'], 'Bearer abc');
     const [row] = await settled(api, id);
+    assert.equal(typeof row!['lastDurationMs'], 'number');
+    assert.deepEqual([row!['body'], row!['attempts']], [undefined, undefined], 'a list has no bulky parts');
     const full = JSON.stringify((await api.get(`/api/webhooks/deliveries/${String(row!['id'])}`)).body);
     assert.ok(full.includes('x-api-key') && !full.includes('top secret') && !full.includes('Bearer abc'));
     const changed = await patch(`/api/webhooks/endpoints/${id}`, { headers: { 'X-Api-Key': MASK, 'X-Other': 'new' } });
