@@ -90,7 +90,7 @@ export const CATALOGUE: readonly CatalogueEntry[] = PUBLIC_EVENT_TYPES.map((type
   type,
   description: EVENT_TYPES[type],
   schema: z.toJSONSchema(bodySchema(type)),
-  example: JSON.parse(buildPayload('signpost', sample(type), { url: '', acceptedBefore: false })?.body ?? '{}') as object,
+  example: JSON.parse(buildPayload('signpost', sample(type), { url: '', announcedBefore: false })?.body ?? '{}') as object,
 }));
 
 function sample(type: PublicEventType): EventInput {

@@ -12,7 +12,7 @@ import { endpointsFor, subscribesTo, type Endpoint } from './endpoint.js';
 import type { EndpointStore } from './endpoint-store.js';
 import { isPostEvent, type EventInput, type PostEventInput } from './event.js';
 import type { EventStore } from './event-store.js';
-import { buildPayload, dependsOnEarlier, wasAcceptedBefore } from './payload.js';
+import { buildPayload, dependsOnEarlier, wasAnnouncedBefore } from './payload.js';
 
 export interface EventServiceDeps {
   events: EventStore;
@@ -55,11 +55,11 @@ export function createEventService(deps: EventServiceDeps): EventService {
     const endpoints = groupBy(known, ({ profileId }) => profileId);
     const earlier = groupBy([...(await earlierEvents(events)), ...events.filter(isPostEvent)], ({ data }) => data.postId);
     return events.flatMap((event) => {
-      const acceptedBefore = dependsOnEarlier(event) && wasAcceptedBefore(event, earlier.get(event.data.postId) ?? []);
+      const announcedBefore = dependsOnEarlier(event) && wasAnnouncedBefore(event, earlier.get(event.data.postId) ?? []);
       const own = endpoints.get(event.profileId) ?? [];
       const primary = primaryProfileId(event.accountId);
       const receivers = event.profileId === primary ? own : endpointsFor(own, endpoints.get(primary) ?? []);
-      return receivers.flatMap((endpoint) => makeDelivery(event, endpoint, acceptedBefore, now) ?? []);
+      return receivers.flatMap((endpoint) => makeDelivery(event, endpoint, announcedBefore, now) ?? []);
     });
   }
 
@@ -148,8 +148,8 @@ function isHeldBack({ ordered, maxPerMinute }: Endpoint): boolean {
   return ordered || maxPerMinute !== null;
 }
 
-function makeDelivery(event: EventInput, endpoint: Endpoint, acceptedBefore: boolean, now: Date): Delivery | null {
-  const payload = buildPayload(endpoint.style, event, { url: endpoint.url, acceptedBefore });
+function makeDelivery(event: EventInput, endpoint: Endpoint, announcedBefore: boolean, now: Date): Delivery | null {
+  const payload = buildPayload(endpoint.style, event, { url: endpoint.url, announcedBefore });
   if (payload === null || !subscribesTo(endpoint, payload.event)) return null;
   // Handed over again after a crash, an event must not reach an endpoint that was added since.
   if (event.at < endpoint.createdAt) return null;
@@ -159,7 +159,7 @@ function makeDelivery(event: EventInput, endpoint: Endpoint, acceptedBefore: boo
 }
 
 function makeTest(event: EventInput, endpoint: Endpoint, now: Date): Delivery {
-  const payload = buildPayload(endpoint.style, event, { url: endpoint.url, acceptedBefore: false });
+  const payload = buildPayload(endpoint.style, event, { url: endpoint.url, announcedBefore: false });
   if (payload === null) throw new Error('a test always has a payload');
   return { ...newDelivery(event, endpoint, payload, now), trigger: 'test', maxTries: 1, position: null };
 }

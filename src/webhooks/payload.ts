@@ -10,8 +10,8 @@ export const PAYLOAD_STYLES = ['ayrshare', 'signpost', ...CHAT_STYLES] as const;
 export interface PayloadContext {
   /** The URL that is called. */
   url: string;
-  /** A `post.accepted` has already announced this outcome to Ayrshare-style endpoints, see `wasAcceptedBefore`. */
-  acceptedBefore: boolean;
+  /** Ayrshare-style endpoints have been told that this post is a success, see `wasAnnouncedBefore`. */
+  announcedBefore: boolean;
 }
 
 export interface Payload {
@@ -31,17 +31,22 @@ export function buildPayload(style: PayloadStyle, event: EventInput, context: Pa
 
 /** Does the answer for this event depend on what was announced before? */
 export function dependsOnEarlier(event: EventInput): event is PostEventInput {
-  return event.type === 'post.published' && event.data.scheduled && event.data.publications.some((p) => p.announcesAccepted);
+  return isPostEvent(event) && saysSuccess(event) && event.data.scheduled && event.data.publications.some((p) => p.announcesAccepted || p.followUps !== undefined);
 }
 
-/** Event types by which it is judged whether a later `post.published` was announced already. */
+/** Also of a post whose thread or first comment broke off: it is public, and Ayrshare has no word for the rest. */
+function saysSuccess({ type, data }: PostEventInput): boolean {
+  return type === 'post.published' || (type === 'post.partially_published' && data.publications.every((p) => p.state === 'cancelled' || p.state === 'published'));
+}
+
+/** Event types by which it is judged whether a later success was announced already. */
 export const OUTCOME_TYPES: readonly PostEventInput['type'][] = ['post.accepted', 'post.partially_published', 'post.failed', 'post.missed'];
 
-/** @param earlier the post's events of `OUTCOME_TYPES`, and any others: did the last announcing one before this event say that every network accepted the post? */
-export function wasAcceptedBefore(event: PostEventInput, earlier: readonly PostEventInput[]): boolean {
+/** @param earlier the post's events of `OUTCOME_TYPES`, and any others: did the last announcing one before this event say that the post is a success? */
+export function wasAnnouncedBefore(event: PostEventInput, earlier: readonly PostEventInput[]): boolean {
   const before = earlier.filter(({ sequence, type }) => sequence < event.sequence && OUTCOME_TYPES.includes(type)).sort((a, b) => b.sequence - a.sequence);
   const last = before[0];
-  return last !== undefined && last.type === 'post.accepted' && announcesAcceptance(last);
+  return last !== undefined && (last.type === 'post.accepted' ? announcesAcceptance(last) : saysSuccess(last));
 }
 
 /** Some networks count only what is public: as long as one of those still works on it, there is nothing to announce. */
@@ -96,11 +101,11 @@ function ayrsharePayload(event: EventInput, context: PayloadContext): Payload | 
 
 /**
  * Ayrshare's `scheduled` action says once what became of a post that was written for a later time: when every network accepted it, and again
- * only if a network that had accepted it then failed. A missed post counts as failed.
+ * only if a network that had accepted it then failed. A missed post counts as failed. What follows a public post changes nothing of it.
  */
-function announcesOutcome(event: PostEventInput, { acceptedBefore }: PayloadContext): boolean {
+function announcesOutcome(event: PostEventInput, { announcedBefore }: PayloadContext): boolean {
   if (!event.data.scheduled) return false;
-  if (event.type === 'post.published') return !acceptedBefore;
+  if (saysSuccess(event)) return !announcedBefore;
   if (event.type === 'post.accepted') return announcesAcceptance(event);
   return ['post.failed', 'post.partially_published', 'post.missed'].includes(event.type);
 }

@@ -115,7 +115,7 @@ async function listEvents({ events, deliveries }: WebhookApiDeps, req: Request, 
   }
   const rows = await deliveries.ofEvents(actor, page.map(({ id }) => id));
   const shown = page.flatMap((event) => {
-    const payload = buildPayload('signpost', event, { url: '', acceptedBefore: false });
+    const payload = buildPayload('signpost', event, { url: '', announcedBefore: false });
     return payload === null ? [] : [{ ...(JSON.parse(payload.body) as object), deliveries: rows.filter(({ eventId }) => eventId === event.id).map(deliveryRow) }];
   });
   res.json({ status: 'success', events: shown, next });

@@ -113,6 +113,10 @@ describe('a thread and a first comment, by API', () => {
     assert.equal(rowsOf(whole)[0]!.warnings, undefined);
     const shown = await publicOn('twitter', 'Five:');
     assert.deepEqual(shown.map(({ text }) => text), ['Five: 1', ...items]);
+    // It has been told as a success already. What comes after it has its own.
+    const { body: next } = await api.post('/api/post', { post: 'After five', platforms: ['twitter'], scheduleDate: new Date(Date.now() + 1_200).toISOString() });
+    await receiver.waitFor('the next webhook', (request) => (request.json as { id?: string } | undefined)?.id === next['id'], 15_000);
+    assert.equal(receiver.received.filter((request) => (request.json as { id?: string } | undefined)?.id === id).length, 1);
   });
 
   it('goes on in the middle when its token expires there', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { bodySchema, CATALOGUE } from '../../src/webhooks/event-catalogue.js';
 import { PUBLIC_EVENT_TYPES, type PostEventInput, type PublicationFacts } from '../../src/webhooks/event.js';
-import { buildPayload, wasAcceptedBefore } from '../../src/webhooks/payload.js';
+import { buildPayload, dependsOnEarlier, wasAnnouncedBefore } from '../../src/webhooks/payload.js';
 import { postEvent, publication } from './rig.js';
 
 const actor = { accountId: 'acc_1', profileId: 'prf_1', userId: null, isAdministrator: false, timeZone: 'UTC', via: 'page' } as const;
@@ -14,8 +14,8 @@ const tiktok = (overrides: Partial<PublicationFacts> = {}) =>
 const processing = { state: 'processing', remoteId: null, url: null } as const;
 const failed = { state: 'failed', remoteId: null, url: null, failure: { kind: 'rejected', code: 110, message: 'Status is a duplicate.', details: 'dup' } } as const;
 
-function told(event: PostEventInput, acceptedBefore = false): Record<string, unknown> | null {
-  const payload = buildPayload('ayrshare', event, { url, acceptedBefore });
+function told(event: PostEventInput, announcedBefore = false): Record<string, unknown> | null {
+  const payload = buildPayload('ayrshare', event, { url, announcedBefore });
   return payload === null ? null : (JSON.parse(payload.body) as Record<string, unknown>);
 }
 
@@ -60,27 +60,43 @@ describe("Ayrshare's scheduled payload", () => {
     const base = { data: { publications: [tiktok(processing)] } };
     const accepted = postEvent(actor, { ...base, type: 'post.accepted', sequence: 3 });
     const published = postEvent(actor, { type: 'post.published', sequence: 5, data: { publications: [tiktok()] } });
-    assert.equal(wasAcceptedBefore(published, [accepted]), true);
+    assert.equal(wasAnnouncedBefore(published, [accepted]), true);
     assert.equal(told(published, true), null);
     const lost = postEvent(actor, { type: 'post.failed', sequence: 5, data: { publications: [tiktok(failed)] } });
     assert.equal(told(lost, true)?.['status'], 'error');
     const retried = { ...published, sequence: 9 };
-    assert.equal(wasAcceptedBefore(retried, [accepted, lost]), false);
-    assert.equal(wasAcceptedBefore(published, []), false);
+    assert.equal(wasAnnouncedBefore(retried, [accepted, lost]), false);
+    assert.equal(wasAnnouncedBefore(published, []), false);
+  });
+
+  it('says once that a post is a success, whatever becomes of its thread afterwards', () => {
+    const step = { kind: 'reply' as const, item: 2, remoteId: null, url: null, failure: failed.failure, state: 'failed' as const };
+    const broken = postEvent(actor, { type: 'post.partially_published', sequence: 4, data: { publications: [publication({ followUps: [step] })] } });
+    assert.equal(told(broken)?.['status'], 'success');
+    const again = { ...broken, sequence: 6 };
+    const rest = postEvent(actor, { type: 'post.published', sequence: 8, data: { publications: [publication({ followUps: [{ ...step, state: 'published', failure: null }] })] } });
+    for (const event of [again, rest]) {
+      assert.equal(dependsOnEarlier(event) && wasAnnouncedBefore(event, [broken]), true);
+      assert.equal(told(event, true), null);
+    }
+    // One whose other channel failed was told as an error, so that its success is news.
+    const half = postEvent(actor, { type: 'post.partially_published', sequence: 4, data: { publications: [publication({ followUps: [step] }), publication({ platform: 'twitter', ...failed })] } });
+    assert.equal(told(half, true)?.['status'], 'error');
+    assert.equal(wasAnnouncedBefore(rest, [half]), false);
   });
 
   it('waits for networks that count only what is public', () => {
     const slow = publication({ platform: 'slow', ...processing });
     const accepted = postEvent(actor, { type: 'post.accepted', sequence: 1, data: { publications: [slow, tiktok(processing)] } });
     assert.equal(told(accepted), null);
-    assert.equal(wasAcceptedBefore(postEvent(actor, { sequence: 2 }), [accepted]), false);
+    assert.equal(wasAnnouncedBefore(postEvent(actor, { sequence: 2 }), [accepted]), false);
   });
 });
 
 describe("Signpost's payload", () => {
   it('is a snapshot in compact JSON with the id, the type and a rising sequence', () => {
     const event = postEvent(actor, { type: 'post.partially_published', data: { publications: [publication(), publication({ platform: 'twitter', ...failed })] } });
-    const payload = buildPayload('signpost', event, { url, acceptedBefore: false });
+    const payload = buildPayload('signpost', event, { url, announcedBefore: false });
     const body = JSON.parse(payload!.body) as { id: string; type: string; timestamp: string; data: { sequence: number; publications: { error: unknown }[] } };
     assert.equal(payload!.body, JSON.stringify(body));
     assert.equal(body.id, event.id);
@@ -88,7 +104,7 @@ describe("Signpost's payload", () => {
     assert.equal(body.timestamp, event.at.toISOString());
     assert.equal(body.data.sequence, event.sequence);
     assert.deepEqual(body.data.publications.map(({ error }) => error), [null, { kind: 'rejected', code: 110, message: 'Status is a duplicate.', details: 'dup' }]);
-    assert.equal(buildPayload('signpost', { ...event, type: 'post.accepted' }, { url, acceptedBefore: false }), null);
+    assert.equal(buildPayload('signpost', { ...event, type: 'post.accepted' }, { url, announcedBefore: false }), null);
   });
 });
 
@@ -97,7 +113,7 @@ describe('messages for chats', () => {
     type: 'post.partially_published',
     data: { text: 'Sale <!everyone> @everyone & more', publications: [publication({ url: 'https://example.com/a|b>c' }), publication({ platform: 'twitter', ...failed })] },
   });
-  const body = (style: 'slack' | 'discord' | 'teams') => JSON.parse(buildPayload(style, event, { url, acceptedBefore: false })!.body) as Record<string, unknown>;
+  const body = (style: 'slack' | 'discord' | 'teams') => JSON.parse(buildPayload(style, event, { url, announcedBefore: false })!.body) as Record<string, unknown>;
 
   it('have the shapes that Slack, Discord and Teams take, and ping nobody', () => {
     const slack = JSON.stringify(body('slack'));
@@ -114,7 +130,7 @@ describe('messages for chats', () => {
 
   it('stay within the limits of the chats', () => {
     const long = { ...event, data: { ...event.data, text: 'x'.repeat(100_000), publications: Array.from({ length: 40 }, () => publication({ ...failed, failure: { kind: 'rejected', code: 1, message: 'y'.repeat(500) } })) } };
-    const text = (style: 'slack' | 'discord') => JSON.parse(buildPayload(style, long, { url, acceptedBefore: false })!.body) as { content: string; blocks: { text: { text: string } }[] };
+    const text = (style: 'slack' | 'discord') => JSON.parse(buildPayload(style, long, { url, announcedBefore: false })!.body) as { content: string; blocks: { text: { text: string } }[] };
     assert.ok(text('discord').content.length <= 2_000);
     assert.ok(text('slack').blocks[0]!.text.text.length <= 3_000);
   });
@@ -129,7 +145,7 @@ describe('the catalogue of events', () => {
     }
     for (const type of ['post.published', 'post.failed', 'publication.failed'] as const) {
       const event = postEvent(actor, { type, data: { publicationId: 'pub_1', publications: [publication(), publication({ ...failed }), tiktok(processing)] } });
-      const body: unknown = JSON.parse(buildPayload('signpost', event, { url, acceptedBefore: false })!.body);
+      const body: unknown = JSON.parse(buildPayload('signpost', event, { url, announcedBefore: false })!.body);
       assert.deepEqual(bodySchema(type).parse(body), body, 'nothing is sent that the schema does not name');
     }
   });
