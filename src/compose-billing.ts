@@ -151,6 +151,7 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
       await service.sweep();
     });
     if (simulator !== null) jobs.sweep('simulated payments', SWEEP_EVERY_MS, async () => simulator.sendUnsent());
+    jobs.sweep('held posts', SWEEP_EVERY_MS, () => downgrade.releaseIntoRoom());
     jobs.sweep('billing usage', HOLDS_EVERY_MS, async () => {
       await usage.sweep();
       await downgrade.sweep();

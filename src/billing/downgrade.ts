@@ -39,6 +39,8 @@ export interface Downgrade {
   release(accountId: string): Promise<void>;
   /** The same for every account that has held posts. */
   sweep(): Promise<void>;
+  /** The same, often: only accounts whose count shows room are looked at. */
+  releaseIntoRoom(): Promise<void>;
   /** How many waiting posts a plan would hold, for the preview of a change. */
   wouldHold(accountId: string, plan: Plan): Promise<number>;
 }
@@ -69,6 +71,12 @@ export function createDowngrade<P extends WaitingPost>(deps: DowngradeDeps<P>): 
     if (released > 0) deps.changed(accountId);
   }
 
+  async function forAll(work: (accountId: string) => Promise<void>): Promise<void> {
+    for (const accountId of await holds.list(200)) {
+      await work(accountId).catch((error: unknown) => deps.log.error({ err: error, accountId }, 'held posts could not be released; the next sweep tries again'));
+    }
+  }
+
   return {
     async hold(accountId) {
       const plan = await deps.planOf(accountId);
@@ -93,11 +101,12 @@ export function createDowngrade<P extends WaitingPost>(deps: DowngradeDeps<P>): 
 
     release,
 
-    async sweep() {
-      for (const accountId of await holds.list(200)) {
-        await release(accountId).catch((error: unknown) => deps.log.error({ err: error, accountId }, 'held posts could not be released; the next sweep tries again'));
-      }
-    },
+    sweep: () => forAll(release),
+
+    releaseIntoRoom: () => forAll(async (accountId) => {
+      const { used, limit } = await usage.usageOf(accountId);
+      if (limit === null || used < limit) await release(accountId);
+    }),
 
     async wouldHold(accountId, plan) {
       return plan.limits.postsPerMonth === null ? 0 : (await split(accountId, plan.limits.postsPerMonth)).rest.length;

@@ -98,7 +98,8 @@ export function createIntake(deps: IntakeDeps) {
       const now = clock.now();
       const verified = adapter.verify(raw, headers, now);
       if (verified.outcome !== 'told') {
-        await events.noteRefusal(adapter.id, verified.reason, now);
+        // A note that can't be made changes nothing about the answer: it is not ours.
+        await inTime(events.noteRefusal(adapter.id, verified.reason, now)).catch((error: unknown) => log.error({ err: error }, 'a refused billing event could not be noted'));
         return { status: 400, message: verified.reason };
       }
       const { told } = verified;

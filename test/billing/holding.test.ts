@@ -53,6 +53,18 @@ describe('posts that a plan holds', () => {
     await waitUntil('it to be sent by hand', async () => (await statusOf(ids[7])) === 'success');
   });
 
+  it('go on, the oldest of them, as soon as another is cancelled', async () => {
+    const { api, accountId } = await app.newcomer('room@example.com');
+    await setPlan(accountId, 'flat');
+    const ids: string[] = [];
+    for (let i = 0; i < 7; i++) ids.push(String((await api.post('/api/post', { post: `Post ${i}`, platforms: ['bluesky'], scheduleDate: new Date(now() + 10 * DAY_MS).toISOString() })).body['id']));
+    await setPlan(accountId, 'free');
+    const statuses = async (): Promise<string> => (await Promise.all(ids.map(async (id) => (await api.get(`/api/post/${id}`)).body['status']))).join();
+    await waitUntil('two to be held', async () => (await statuses()) === 'pending,pending,pending,pending,pending,paused,paused');
+    assert.equal((await api.delete('/api/post', { id: ids[2] })).status, 200);
+    await waitUntil('the first held to go on', async () => (await statuses()) === 'pending,pending,deleted,pending,pending,pending,paused', { timeoutMs: 15_000 });
+  });
+
   it('are counted on the open page as they are held and let go', async () => {
     const { api, accountId, session } = await app.newcomer('watching@example.com');
     await setPlan(accountId, 'flat');

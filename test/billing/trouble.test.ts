@@ -47,6 +47,8 @@ it('answers 503 while an event can\'t be stored, and takes the same one afterwar
   const refused = await sendEvent(url, event!);
   assert.equal(refused.status, 503);
   assert.doesNotMatch(JSON.stringify(refused.body), /Mongo|at .*\.js/, 'nothing of our insides');
+  const forged = await sendEvent(url, event!, { secret: 'whsec_of_somebody_else' });
+  assert.equal(forged.status, 400, 'what is refused is refused, noted or not');
   door = good.door;
   assert.equal((await sendEvent(url, event!)).status, 200);
   assert.match(String((await sendEvent(url, event!)).body['message']), /Received before/);
