@@ -11,7 +11,7 @@ const waiting = [];
 let current = null;
 let sendsAfter = null;
 
-const OWN = /^https?:\/\/[^/]+(\/media\/[0-9a-f]{40}\.([a-z0-9]{3,4}))$/;
+const OWN = /^https?:\/\/\S+?(\/media\/[0-9a-f]{40}\.([a-z0-9]{3,4}))$/;
 const IMAGES = new Set(['jpg', 'png', 'gif', 'webp', 'avif']);
 
 function lines() {

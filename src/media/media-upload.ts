@@ -2,7 +2,7 @@
 import type { Request, RequestHandler } from 'express';
 import multer, { MulterError, type StorageEngine } from 'multer';
 import { readFile } from 'node:fs/promises';
-import { Readable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { actorOf } from '../http/actor.js';
 import { AppError, ErrorCode } from '../lib/app-error.js';
 import type { IncomingFile, MediaService } from './media-service.js';
@@ -12,6 +12,13 @@ export interface FormFile {
   fileName: string;
   received: IncomingFile | null;
   problem: AppError | null;
+}
+
+declare module 'multer' {
+  interface Options {
+    /** New in multer 2.5, not in its types yet: feeds the reader of forms. */
+    streamHandler?: (req: Readable, reader: Writable) => void;
+  }
 }
 
 declare global {
@@ -30,7 +37,9 @@ type Receiver = Pick<MediaService, 'receive' | 'discard' | 'maxBytes'>;
 
 /** In one form; more are refused. */
 export const MOST_FILES = 20;
-const FORM_LIMITS = { fieldSize: 1_048_576, fields: 2_000, parts: 2_100, fieldNameSize: 200, fieldNestingDepth: 0 };
+/** Of all fields together, as of a form without files: they are held in memory, also those of strangers. */
+const FIELDS_BYTES = 1_048_576;
+const FORM_LIMITS = { fieldSize: FIELDS_BYTES, fields: 2_000, parts: 2_100, fieldNameSize: 200, fieldNestingDepth: 0 };
 /** As base64 in JSON a file is held in memory, so larger ones are sent as a form. */
 export const MOST_JSON_FILE_BYTES = 30_000_000;
 const JSON_LIMIT = Math.ceil(MOST_JSON_FILE_BYTES * 1.34) + 100_000;
@@ -41,7 +50,7 @@ const JSON_LIMIT = Math.ceil(MOST_JSON_FILE_BYTES * 1.34) + 100_000;
  */
 export function formFiles(media: Receiver, takesFiles: (req: Request) => boolean): RequestHandler {
   const read = multer({
-    storage: storageFor(media), limits: { ...FORM_LIMITS, files: MOST_FILES }, defParamCharset: 'utf8',
+    storage: storageFor(media), limits: { ...FORM_LIMITS, files: MOST_FILES }, defParamCharset: 'utf8', streamHandler: feed,
     fileFilter: (req, file, decide) => decide(null, req.user !== undefined && file.fieldname === 'files'),
   }).any();
   return (req, res, next) => (takesFiles(req) ? reading(media, read, req, res, next) : next());
@@ -50,7 +59,7 @@ export function formFiles(media: Receiver, takesFiles: (req: Request) => boolean
 /** For calls of the API: one file in the field `file` of a form, or JSON that `apiJson` reads. */
 export function apiForm(media: Receiver): RequestHandler {
   const read = multer({
-    storage: storageFor(media), limits: { ...FORM_LIMITS, fields: 50, parts: 60, files: 1 }, defParamCharset: 'utf8',
+    storage: storageFor(media), limits: { ...FORM_LIMITS, fields: 50, parts: 60, files: 1 }, defParamCharset: 'utf8', streamHandler: feed,
     fileFilter: (_req, file, decide) => {
       if (file.fieldname === 'file') decide(null, true);
       else decide(wrong('invalid', 400, file.fieldname.slice(0, 60), 'Send the file in the field "file".'));
@@ -91,6 +100,16 @@ function parseJson(text: string): unknown {
   } catch {
     throw wrong('invalid', ErrorCode.badRequest, 'body', 'The body is not valid JSON. Send a JSON object such as {"file":"data:image/png;base64,iVBORw0KGgo..."}, or a form (multipart/form-data).');
   }
+}
+
+/** Sends the request to the reader of forms, until its fields are too much. */
+function feed(req: Readable, reader: Writable): void {
+  let bytes = 0;
+  reader.on('field', (_name: string, value: string) => {
+    bytes += value.length;
+    if (bytes > FIELDS_BYTES) reader.destroy(wrong('too-large', ErrorCode.tooLarge, 'body', 'The fields of the form have more than 1 MB together. Send less.'));
+  });
+  req.pipe(reader);
 }
 
 function storageFor(media: Receiver): StorageEngine {

@@ -31,7 +31,7 @@ export interface MediaShape {
 }
 
 const ID = '[0-9a-f]{40}';
-const PATH = new RegExp(`^/media/(${ID})\\.[a-z0-9]{3,4}$`);
+const PATH = new RegExp(`/media/(${ID})\\.[a-z0-9]{3,4}$`);
 const PATHS = new RegExp(`/media/(${ID})\\.[a-z0-9]{3,4}`, 'g');
 
 /** @returns the path below the public address, e.g. `/media/0123….jpg` */

@@ -43,6 +43,10 @@ export function requireFiles(asked: Asked, files: OwnFiles, door: Pick<FilesDoor
     ['mediaUrls', asked.mediaUrls ?? []],
     ...(asked.thread ?? []).map(({ mediaUrls }, i): [string, readonly string[]] => [`thread[${i}].mediaUrls`, mediaUrls]),
     ['firstComment.mediaUrls', asked.firstComment?.mediaUrls ?? []],
+    // A thread that is made of the text names its media among its options.
+    ...Object.entries(asked.options ?? {}).map(([key, { mediaUrls }]): [string, readonly string[]] => [
+      `${key}.mediaUrls`, (Array.isArray(mediaUrls) ? mediaUrls : []).map((url: unknown) => (typeof url === 'string' ? url : '')),
+    ]),
   ];
   const fields = lists.flatMap(([field, urls]) => urls.flatMap((url, i): FieldProblem[] => {
     const id = mediaIdIn(url);

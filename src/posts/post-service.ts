@@ -149,9 +149,29 @@ export function createPostService(deps: PostServiceDeps): PostService {
 
   /** Before the post is stored, so that none of its files can be deleted unseen. @throws AppError `invalid` with code 136 when one is gone */
   async function useFiles(actor: Actor, post: Post, files: OwnFiles): Promise<void> {
-    if (files.size === 0) return;
-    const ids = fileIdsOf(post).filter((id) => files.has(id));
+    const ids = usedOf(post, files);
     if (ids.length > 0 && (await deps.files?.use(actor, ids, post.id)) === false) throw filesGone();
+  }
+
+  /** The post was not stored after all. */
+  async function endFiles(post: Post, files: OwnFiles): Promise<void> {
+    const ids = usedOf(post, files);
+    if (ids.length > 0) await deps.files?.endUse(ids, post.id).catch((error: unknown) => deps.log.warn({ err: error, postId: post.id }, 'files are held for some minutes by a post that was not stored'));
+  }
+
+  function usedOf(post: Post, files: OwnFiles): string[] {
+    return files.size === 0 ? [] : fileIdsOf(post).filter((id) => files.has(id));
+  }
+
+  /** @returns the post that was stored under the same key; null: this one was */
+  async function insertNew(post: Post, events: PostEvent[]): Promise<Post | null> {
+    const same = await requireRoom(post);
+    if (same !== null) return same;
+    if (await store.insert(post, events)) return null;
+    await deps.giveBackRoom?.(post);
+    const winner = await store.findByIdempotencyKey(post.profileId, post.idempotencyKey ?? '');
+    if (winner === null) throw keyConflict('This idempotencyKey is being used by another request right now. Try again in a moment.');
+    return winner;
   }
 
   async function replay(earlier: Post, digest: string): Promise<Post> {
@@ -195,16 +215,16 @@ export function createPostService(deps: PostServiceDeps): PostService {
       const draft = newPost(owner, input, plan, now);
       const { post, events } = withEvents(draft, draft.type === 'scheduled' ? [{ type: 'post.scheduled' }] : [], now);
       await useFiles(actor, post, files);
-      const same = await requireRoom(post);
-      if (same !== null) return replay(same, digestOf(input));
-      if (await store.insert(post, events)) {
-        await announce(post, events, true);
-        return post;
+      const same = await insertNew(post, events).catch(async (error: unknown) => {
+        await endFiles(post, files);
+        throw error;
+      });
+      if (same !== null) {
+        await endFiles(post, files);
+        return replay(same, digestOf(input));
       }
-      await deps.giveBackRoom?.(post);
-      const winner = await store.findByIdempotencyKey(actor.profileId, input.idempotencyKey ?? '');
-      if (winner === null) throw keyConflict('This idempotencyKey is being used by another request right now. Try again in a moment.');
-      return replay(winner, digestOf(input));
+      await announce(post, events, true);
+      return post;
     },
 
     async check(actor, input) {

@@ -97,6 +97,16 @@ test('bad bodies are refused in words that name the field', async () => {
   const empty = await ada.upload(Buffer.alloc(0));
   assert.equal(empty.status, 400);
   assert.match(String(empty.body['message']), /empty/);
+  const two = new FormData();
+  for (const name of ['a.png', 'b.png']) two.append('file', new Blob([new Uint8Array(aPng())]), name);
+  const both = await fetch(`${app.url}/api/upload`, { method: 'POST', body: two, headers: { authorization: `Bearer ${ada.key}` } });
+  assert.equal(both.status, 400);
+  assert.match(await both.text(), /too many files/);
+  const fields = new FormData();
+  for (let i = 0; i < 3; i++) fields.append(`field${i}`, 'x'.repeat(500_000));
+  fields.append('file', new Blob([new Uint8Array(aPng())]), 'a.png');
+  const heavy = await fetch(`${app.url}/api/upload`, { method: 'POST', body: fields, headers: { authorization: `Bearer ${ada.key}` } });
+  assert.equal(heavy.status, 413);
   const text = await fetch(`${app.url}/api/upload`, { method: 'POST', body: 'hello', headers: { authorization: `Bearer ${ada.key}`, 'content-type': 'text/plain' } });
   assert.equal(text.status, 415);
   const noKey = await fetch(`${app.url}/api/media/upload`, { method: 'POST', body: new FormData() });
