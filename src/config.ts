@@ -2,13 +2,15 @@
 import { isIP } from 'node:net';
 import path from 'node:path';
 import { z } from 'zod';
+import type { Platform } from './platforms/platform.js';
+import { platforms } from './platforms/registry.js';
 
 const port = z.coerce.number('must be a number').int('must be a whole number').min(0, 'must be 0 to 65535').max(65535, 'must be 0 to 65535');
 const httpUrl = z.url({ protocol: /^https?$/, error: 'must be an http(s) address such as https://signpost.example.com' }).transform((url) => url.replace(/\/+$/, ''));
 
 const ROLES = ['web', 'worker'] as const;
 const NETWORKS = ['real', 'simulated'] as const;
-const appKey = z.string().trim().min(1).optional();
+const appKey: z.ZodType<string | undefined> = z.string().trim().min(1).optional();
 /** Words separated by commas, each one of these, at least one. */
 const someOf = (known: readonly string[], problem: string) => (list: string, context: z.RefinementCtx): string[] => {
   const words = list.split(',').map((part) => part.trim()).filter((part) => part !== '');
@@ -31,20 +33,6 @@ const schema = z.object({
   SIMULATOR_PORT: port.optional(),
   SIMULATOR_PUBLIC_URL: httpUrl.optional(),
   NETWORKS: z.string().default('real,simulated').transform(someOf(NETWORKS, 'must be real, simulated or real,simulated')),
-  FACEBOOK_CLIENT_ID: appKey, FACEBOOK_CLIENT_SECRET: appKey,
-  GMB_CLIENT_ID: appKey, GMB_CLIENT_SECRET: appKey,
-  INSTAGRAM_CLIENT_ID: appKey, INSTAGRAM_CLIENT_SECRET: appKey,
-  LINKEDIN_CLIENT_ID: appKey, LINKEDIN_CLIENT_SECRET: appKey,
-  MASTODON_CLIENT_ID: appKey, MASTODON_CLIENT_SECRET: appKey,
-  PINTEREST_CLIENT_ID: appKey, PINTEREST_CLIENT_SECRET: appKey,
-  REDDIT_CLIENT_ID: appKey, REDDIT_CLIENT_SECRET: appKey,
-  SNAPCHAT_CLIENT_ID: appKey, SNAPCHAT_CLIENT_SECRET: appKey,
-  THREADS_CLIENT_ID: appKey, THREADS_CLIENT_SECRET: appKey,
-  TIKTOK_CLIENT_ID: appKey, TIKTOK_CLIENT_SECRET: appKey,
-  TWITTER_CLIENT_ID: appKey, TWITTER_CLIENT_SECRET: appKey,
-  YOUTUBE_CLIENT_ID: appKey, YOUTUBE_CLIENT_SECRET: appKey,
-  BLUESKY_SERVER: httpUrl.optional(),
-  MASTODON_SERVER: httpUrl.optional(),
   WEBHOOK_ALLOW_CIDRS: z.string().default('').transform((list) => list.split(',').map((part) => part.trim()).filter((part) => part !== '')).superRefine((cidrs, context) => {
     for (const cidr of cidrs.filter((part) => !isCidr(part))) context.addIssue({ code: 'custom', message: `${cidr} is not a range such as 192.168.3.0/24` });
   }),
@@ -63,13 +51,6 @@ const schema = z.object({
   PADDLE_WEBHOOK_SECRETS: secrets,
   LATE_LIMIT_HOURS: z.coerce.number('must be a number of hours').min(0.1, 'must be 0.1 to 720').max(720, 'must be 0.1 to 720').default(24),
   TRUST_PROXY: z.coerce.number('must be the number of proxies in front of Signpost').int().min(0).max(10).default(0),
-}).superRefine((settings, context) => {
-  for (const [name, value] of Object.entries(settings)) {
-    const half = /^(\w+)_CLIENT_(ID|SECRET)$/.exec(name);
-    if (half === null || value === undefined) continue;
-    const other = `${half[1]}_CLIENT_${half[2] === 'ID' ? 'SECRET' : 'ID'}`;
-    if (settings[other as keyof typeof settings] === undefined) context.addIssue({ code: 'custom', path: [other], message: `is needed with ${name}: a network gives its apps both` });
-  }
 }).superRefine(({ SMTP_URL: smtpUrl, MAIL_FROM: from }, context) => {
   if (smtpUrl !== undefined && from === undefined) context.addIssue({ code: 'custom', path: ['MAIL_FROM'], message: 'is needed with SMTP_URL: whom mails come from, such as Signpost <signpost@example.com>' });
 }).superRefine(({ BILLING: billing, STRIPE_WEBHOOK_SECRETS: stripe, PADDLE_WEBHOOK_SECRETS: paddle }, context) => {
@@ -77,7 +58,26 @@ const schema = z.object({
   context.addIssue({ code: 'custom', path: ['STRIPE_WEBHOOK_SECRETS'], message: 'is needed with BILLING=stripe: the signing secret of the endpoint that sends events to PUBLIC_URL/hooks/billing/stripe' });
 });
 
-export const SETTING_NAMES = Object.keys(schema.shape);
+/** Of each network that wants one: the operator's app. Of each that consists of many servers: which one. */
+const networkSchema = z.object(Object.fromEntries(platforms.flatMap(networkSettings))).superRefine((settings, context) => {
+  for (const [name, value] of Object.entries(settings)) {
+    const half = /^(\w+)_CLIENT_(ID|SECRET)$/.exec(name);
+    if (half === null || value === undefined) continue;
+    const other = `${half[1]}_CLIENT_${half[2] === 'ID' ? 'SECRET' : 'ID'}`;
+    if (settings[other] === undefined) context.addIssue({ code: 'custom', path: [other], message: `is needed with ${name}: a network gives its apps both` });
+  }
+});
+
+function networkSettings({ id, connectFields, hasManyServers }: Platform): [string, typeof appKey][] {
+  const name = id.toUpperCase();
+  return [
+    // What is typed to connect needs no app.
+    ...(connectFields === undefined ? ['CLIENT_ID', 'CLIENT_SECRET'].map((key): [string, typeof appKey] => [`${name}_${key}`, appKey]) : []),
+    ...(hasManyServers === true ? [[`${name}_SERVER`, httpUrl.optional()] satisfies [string, typeof appKey]] : []),
+  ];
+}
+
+export const SETTING_NAMES = [...Object.keys(schema.shape), ...Object.keys(networkSchema.shape)];
 
 export interface Config {
   /** web: pages, API, the simulated networks and the embedded database. worker: publishes posts and delivers webhooks. */
@@ -151,7 +151,8 @@ export class ConfigError extends Error {
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const given = Object.fromEntries(SETTING_NAMES.map((name) => [name, env[name] === '' ? undefined : env[name]]));
   const parsed = schema.safeParse(given);
-  if (!parsed.success) throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
+  const ofNetworks = networkSchema.safeParse(given);
+  if (!parsed.success || !ofNetworks.success) throw new ConfigError([...(parsed.error?.issues ?? []), ...(ofNetworks.error?.issues ?? [])].map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   const s = parsed.data;
   return {
     roles: { web: s.ROLES.includes('web'), worker: s.ROLES.includes('worker') },
@@ -167,8 +168,8 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
     simulatorPort: s.SIMULATOR_PORT ?? null,
     simulatorPublicUrl: s.SIMULATOR_PUBLIC_URL ?? null,
     networks: { real: s.NETWORKS.includes('real'), simulated: s.NETWORKS.includes('simulated') },
-    apps: appsOf(s),
-    networkUrls: byPlatform(s, '_SERVER'),
+    apps: appsOf(ofNetworks.data),
+    networkUrls: byPlatform(ofNetworks.data, '_SERVER'),
     webhookAllowCidrs: s.WEBHOOK_ALLOW_CIDRS,
     webhookAllowHttp: s.WEBHOOK_ALLOW_HTTP === 'true',
     webhookRetentionDays: s.WEBHOOK_RETENTION_DAYS,

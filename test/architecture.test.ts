@@ -26,6 +26,7 @@ const TABLE: Record<string, string[]> = {
   db: ['lib'],
   lib: [],
   'embedded-mongodb': [],
+  'config.ts': ['platforms'],
 };
 const DOMAINS = ['publishing', 'posts', 'sources', 'insights', 'channels', 'webhooks', 'billing', 'media', 'accounts'];
 const SHELLS = ['http', 'jobs', 'db', 'lib'];

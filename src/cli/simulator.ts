@@ -10,9 +10,13 @@ const DEFAULT_PORT = 3001;
 /** Runs until SIGINT or SIGTERM. */
 export async function simulatorCommand(): Promise<number> {
   const config = readConfig(process.env);
+  const port = config.simulatorPort ?? DEFAULT_PORT;
   const simulator = await startSimulator({
-    host: config.host, port: config.simulatorPort ?? DEFAULT_PORT, journalFile: path.join(config.dataDir, 'simulator.jsonl'), networks: simulatedNetworks,
+    host: config.host, port, journalFile: path.join(config.dataDir, 'simulator.jsonl'), networks: simulatedNetworks,
     log: createLogger(config.logLevel), ...(config.simulatorPublicUrl === null ? {} : { publicUrl: config.simulatorPublicUrl }),
+  }).catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') throw new Error(`Port ${port} is taken, perhaps by a Signpost that runs with its simulated networks. Set SIMULATOR_PORT to another one.`);
+    throw error;
   });
   process.stdout.write(`\nThe simulated networks run at ${simulator.publicUrl}\nCtrl-C stops them.\n\n`);
   await new Promise<void>((resolve) => {

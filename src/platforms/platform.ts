@@ -206,6 +206,8 @@ export interface Platform {
   icon: string;
   /** The network's real addresses. */
   urls: PlatformUrls;
+  /** The network consists of many servers; a setting names another one than that of `urls`. */
+  hasManyServers?: true;
   /** Where its consent page may send the browser on to: browsers want every step of a form's way allowed (CSP `form-action`). */
   consentLeadsTo?: string[];
   /** Name of the option object in the API, e.g. `blueSkyOptions`; null when it has none. */

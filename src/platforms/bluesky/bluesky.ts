@@ -20,6 +20,7 @@ export const bluesky = {
   name: NAME,
   icon: 'bluesky',
   urls: { api: 'https://bsky.social', auth: 'https://bsky.social', consent: 'https://bsky.social', web: 'https://bsky.app' },
+  hasManyServers: true,
   optionsKey: 'blueSkyOptions',
   options: blueskyOptions,
   limits: {

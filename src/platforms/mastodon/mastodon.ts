@@ -30,6 +30,7 @@ export const mastodon = {
   icon: 'mastodon',
   // Each server is a network of its own; an operator who registers the app at another server names it in the settings of real networks.
   urls: { api: 'https://mastodon.social', auth: 'https://mastodon.social', consent: 'https://mastodon.social', web: 'https://mastodon.social' },
+  hasManyServers: true,
   optionsKey: 'mastodonOptions',
   options: mastodonOptions,
   limits: {
