@@ -68,12 +68,25 @@ function runStages(context: CommandContext, target: string | null, stages: Doc[]
     const { value, done } = documents.next() as IteratorResult<Doc | null, void>;
     return done ? null : (value ?? undefined);
   };
-  if (output) return output(next, { cursor: { firstBatch: [], id: 0n, ns }, ok: 1 });
+  const close = (): void => void documents.return?.();
+  if (output) return closing(() => output(next, { cursor: { firstBatch: [], id: 0n, ns }, ok: 1 }), close);
   const nextBytes = (until: number): Buffer | null | undefined => {
     const doc = next(until);
     return doc ? encodeResult(doc) : doc;
   };
-  return firstBatch(context, ns, { next: nextBytes, close: () => void documents.return?.() }, batchSize, false);
+  return firstBatch(context, ns, { next: nextBytes, close }, batchSize, false);
+}
+
+/** What the stages hold is given back, also when the command fails. */
+function closing(work: () => Doc | Promise<Doc>, close: () => void): Doc | Promise<Doc> {
+  let reply: Doc | Promise<Doc> | undefined;
+  try {
+    reply = work();
+  } finally {
+    if (reply instanceof Promise) reply.then(close, close);
+    else close();
+  }
+  return reply;
 }
 
 /** A pipeline on no collection must begin with a stage that makes documents. */

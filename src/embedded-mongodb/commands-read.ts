@@ -82,12 +82,22 @@ export function firstBatch(context: CommandContext, ns: string, source: Source, 
     context.cursors.keep(cursor);
     return { cursor: { firstBatch: [], id: cursor.id, ns }, ok: 1 };
   }
-  return fillBatch(context, cursor, batchSize, (docs, ended) => {
-    const open = !ended && !single;
-    if (open) context.cursors.keep(cursor);
-    else source.close?.();
-    return { cursor: { firstBatch: docs, id: open ? cursor.id : 0n, ns }, ok: 1 };
-  });
+  let open = false;
+  const closeUnlessOpen = (): void => {
+    if (!open) source.close?.();
+  };
+  let reply: Doc | Promise<Doc> | undefined;
+  try {
+    reply = fillBatch(context, cursor, batchSize, (docs, ended) => {
+      if (!ended && !single) context.cursors.keep(cursor);
+      open = !ended && !single;
+      return { cursor: { firstBatch: docs, id: open ? cursor.id : 0n, ns }, ok: 1 };
+    });
+  } finally {
+    if (reply instanceof Promise) reply.then(closeUnlessOpen, closeUnlessOpen);
+    else closeUnlessOpen();
+  }
+  return reply;
 }
 
 function fillBatch(context: CommandContext, cursor: Cursor, batchSize: number, finish: (docs: RawBson, ended: boolean) => Doc): Doc | Promise<Doc> {

@@ -102,8 +102,7 @@ function tryCreate(file: string): boolean {
     closeSync(handle);
   } catch (error) {
     rmSync(file, { force: true });
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw Object.assign(new Error(code === 'ENOSPC' ? `The disk that holds ${file} is full: free some space and start again.` : message), { code });
+    throw error;
   }
   return true;
 }

@@ -1,6 +1,7 @@
 /**
- * Runs commands one after another and commits them in groups: everything that arrived in one turn of the event loop shares one
- * transaction, and is answered when that is committed. Long work goes on in slices, so that others get their turn.
+ * Runs commands one after another and commits them in groups: all that writes and arrived in one turn of the event loop shares one
+ * transaction, and is answered when that is committed. What reads comes after it, so that no write that fails takes it along. Long work
+ * goes on in slices, so that others get their turn.
  */
 import { beginTurn, turnHasEnded } from './budget.js';
 import { statfsSync } from 'node:fs';
@@ -21,6 +22,8 @@ interface Outcome {
   task: Task;
   error: unknown;
   result: unknown;
+  /** The turn that the task wants next. */
+  next: Task | undefined;
 }
 
 export interface Executor {
@@ -35,7 +38,8 @@ export interface Executor {
   idle(): Promise<void>;
 }
 
-const BATCH_MS = 25;
+/** For those that write, and again for those that read. */
+const BATCH_MS = 15;
 /** No new step is begun after this; one step takes about as long again at most. */
 const SLICE_MS = 8;
 
@@ -67,7 +71,8 @@ function freeBytes(path: string): number {
 }
 
 export function createExecutor(store: Store, catalog: Catalog, committed: () => void): Executor {
-  const queue: Task[] = [];
+  const writes: Task[] = [];
+  const reads: Task[] = [];
   /** What had a turn and wants another. */
   const resumed: Task[] = [];
   let scheduled = false;
@@ -75,7 +80,7 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
   let paused = false;
   let idlers: (() => void)[] = [];
 
-  const waiting = (): boolean => queue.length + resumed.length > 0;
+  const waiting = (): boolean => writes.length + reads.length + resumed.length > 0;
 
   const schedule = (): void => {
     if (scheduled || paused) return;
@@ -86,12 +91,10 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
   const flush = (): void => {
     scheduled = false;
     if (paused) return;
-    const outcomes: Outcome[] = [];
     // Of those that take long one goes on, after all that came in: so no client waits for more than one slice of another.
     const long = resumed.shift();
-    if (long?.write || queue.some((task) => task.write)) commitTogether(long, outcomes);
-    else runSome(long, outcomes, false);
-    for (const { task, error, result } of outcomes) task.settle(error, result);
+    if (writes.length > 0 || long?.write) commitTogether(long?.write ? long : undefined);
+    runSome(reads, long?.write ? undefined : long, settle);
     if (waiting()) schedule();
     else {
       for (const done of idlers) done();
@@ -99,30 +102,37 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
     }
   };
 
-  /** Runs queued tasks for a while; an error that isn't a CommandError is passed on as unexpected. */
-  const runSome = (long: Task | undefined, outcomes: Outcome[], inTransaction: boolean): void => {
+  const settle = ({ task, error, result }: Outcome): void => task.settle(error, result);
+
+  /** Runs queued tasks for a while, and a turn of a long one. */
+  const runSome = (queue: Task[], long: Task | undefined, done: (outcome: Outcome) => void): void => {
     const until = performance.now() + BATCH_MS;
-    for (let task = queue.shift(); task; task = performance.now() < until ? queue.shift() : undefined) runOne(task, inTransaction, outcomes);
-    if (long) runOne(long, inTransaction, outcomes);
+    for (let task = queue.shift(); task; task = performance.now() < until ? queue.shift() : undefined) done(runOne(task));
+    if (long) done(runOne(long));
   };
 
-  const runOne = (task: Task, inTransaction: boolean, outcomes: Outcome[]): void => {
+  const runOne = (task: Task): Outcome => {
     ran++;
-    const outcome: Outcome = { task, error: undefined, result: undefined };
-    outcomes.push(outcome);
+    const outcome: Outcome = { task, error: undefined, result: undefined, next: undefined };
+    const others = resumed.length;
     try {
       beginTurn();
       outcome.result = task.run();
     } catch (error) {
       outcome.error = error;
-      if (!(error instanceof CommandError) && inTransaction) throw error;
     }
+    outcome.next = resumed[others];
+    return outcome;
   };
 
-  const commitTogether = (long: Task | undefined, outcomes: Outcome[]): void => {
+  const commitTogether = (long: Task | undefined): void => {
+    const outcomes: Outcome[] = [];
     try {
       store.transaction(() => {
-        runSome(long, outcomes, true);
+        runSome(writes, long, (outcome) => {
+          outcomes.push(outcome);
+          if (outcome.error !== undefined && !(outcome.error instanceof CommandError)) throw outcome.error;
+        });
         catalog.saveCounts();
       });
       committed();
@@ -131,19 +141,22 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
       if (outcomes.length === 1) fail(outcomes[0]!, error);
       else for (const outcome of outcomes) runAlone(outcome, error);
     }
+    outcomes.forEach(settle);
   };
 
+  /** What was done is thrown away, and so is the turn that was to follow it. */
   const fail = (outcome: Outcome, error: unknown): void => {
     if (outcome.result instanceof Promise) outcome.result.catch(() => undefined);
     outcome.result = undefined;
-    outcome.error = error instanceof CommandError ? error : outcome.task.write ? storageFailure(store, error) : error;
+    outcome.error = error instanceof CommandError ? error : storageFailure(store, error);
+    if (!outcome.next) return;
+    resumed.splice(resumed.indexOf(outcome.next), 1);
+    outcome.next.settle(outcome.error, undefined);
   };
 
   /** After a shared transaction was thrown away, each of its commands gets one of its own. */
   const runAlone = (outcome: Outcome, cause: unknown): void => {
-    const begun = outcome.result instanceof Promise;
-    if (begun) (outcome.result as Promise<unknown>).catch(() => undefined);
-    if (begun || !outcome.task.restartable) return fail(outcome, cause);
+    if (outcome.result instanceof Promise || !outcome.task.restartable) return fail(outcome, cause);
     outcome.error = undefined;
     try {
       outcome.result = store.transaction(() => {
@@ -169,7 +182,7 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
       schedule();
     });
 
-  const submit: Executor['submit'] = (write, restartable, run) => enqueue(queue, write, restartable, run);
+  const submit: Executor['submit'] = (write, restartable, run) => enqueue(write ? writes : reads, write, restartable, run);
 
   const sliced = <T>(write: boolean, step: () => T | undefined): T | Promise<T> => {
     turnHasEnded();

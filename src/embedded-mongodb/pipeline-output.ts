@@ -77,6 +77,7 @@ function* outSteps(context: CommandContext, target: Target, next: Next, reply: D
   const { catalog, store } = context;
   checkName(target.db, target.name);
   const temporary = catalog.create(target.db, `tmp.out.${catalog.newId()}`, {});
+  let complete = false;
   try {
     const old = catalog.find(`${target.db}.${target.name}`);
     for (const index of old?.indexes ?? []) if (index.name !== '_id_') catalog.addIndex(temporary, index.spec, true);
@@ -86,9 +87,9 @@ function* outSteps(context: CommandContext, target: Target, next: Next, reply: D
       const doc = withId(found);
       insertRecord(store, temporary, doc, encode(doc));
     }
-  } catch (error) {
-    if (!temporary.dropped) catalog.drop(temporary);
-    throw error;
+    complete = true;
+  } finally {
+    if (!complete && !temporary.dropped) catalog.drop(temporary);
   }
   if (temporary.dropped) throw new CommandError(175, `the database ${target.db} was dropped meanwhile`);
   const old = catalog.find(`${target.db}.${target.name}`);

@@ -22,7 +22,8 @@ async function start({ type: _type, ...options }: StartMessage): Promise<void> {
     tell({ type: 'listening', port: server.port });
   } catch (error) {
     const { message, code } = error as NodeJS.ErrnoException;
-    tell({ type: 'failed', message, code });
+    const full = code === 'ENOSPC' || code === 'EDQUOT';
+    tell({ type: 'failed', message: full ? `The disk that holds ${options.dataDir} is full: free some space and start again.` : message, code });
     await end(1);
   }
 }

@@ -25,7 +25,7 @@ function* deleteSteps(context: CommandContext, name: string, list: readonly Doc[
       writeErrors.push(writeError(i, error));
       if (ordered) break;
     }
-    if (sliceIsOver()) yield* giveWay(context);
+    if (i + 1 < list.length && sliceIsOver()) yield* giveWay(context);
   }
   return { n, ...(writeErrors.length > 0 ? { writeErrors } : {}), ok: 1 };
 }
@@ -47,7 +47,7 @@ function* runDelete(context: CommandContext, name: string, statement: Doc): Gene
     if (!found) continue;
     deleteRecord(context.store, collection, found.record, found.bytes);
     n++;
-    if (sliceIsOver()) yield* giveWay(context);
+    if (i + 1 < targets.length && sliceIsOver()) yield* giveWay(context);
   }
   return n;
 }

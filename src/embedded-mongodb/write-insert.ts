@@ -33,7 +33,7 @@ function* insertSteps(context: CommandContext, name: string, docs: readonly Buff
       writeErrors.push(writeError(i, error));
       if (ordered) break;
     }
-    if (sliceIsOver()) yield* giveWay(context);
+    if (i + 1 < docs.length && sliceIsOver()) yield* giveWay(context);
   }
   return { n, ...(writeErrors.length > 0 ? { writeErrors } : {}), ok: 1 };
 }

@@ -14,11 +14,14 @@ import { copyBytes, readRecord } from './records.js';
 export type Steps = Generator<undefined, Doc>;
 
 export function runSteps(context: CommandContext, steps: Steps): Doc | Promise<Doc> {
-  return context.executor.sliced(true, () => {
+  const reply = context.executor.sliced(true, () => {
     beginTurn(context.deadline);
     const { done, value } = steps.next();
     return done ? value : undefined;
   });
+  // One whose turn was thrown away by a failed commit is still in the middle: it lets go of what it holds.
+  if (reply instanceof Promise) reply.catch(() => context.executor.submit(true, false, () => void steps.return({})).catch(() => undefined));
+  return reply;
 }
 
 const MAX_STATEMENTS = 100_000;

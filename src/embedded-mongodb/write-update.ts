@@ -82,7 +82,7 @@ function* updateSteps(context: CommandContext, name: string, list: readonly Doc[
       writeErrors.push(writeError(i, error));
       if (ordered) break;
     }
-    if (sliceIsOver()) yield* giveWay(context);
+    if (i + 1 < list.length && sliceIsOver()) yield* giveWay(context);
   }
   return { n: totals.n, nModified: totals.nModified, ...(upserted.length > 0 ? { upserted } : {}), ...(writeErrors.length > 0 ? { writeErrors } : {}), ok: 1 };
 }
@@ -98,7 +98,7 @@ function* runUpdate(context: CommandContext, name: string, statement: UpdateStat
       if (!found) continue;
       if (applyUpdate(context, collection, found, statement)) totals.nModified++;
       totals.n++;
-      if (sliceIsOver()) yield* giveWay(context);
+      if (i + 1 < targets.length && sliceIsOver()) yield* giveWay(context);
     }
     if (targets.length > 0) return null;
   }

@@ -46,6 +46,18 @@ test('windows count, rank, shift and sum over neighbours', async () => {
   await assert.rejects(things.aggregate([{ $setWindowFields: { output: { r: { $rank: {} } } } }]).toArray());
 });
 
+test('an aggregation that fails gives back what it held', async () => {
+  const large = db.collection('large');
+  await large.insertOne({ _id: 1 as never, body: 'x'.repeat(5_000_000) });
+  await db.collection('taken').insertOne({ _id: 1 as never });
+  const group = [{ $set: { n: { $range: [0, 18] } } }, { $unwind: '$n' }, { $group: { _id: null, all: { $push: '$body' } } }, { $set: { _id: 1, n: { $size: '$all' } } }];
+  for (let i = 0; i < 10; i++) {
+    await assert.rejects(large.aggregate(group).toArray());
+    await assert.rejects(large.aggregate([...group, { $unset: 'all' }, { $merge: { into: 'taken', whenMatched: 'fail' } }]).toArray(), { code: 11000 });
+  }
+  assert.deepEqual(await large.aggregate([...group, { $unset: 'all' }]).toArray(), [{ _id: 1, n: 18 }]);
+});
+
 test('gaps of a series are filled with documents, and those with values', async () => {
   await things.insertMany([{ _id: 1, t: new Date('2021-05-18T00:00:00Z'), v: 1 }, { _id: 2, t: new Date('2021-05-18T03:00:00Z'), v: 4 }]);
   await same([{ $densify: { field: 't', range: { step: 1, unit: 'hour', bounds: 'full' } } }, { $fill: { sortBy: { t: 1 }, output: { v: { method: 'linear' } } } }, { $project: { _id: 0, v: 1 } }], [{ v: I(1) }, { v: D(2) }, { v: D(3) }, { v: I(4) }]);

@@ -35,6 +35,15 @@ test('when the disk is full writes fail, reads go on, and nothing is damaged', {
   assert.ok(acknowledged > 100);
   assert.equal(await posts.countDocuments({ k: { $gte: 0 } }), acknowledged);
   assert.equal((await posts.findOne({ _id: 7 }))?.k, 7);
+  let trying = true;
+  const refused: unknown[] = [];
+  const others = Promise.all([1, 2, 3].map(async (n) => {
+    while (trying) await posts.insertOne({ _id: -n, k: -n, body: 'x'.repeat(200_000) }).catch((error: unknown) => refused.push(error));
+  }));
+  for (let i = 0; i < 3; i++) assert.equal((await posts.find({}, { projection: { body: 0 } }).sort({ body: 1, k: -1 }).toArray()).length, acknowledged, 'reads do not fail with the writes beside them');
+  trying = false;
+  await others;
+  assert.ok(refused.length > 0);
   assert.equal((await client.db('a').command({ validate: 'posts' }))['valid'], true);
   await client.close();
   await limited.stop();
