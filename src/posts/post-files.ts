@@ -2,6 +2,7 @@
 import type { Actor } from '../accounts/actor.js';
 import { mediaIdIn, mediaIdsIn } from '../media/media.js';
 import { AppError, ErrorCode, type FieldProblem } from '../lib/app-error.js';
+import type { Logger } from '../lib/logger.js';
 import { mediaKindOf } from '../platforms/media-kind.js';
 import type { MediaItem } from '../platforms/platform.js';
 import type { Post } from './post.js';
@@ -37,8 +38,38 @@ export function fileIdsOf({ media, thread, firstComment, options, ...rest }: Par
   return mediaIdsIn([media, thread, firstComment, options, 'mediaUrls' in rest ? rest.mediaUrls : undefined]);
 }
 
+/** What the use cases of posts do about uploads; without a door there are none. */
+export function createFileUse(door: FilesDoor | undefined, log: Logger) {
+  function usedOf(post: Post, files: OwnFiles): string[] {
+    return files.size === 0 ? [] : fileIdsOf(post).filter((id) => files.has(id));
+  }
+
+  return {
+    /** @param kept ids that the post names already. @throws AppError `invalid` with code 136 when an upload that is asked for isn't there */
+    async find(actor: Actor, asked: Asked, kept: string[] = []): Promise<OwnFiles> {
+      const ids = [...new Set([...fileIdsOf(asked), ...kept])];
+      if (door === undefined || ids.length === 0) return NO_FILES;
+      const files = await door.find(actor, ids);
+      requireFiles(asked, files, door);
+      return files;
+    },
+
+    /** Before the post is stored, so that none of its files can be deleted unseen. @throws AppError `invalid` with code 136 when one is gone */
+    async use(actor: Actor, post: Post, files: OwnFiles): Promise<void> {
+      const ids = usedOf(post, files);
+      if (ids.length > 0 && (await door?.use(actor, ids, post.id)) === false) throw filesGone();
+    },
+
+    /** The post was not stored after all. */
+    async endUse(post: Post, files: OwnFiles): Promise<void> {
+      const ids = usedOf(post, files);
+      if (ids.length > 0) await door?.endUse(ids, post.id).catch((error: unknown) => log.warn({ err: error, postId: post.id }, 'files are held for some minutes by a post that was not stored'));
+    },
+  };
+}
+
 /** @throws AppError `invalid` with code 136 when an address means an upload that isn't there, or isn't the account's while only uploads may be asked for so */
-export function requireFiles(asked: Asked, files: OwnFiles, door: Pick<FilesDoor, 'isHere'>): void {
+function requireFiles(asked: Asked, files: OwnFiles, door: Pick<FilesDoor, 'isHere'>): void {
   const lists: [string, readonly string[]][] = [
     ['mediaUrls', asked.mediaUrls ?? []],
     ...(asked.thread ?? []).map(({ mediaUrls }, i): [string, readonly string[]] => [`thread[${i}].mediaUrls`, mediaUrls]),
@@ -59,6 +90,6 @@ export function requireFiles(asked: Asked, files: OwnFiles, door: Pick<FilesDoor
 const GONE = 'Media URLs invalid. There is no such uploaded file: it was deleted, or its time is over. Upload it again.';
 
 /** The same, said when a file went between being found and being used. */
-export function filesGone(): AppError {
+function filesGone(): AppError {
   return new AppError('invalid', ErrorCode.mediaUrlInvalid, `mediaUrls: ${GONE}`, { fields: [{ field: 'mediaUrls', code: ErrorCode.mediaUrlInvalid, message: GONE }] });
 }

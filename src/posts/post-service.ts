@@ -8,7 +8,7 @@ import type { Notifier } from '../lib/notifier.js';
 import { newPostId } from '../lib/ids.js';
 import { isUntouched, type Post, type PostEvent } from './post.js';
 import { withEvents, type EventRequest } from './post-events.js';
-import { fileIdsOf, filesGone, NO_FILES, requireFiles, type FilesDoor, type OwnFiles } from './post-files.js';
+import { createFileUse, fileIdsOf, type FilesDoor } from './post-files.js';
 import type { PostChanges, PostInput } from './post-input.js';
 import { cancelAll, deleted, edited, withRemovals } from './post-edit.js';
 import { keepHeld } from './post-holding.js';
@@ -92,6 +92,7 @@ type Step = { after: Post; requests: EventRequest[] } | null;
 export function createPostService(deps: PostServiceDeps): PostService {
   const { store, clock } = deps;
   const refIds = new Map<string, string>();
+  const uploads = createFileUse(deps.files, deps.log);
 
   async function find(actor: Actor, id: string): Promise<Post | null> {
     const post = await store.find(id);
@@ -136,31 +137,6 @@ export function createPostService(deps: PostServiceDeps): PostService {
       return { ...after, version: before.version + 1 };
     }
     throw new AppError('conflict', ErrorCode.conflict, 'The post is being changed by somebody else right now. Look at it again, then try once more.');
-  }
-
-  /** @throws AppError `invalid` with code 136 when an upload that is asked for isn't there */
-  async function findFiles(actor: Actor, asked: Parameters<typeof requireFiles>[0], kept: string[] = []): Promise<OwnFiles> {
-    const ids = [...new Set([...fileIdsOf(asked), ...kept])];
-    if (deps.files === undefined || ids.length === 0) return NO_FILES;
-    const files = await deps.files.find(actor, ids);
-    requireFiles(asked, files, deps.files);
-    return files;
-  }
-
-  /** Before the post is stored, so that none of its files can be deleted unseen. @throws AppError `invalid` with code 136 when one is gone */
-  async function useFiles(actor: Actor, post: Post, files: OwnFiles): Promise<void> {
-    const ids = usedOf(post, files);
-    if (ids.length > 0 && (await deps.files?.use(actor, ids, post.id)) === false) throw filesGone();
-  }
-
-  /** The post was not stored after all. */
-  async function endFiles(post: Post, files: OwnFiles): Promise<void> {
-    const ids = usedOf(post, files);
-    if (ids.length > 0) await deps.files?.endUse(ids, post.id).catch((error: unknown) => deps.log.warn({ err: error, postId: post.id }, 'files are held for some minutes by a post that was not stored'));
-  }
-
-  function usedOf(post: Post, files: OwnFiles): string[] {
-    return files.size === 0 ? [] : fileIdsOf(post).filter((id) => files.has(id));
   }
 
   /** @returns the post that was stored under the same key; null: this one was */
@@ -209,18 +185,18 @@ export function createPostService(deps: PostServiceDeps): PostService {
         const earlier = await store.findByIdempotencyKey(actor.profileId, input.idempotencyKey);
         if (earlier !== null) return replay(earlier, digestOf(input));
       }
-      const [channels, refId, files] = await Promise.all([deps.channels.list(actor), refIdOf(actor.profileId), findFiles(actor, input)]);
+      const [channels, refId, files] = await Promise.all([deps.channels.list(actor), refIdOf(actor.profileId), uploads.find(actor, input)]);
       const plan = withRefId(refId, () => planPost({ ...input, files }, channels, now));
       const owner = { accountId: actor.accountId, profileId: actor.profileId, refId, timeZone: actor.timeZone };
       const draft = newPost(owner, input, plan, now);
       const { post, events } = withEvents(draft, draft.type === 'scheduled' ? [{ type: 'post.scheduled' }] : [], now);
-      await useFiles(actor, post, files);
+      await uploads.use(actor, post, files);
       const same = await insertNew(post, events).catch(async (error: unknown) => {
-        await endFiles(post, files);
+        await uploads.endUse(post, files);
         throw error;
       });
       if (same !== null) {
-        await endFiles(post, files);
+        await uploads.endUse(post, files);
         return replay(same, digestOf(input));
       }
       await announce(post, events, true);
@@ -228,7 +204,7 @@ export function createPostService(deps: PostServiceDeps): PostService {
     },
 
     async check(actor, input) {
-      const [channels, files] = await Promise.all([deps.channels.list(actor), findFiles(actor, input)]);
+      const [channels, files] = await Promise.all([deps.channels.list(actor), uploads.find(actor, input)]);
       return findProblems({ ...input, files }, channels, clock.now());
     },
 
@@ -251,10 +227,10 @@ export function createPostService(deps: PostServiceDeps): PostService {
         // A worker that holds the post must find the version it knows, or it would lose what it learned at the network.
         if (onlyNotes && (post.lease === null || isUntouched(post))) return { after: { ...post, notes: changes.notes ?? null }, requests: [] };
         if (!isUntouched(post)) throw tooLate(post, 'changed');
-        const files = await findFiles(actor, changes, fileIdsOf(post));
+        const files = await uploads.find(actor, changes, fileIdsOf(post));
         const after = edited(post, changes, channels, now, files);
         if (after === null) return null;
-        await useFiles(actor, after, files);
+        await uploads.use(actor, after, files);
         const ids = new Set(fileIdsOf(after));
         dropped = fileIdsOf(post).filter((fileId) => !ids.has(fileId));
         return { after: keepHeld(post, after), requests: [{ type: 'post.updated' }] };

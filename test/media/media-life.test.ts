@@ -13,6 +13,7 @@ import { createMediaRemoval } from '../../src/media/media-removal.js';
 import { createMediaService, type MediaService } from '../../src/media/media-service.js';
 import { createMediaStore, mediaIndexes } from '../../src/media/media-store.js';
 import { createMediaUsageStore } from '../../src/media/media-usage-store.js';
+import { createPostMediaStore } from '../../src/posts/post-media-store.js';
 import type { Post } from '../../src/posts/post.js';
 import { aPng } from '../support/media-files.js';
 import { anInput, NOW, postsOverDatabase } from '../support/posts.js';
@@ -85,6 +86,22 @@ describe('an uploaded file', () => {
         assert.equal(removed.status, 'fulfilled');
       }
     }
+  });
+
+  it('is kept for a post that is written just between looking for posts and deleting the file', async () => {
+    const actor = someone();
+    const file = await uploadAs(actor);
+    let writes = 0;
+    const removal = createMediaRemoval({
+      store: createMediaStore(posts.db), usage: createMediaUsageStore(posts.db), files: createMediaFiles(folder.path), clock, log: createLogger('silent'), notifier: createNotifier(),
+      async postsWith(ids) {
+        const found = await createPostMediaStore(posts.db).postsWith(ids);
+        if (writes++ === 0) await write(actor, media.service.urlOf(file));
+        return found;
+      },
+    });
+    assert.equal(await removal.removeUnused(file.id), false);
+    assert.equal(await isThere(file.id), true);
   });
 
   it('can be deleted as soon as a post was edited not to use it, or was cancelled', async () => {
