@@ -242,7 +242,8 @@ export function createPostStore(db: Db): PostStore {
     async release(released) {
       if (released.length === 0) return;
       await posts.bulkWrite(released.map((post): AnyBulkWriteOperation<PostDoc> => {
-        const waits = waitsOf({ ...post, lease: null });
+        const waits: Partial<PostDoc> = {};
+        putWaits(waits, post.publications);
         return {
           updateOne: {
             filter: { _id: post.id, 'lease.token': post.lease?.token ?? '' },
@@ -293,39 +294,42 @@ function leaseWith(lease: Lease): UpdateFilter<PostDoc> {
   return { $set: { lease }, $unset: { dueAt: '', waitsFor: '' }, $inc: { version: 1 } };
 }
 
-/** Only what differs is written: a move makes new versions of what it changes and shares the rest, so sameness is identity. */
+/**
+ * Only what differs is written: a move makes new versions of what it changes and shares the rest, so sameness is identity. Two of these are made
+ * for each post that goes out: they are built in place, without copies.
+ */
 function casOf({ before, after, events }: Change, writer: string): { filter: Filter<PostDoc>; update: UpdateFilter<PostDoc> } {
-  const { lease, history } = after;
-  const waits = waitsOf(after);
-  const set: Partial<PostDoc> = { ...changedFields(before, after), writer, ...waits };
+  const set = changedFields(before, after);
+  set.writer = writer;
   const unset: Record<string, ''> = {};
+  const push: Record<string, { $each: unknown[] }> = {};
+  const isFree = after.lease === null;
+  if (isFree) putWaits(set, after.publications);
   // A leased post has none of these, and nobody else could have given it one without taking the lease.
-  if (before.lease === null) for (const name of ['dueAt', 'waitsFor'] as const) if (waits[name] === undefined) unset[name] = '';
-  if (lease === null && before.lease !== null) unset['lease'] = '';
-  const oldest = events[0];
-  if (oldest !== undefined) set.outboxAt = oldest.at;
-  const added = history.slice(before.history.length);
-  const push = {
-    ...(added.length > 0 ? { history: { $each: added } } : {}),
-    ...(events.length > 0 ? { outbox: { $each: packEvents(events) } } : {}),
-  };
-  return {
-    filter: { _id: before.id, version: before.version, ...(before.lease === null ? {} : { 'lease.token': before.lease.token }) },
-    update: {
-      $set: set,
-      $inc: { version: 1 },
-      ...(Object.keys(unset).length > 0 ? { $unset: unset } : {}),
-      ...(Object.keys(push).length > 0 ? { $push: push } : {}),
-    },
-  };
+  if (before.lease === null) for (const name of WAITS) if (set[name] === undefined) unset[name] = '';
+  if (isFree && before.lease !== null) unset['lease'] = '';
+  if (events.length > 0) {
+    set.outboxAt = events[0]!.at;
+    push['outbox'] = { $each: packEvents(events) };
+  }
+  if (after.history.length > before.history.length) push['history'] = { $each: after.history.slice(before.history.length) };
+  const update: UpdateFilter<PostDoc> = { $set: set, $inc: ONE_VERSION };
+  if (Object.keys(unset).length > 0) Object.assign(update, { $unset: unset });
+  if (Object.keys(push).length > 0) Object.assign(update, { $push: push });
+  const filter: Filter<PostDoc> = { _id: before.id, version: before.version };
+  if (before.lease !== null) filter['lease.token'] = before.lease.token;
+  return { filter, update };
 }
 
+const ONE_VERSION = { version: 1 } as const;
+const WAITS = ['dueAt', 'waitsFor'] as const;
+
 /** What lets an unleased post be found for what is still to be done of it. */
-function waitsOf({ lease, publications }: Post): Pick<PostDoc, 'dueAt' | 'waitsFor'> {
-  if (lease !== null) return {};
+function putWaits(fields: Partial<Pick<PostDoc, 'dueAt' | 'waitsFor'>>, publications: readonly Publication[]): void {
   const due = earliestDue(publications);
-  const channels = new Set(publications.filter(isWaitedFor).map(({ channelId }) => channelId));
-  return { ...(due === null ? {} : { dueAt: due }), ...(channels.size === 0 ? {} : { waitsFor: [...channels] }) };
+  if (due !== null) fields.dueAt = due;
+  const channels = publications.filter(isWaitedFor).map(({ channelId }) => channelId);
+  if (channels.length > 0) fields.waitsFor = [...new Set(channels)];
 }
 
 function isWaitedFor({ state, followUps }: Publication): boolean {
@@ -339,7 +343,7 @@ function changedFields(before: Post, after: Post): Partial<PostDoc> {
   const changed: Partial<PostDoc> = {};
   for (const name in after) {
     const field = name as keyof Post;
-    if (after[field] !== before[field] && !MOVED_APART.has(name)) Object.assign(changed, { [field]: after[field] });
+    if (after[field] !== before[field] && !MOVED_APART.has(name)) (changed as Record<string, unknown>)[field] = after[field];
   }
   return changed;
 }
@@ -383,10 +387,12 @@ const NOT_PUBLIC = ['failed', 'missed', 'unconfirmed'] as const;
 export function toDoc(post: Post, events: PostEvent[]): PostDoc {
   const { id, lease, dueAt: _dueAt, ...fields } = post;
   const oldest = events[0];
+  const waits: Partial<PostDoc> = {};
+  if (lease === null) putWaits(waits, post.publications);
   return {
     _id: id,
     ...fields,
-    ...waitsOf(post),
+    ...waits,
     ...(lease === null ? {} : { lease }),
     outbox: packEvents(events),
     ...(oldest === undefined ? {} : { outboxAt: oldest.at }),

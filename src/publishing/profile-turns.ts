@@ -16,7 +16,7 @@ export interface ProfileTurns {
   /** @returns true when there is room for more of its posts again */
   leave(profileId: string): boolean;
   /** Asks again where the turn may have run out. */
-  isOurs(profileId: string): Promise<boolean>;
+  isOurs(profileId: string): boolean | Promise<boolean>;
   renew(): Promise<void>;
   /** Lets go of profiles that had nothing to do for a while. @param before runs for them first */
   releaseIdle(before: (profileIds: string[]) => Promise<void>): Promise<void>;
@@ -104,10 +104,7 @@ export function createProfileTurns({ store, owner, now }: Deps): ProfileTurns {
       return turn.inHand === MOST_IN_HAND / 2;
     },
 
-    async isOurs(profileId) {
-      if (!isSafe(profileId)) await acquire([profileId]);
-      return isSafe(profileId);
-    },
+    isOurs: (profileId) => isSafe(profileId) || acquire([profileId]).then(() => isSafe(profileId)),
 
     async renew() {
       const active = [...ours].filter(([, { until }]) => until > 0).map(([id]) => id);

@@ -2,6 +2,7 @@
 import type { Post, Publication, Step } from '../posts/post.js';
 import { dueFollowUp, isFollowUp } from './follow-ups.js';
 import type { HeldPost } from './held-post.js';
+import type { RateLimit } from './rates.js';
 import type { RetryPolicy } from './retry-policy.js';
 import { call, contentOf, finderOf, poller, type Answer } from './step-calls.js';
 import { openSession, settleFailure, settleLookUp, settlePollFailure } from './step-outcomes.js';
@@ -122,10 +123,13 @@ async function work(task: Task): Promise<void> {
 
 async function sendInTurn(task: Task, turn: Turn): Promise<void> {
   const { held, step, deps } = task;
-  if (held.lost() || !held.isSafe() || !(await mayWork(held, deps))) return;
+  if (held.lost() || !held.isSafe()) return;
+  const isOurs = deps.isOurs(held.current().profileId);
+  if (isOurs !== true && !(await mayWork(isOurs, held, deps))) return;
   const session = await openSession(task, (move) => settle(task, move));
   if (session === null) return;
-  const after = await roomFor(task, session.platform);
+  const limits = session.platform.limits.publish;
+  const after = limits === undefined || !isCounted(step, session.platform) ? null : await roomFor(task, limits);
   if (after !== null) {
     await settle(task, (post) => recordPutOff(post, step.id, after, limitMessage(session.platform), deps.now()));
     return;
@@ -137,9 +141,9 @@ async function sendInTurn(task: Task, turn: Turn): Promise<void> {
 }
 
 /** Where it can't be told, the post is given back, as when the profile became another worker's. */
-async function mayWork(held: HeldPost, deps: WorkDeps): Promise<boolean> {
+async function mayWork(isOurs: boolean | Promise<boolean>, held: HeldPost, deps: WorkDeps): Promise<boolean> {
   try {
-    return await deps.isOurs(held.current().profileId);
+    return await isOurs;
   } catch (error) {
     deps.log.warn({ err: error, postId: held.id }, 'whose turn it is could not be told');
     return false;
@@ -152,10 +156,9 @@ function isCounted(step: Step, { comment }: Platform): boolean {
 }
 
 /** When there is room for it within what the network takes; null: now. What was counted before can't always be read: the network counts too. */
-async function roomFor({ held, publication, step, deps }: Task, platform: Platform): Promise<Date | null> {
-  if (!isCounted(step, platform)) return null;
+async function roomFor({ held, publication, step, deps }: Task, limits: readonly RateLimit[]): Promise<Date | null> {
   try {
-    return await deps.rates.take(held.current().profileId, publication.channelId, platform.limits.publish ?? [], step.failure?.kind === 'rate-limited');
+    return await deps.rates.take(held.current().profileId, publication.channelId, limits, step.failure?.kind === 'rate-limited');
   } catch (error) {
     deps.log.warn({ err: error, postId: held.id }, 'what was sent before could not be counted');
     return null;

@@ -82,18 +82,22 @@ function isAnothers(answer: Answer | PlatformFailure, { publication, step }: Tas
  * Calls an adapter and gives its answer or its failure; anything it throws beside its typed failures, and an answer that never comes, counts as
  * unknown: the request may have been sent.
  */
-async function answerOf<T>(work: () => Promise<T>, platform: Platform, { held, deps }: Task): Promise<T | PlatformFailure> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<PlatformFailure>((resolve) => {
-    timer = setTimeout(() => resolve(new PlatformFailure('unknown', 'The network did not answer in time.')), platform.publishTimeoutMs + GRACE_MS);
+function answerOf<T>(work: () => Promise<T>, platform: Platform, { held, deps }: Task): Promise<T | PlatformFailure> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(new PlatformFailure('unknown', 'The network did not answer in time.')), platform.publishTimeoutMs + GRACE_MS);
+    const end = (answer: T | PlatformFailure): void => {
+      clearTimeout(timer);
+      resolve(answer);
+    };
+    const fail = (error: unknown): void => {
+      if (error instanceof PlatformFailure) return end(error);
+      deps.log.error({ err: error, postId: held.id }, 'an adapter failed without saying how');
+      end(new PlatformFailure('unknown', 'Something unexpected happened while the network was asked.', { cause: error }));
+    };
+    try {
+      work().then(end, fail);
+    } catch (error) {
+      fail(error);
+    }
   });
-  try {
-    return await Promise.race([work(), limit]);
-  } catch (error) {
-    if (error instanceof PlatformFailure) return error;
-    deps.log.error({ err: error, postId: held.id }, 'an adapter failed without saying how');
-    return new PlatformFailure('unknown', 'Something unexpected happened while the network was asked.', { cause: error });
-  } finally {
-    clearTimeout(timer);
-  }
 }

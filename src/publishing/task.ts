@@ -26,7 +26,7 @@ export interface WorkDeps {
   turns: Turns;
   rates: Rates;
   /** False: the profile became another worker's, and the post is given back. */
-  isOurs(profileId: string): Promise<boolean>;
+  isOurs(profileId: string): boolean | Promise<boolean>;
   now(): Date;
   random(): number;
   log: Logger;
