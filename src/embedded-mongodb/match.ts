@@ -229,7 +229,7 @@ export function elemMatchTest(operand: unknown, context: MatchContext): Test {
 /** The top-level fields a filter reads, or null when it may read anything (`$expr`). */
 export function fieldsOf(filter: Doc, into = new Set<string>()): Set<string> | null {
   for (const name in filter) {
-    if (!name.startsWith('$') || isReferenceField(name)) into.add(name.split('.', 1)[0]!);
+    if (!name.startsWith('$') || isReferenceField(name)) into.add(name.includes('.') ? name.slice(0, name.indexOf('.')) : name);
     else if (name === '$and' || name === '$or' || name === '$nor') {
       for (const part of filter[name] as Doc[]) if (!fieldsOf(part, into)) return null;
     } else if (name === '$expr') return null;

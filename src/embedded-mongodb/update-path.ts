@@ -14,6 +14,7 @@ export interface PathScope {
 /** @throws CommandError when a path is empty or has empty parts. */
 export function splitPath(path: string): string[] {
   if (path === '') throw new CommandError(56, 'An empty update path is not valid.');
+  if (!path.includes('.')) return [path];
   const parts = path.split('.');
   if (parts.includes('')) throw new CommandError(56, `The update path '${path}' contains an empty field name, which is not allowed.`);
   return parts;

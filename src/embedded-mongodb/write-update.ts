@@ -1,4 +1,5 @@
 /** The `update` command, and how one statement of it changes, or adds, one document. */
+import { ObjectId } from 'bson';
 import { decode, decodeFields, decodeUpdateStatement, type Doc } from './bson-decode.js';
 import { encode, encodeChanged } from './bson-encode.js';
 import { sliceIsOver } from './budget.js';
@@ -7,10 +8,11 @@ import { CommandError, failedToParse } from './command-error.js';
 import { collectionName, docArgument, evaluateVariables, findCollection, matchContext, refuseCollation, type CommandContext } from './command-context.js';
 import { checkId, withId } from './document-id.js';
 import { createRunner, type Found } from './find-runner.js';
+import { encodeKey, MAX_KEY_BYTES } from './index-key.js';
 import { compileFilter, fieldsOf, truthy, type Matcher } from './match.js';
 import { compileChange } from './pipeline.js';
 import { choosePlan } from './plan.js';
-import { entriesBefore, fieldsToKnow, insertRecord, replaceRecord } from './records.js';
+import { entriesBefore, fieldsToKnow, findUnique, insertRecord, replaceRecord } from './records.js';
 import { parseSort, type SortPart } from './sort.js';
 import { compileUpdate, type CompiledUpdate } from './update.js';
 import { seedFromFilter } from './upsert.js';
@@ -18,6 +20,8 @@ import { collectTargets, current, giveWay, runSteps, statements, writeError, typ
 
 export interface UpdateStatement {
   filter: Doc;
+  /** What the filter reads; null: it may read anything. */
+  fields: ReadonlySet<string> | null;
   match: Matcher;
   compiled: CompiledUpdate;
   multi: boolean;
@@ -39,7 +43,7 @@ export function readUpdate(context: CommandContext, statement: Doc): UpdateState
   });
   const multi = truthy(statement['multi']);
   if (multi && compiled.kind === 'replacement') throw failedToParse('multi update is not supported for replacement-style update');
-  return { filter, match: compileFilter(filter, matching), compiled, multi, upsert: truthy(statement['upsert']), hint: statement['hint'], sort: parseSort(docArgument(statement, 'sort')) };
+  return { filter, fields: fieldsOf(filter), match: compileFilter(filter, matching), compiled, multi, upsert: truthy(statement['upsert']), hint: statement['hint'], sort: parseSort(docArgument(statement, 'sort')) };
 }
 
 const UPDATE_STAGES = new Set(['$set', '$addFields', '$unset', '$project', '$replaceRoot', '$replaceWith']);
@@ -92,9 +96,8 @@ function* runUpdate(context: CommandContext, name: string, statement: UpdateStat
   const collection = context.catalog.find(`${context.db}.${name}`);
   if (collection) {
     const targets = yield* findTargets(context, collection, statement, statement.multi ? 0 : 1);
-    const fields = fieldsOf(statement.filter);
     for (let i = 0; i < targets.length; i++) {
-      const found = current(context, collection, targets[i]!, statement.match, fields);
+      const found = current(context, collection, targets[i]!, statement.match, statement.fields);
       if (!found) continue;
       if (applyUpdate(context, collection, found, statement)) totals.nModified++;
       totals.n++;
@@ -110,9 +113,23 @@ function* runUpdate(context: CommandContext, name: string, statement: UpdateStat
 /** The records a statement is about, all of them found before the first is changed. */
 export function* findTargets(context: CommandContext, collection: Collection, statement: UpdateStatement, limit: number): Generator<undefined, (number | Found)[]> {
   const { filter, match, hint, sort } = statement;
+  const byId = hint === undefined && sort.length === 0 ? idKey(collection, filter) : null;
+  if (byId !== null) {
+    const record = findUnique(context.store, collection.indexes[0]!, byId);
+    const found = record === null ? null : current(context, collection, record, match, statement.fields);
+    return found === null ? [] : [found];
+  }
   const plan = choosePlan(collection, filter, sort, hint);
   const runner = createRunner(context.store, collection, { filter, match, sort: sort[0]?.path === '$natural' ? [] : sort, skip: 0, limit, plan, project: null });
   return yield* collectTargets(context, runner, limit === 1);
+}
+
+/** What a filter's `_id` is in its index, where it names just one: then there is nothing to plan. */
+function idKey(collection: Collection, { _id: id }: Doc): Buffer | null {
+  const index = collection.indexes[0];
+  if (!(typeof id === 'string' || id instanceof ObjectId) || index?.name !== '_id_') return null;
+  const key = encodeKey([id], index.descending);
+  return key.length > MAX_KEY_BYTES ? null : key;
 }
 
 /** Changes one document and gives its bytes; null when that made no difference. */
