@@ -51,7 +51,8 @@ export function holdPost(claimed: Post, deps: HeldPostDeps): HeldPost {
   async function store(after: Post): Promise<boolean> {
     const told = withEvents(after, eventsBetween(current, after), deps.now());
     const change: Change = { before: current, after: told.post, events: told.events };
-    if (!(await saveStubbornly(change, deps))) {
+    const won = await deps.save(change).catch((error: unknown) => saveStubbornly(change, deps, error));
+    if (!won) {
       lost = true;
       return false;
     }
@@ -103,20 +104,21 @@ export function holdPost(claimed: Post, deps: HeldPostDeps): HeldPost {
   };
 }
 
-async function saveStubbornly(change: Change, deps: HeldPostDeps): Promise<boolean> {
-  for (let tries = 0; ; tries++) {
+/** @param first why it could not be stored at once; it may have been stored all the same */
+async function saveStubbornly(change: Change, deps: HeldPostDeps, first: unknown): Promise<boolean> {
+  let error = first;
+  for (const delayMs of SAVE_RETRY_MS) {
+    if (deps.isOver()) break;
+    deps.log.warn({ err: error, postId: change.before.id }, 'a move could not be stored, trying again');
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
     try {
-      const won = await deps.save(change);
       // A write that failed before may have happened all the same: then this one finds its own version.
-      if (won || tries === 0) return won;
-      return await isOurs(change, deps);
-    } catch (error) {
-      const delayMs = SAVE_RETRY_MS[tries];
-      if (delayMs === undefined || deps.isOver()) throw error;
-      deps.log.warn({ err: error, postId: change.before.id }, 'a move could not be stored, trying again');
-      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      return (await deps.save(change)) || (await isOurs(change, deps));
+    } catch (next) {
+      error = next;
     }
   }
+  throw error;
 }
 
 async function isOurs(change: Change, deps: HeldPostDeps): Promise<boolean> {

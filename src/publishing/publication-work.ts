@@ -14,8 +14,9 @@ import { PlatformFailure, type Platform } from '../platforms/platform.js';
 /**
  * Runs every due step of a leased post at once, and what becomes due while others still run. The intent of each is stored before its call, its
  * outcome as it comes, and the last outcome ends the lease.
+ * @param turn the channel's, where it was taken for the post's only publication; whoever took it ends it
  */
-export async function workOnPost(held: HeldPost, deps: WorkDeps): Promise<void> {
+export async function workOnPost(held: HeldPost, deps: WorkDeps, turn: Turn | null = null): Promise<void> {
   const now = deps.now();
   const due = dueSteps(held.current(), now);
   const late = due.filter(({ publication, step }) => isTooLate(held.current(), publication, step, now, deps.policy));
@@ -28,7 +29,7 @@ export async function workOnPost(held: HeldPost, deps: WorkDeps): Promise<void> 
   const running = new Map<string, Promise<void>>();
   const errors: unknown[] = [];
   const start = ({ publication, step }: Due): void => {
-    const chain = begin(held, publication, step, deps).catch((error: unknown) => void errors.push(error)).finally(() => running.delete(publication.id));
+    const chain = begin({ held, publication, step, deps, turn }).catch((error: unknown) => void errors.push(error)).finally(() => running.delete(publication.id));
     running.set(publication.id, chain);
   };
   for (const task of timely) start(task);
@@ -40,6 +41,13 @@ export async function workOnPost(held: HeldPost, deps: WorkDeps): Promise<void> 
 interface Due {
   publication: Publication;
   step: Step;
+}
+
+/** The publication of a post that has just this one, due now and sent nowhere yet: it can wait for its turn before anything else is made for it. */
+export function soleFresh({ publications }: Post, now: Date): Publication | null {
+  const [publication] = publications;
+  if (publication === undefined || publications.length > 1) return null;
+  return isFresh(publication) && needsWork(publication, now) ? publication : null;
 }
 
 /** A network that doesn't answer keeps the lease, but not the post's other channels: what becomes due of them meanwhile is done meanwhile. */
@@ -93,9 +101,10 @@ function needsWork(step: Step, now: Date): boolean {
   return isWaiting(step) && (step.dueAt === null || step.dueAt <= now);
 }
 
-async function begin(held: HeldPost, publication: Publication, step: Step, deps: WorkDeps): Promise<void> {
+async function begin(task: Task): Promise<void> {
+  const { held, publication, step, deps } = task;
   const after = isOverdue(held.current(), publication, step, deps.now(), deps.policy) ? await overdueTurn(held, publication, deps) : null;
-  if (after === null) return work({ held, publication, step, deps, turn: null });
+  if (after === null) return work(task);
   await held.settle((post) => recordPutOff(post, step.id, after, 'It is late, and so are others of this channel: they go out one by one.', deps.now()));
 }
 

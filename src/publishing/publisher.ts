@@ -3,9 +3,9 @@ import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
 import { findPlatform } from '../platforms/registry.js';
 import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type Step } from '../posts/post.js';
-import { holdPost, type HeldPost } from './held-post.js';
+import { holdPost } from './held-post.js';
 import { watchLease, type LeaseWatch } from './lease-watch.js';
-import { workOnPost } from './publication-work.js';
+import { soleFresh, workOnPost } from './publication-work.js';
 import { createMoments } from './moments.js';
 import { createProfileTurns } from './profile-turns.js';
 import { createRates } from './rates.js';
@@ -139,8 +139,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   }
 
   function begin(post: Post, watch: LeaseWatch): void {
-    const held = holdPost(post, { save, isSafe: () => watch.isSafe(), find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log });
-    const work = workAndRelease(held).catch((error: unknown) => {
+    const work = workAndRelease(post, watch).catch((error: unknown) => {
       deps.log.error({ err: error, postId: post.id }, 'a post could not be worked on; the next sweep takes it up again');
       orphans.push({ token: post.lease!.token, postId: post.id });
     }).finally(() => {
@@ -151,8 +150,16 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     working.set(post.id, { work, token: post.lease!.token, watch });
   }
 
-  async function workAndRelease(held: HeldPost): Promise<void> {
-    await workOnPost(held, workDeps);
+  /** Most posts have one publication, and in a herd most of these wait for their turn: they do so before they take more memory than their own. */
+  async function workAndRelease(post: Post, watch: LeaseWatch): Promise<void> {
+    const sole = soleFresh(post, deps.now());
+    const turn = sole === null ? null : await turns.take(sole.channelId, sole.platform);
+    const held = holdPost(post, { save, isSafe: () => watch.isSafe(), find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log });
+    try {
+      if (sole === null || turn !== null) await workOnPost(held, workDeps, turn);
+    } finally {
+      turn?.end();
+    }
     await held.release();
     const due = held.lost() ? null : earliestDue(held.current().publications);
     if (due !== null) await wake(due);
