@@ -1,6 +1,6 @@
 /** The `insert` command. */
-import { Timestamp } from 'bson';
-import { decode, type Doc } from './bson-decode.js';
+import { ObjectId, Timestamp } from 'bson';
+import { decode, findField, type Doc } from './bson-decode.js';
 import { encode } from './bson-encode.js';
 import { sliceIsOver } from './budget.js';
 import { checkName } from './catalog.js';
@@ -38,19 +38,26 @@ function* insertSteps(context: CommandContext, name: string, docs: readonly Buff
   return { n, ...(writeErrors.length > 0 ? { writeErrors } : {}), ok: 1 };
 }
 
-/** The document with its `_id` in front, as it is stored. */
+/** The document with its `_id` in front, as it is stored; all else stays byte for byte as it came. */
 function prepareInsert(raw: Buffer): { doc: Doc; bytes: Buffer } {
   const doc = decode(raw);
-  let first = true;
-  let idFirst = false;
-  let stamps = false;
-  for (const name in doc) {
-    if (first) idFirst = name === '_id';
-    first = false;
-    if (doc[name] instanceof Timestamp) stamps = true;
-  }
   checkId(doc['_id']);
-  if (idFirst && !stamps) return { doc, bytes: raw };
-  const complete = withId(stamps ? replaceTimestamps(doc) : doc);
-  return { doc: complete, bytes: encode(complete) };
+  const found = findField(raw, '_id');
+  if (hasTimestamp(doc) || (found && doc['_id'] === undefined)) {
+    const complete = withId(replaceTimestamps(doc));
+    return { doc: complete, bytes: encode(complete) };
+  }
+  if (found?.start === FIRST_FIELD) return { doc, bytes: raw };
+  if (found) return { doc, bytes: Buffer.concat([raw.subarray(0, FIRST_FIELD), raw.subarray(found.start, found.end), raw.subarray(FIRST_FIELD, found.start), raw.subarray(found.end)]) };
+  const id = encode({ _id: (doc['_id'] = new ObjectId()) });
+  const bytes = Buffer.concat([id.subarray(0, -1), raw.subarray(FIRST_FIELD)]);
+  bytes.writeInt32LE(bytes.length, 0);
+  return { doc, bytes };
+}
+
+const FIRST_FIELD = 4;
+
+function hasTimestamp(doc: Doc): boolean {
+  for (const name in doc) if (doc[name] instanceof Timestamp) return true;
+  return false;
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
+import { serialize } from 'bson';
 import type { Db } from 'mongodb';
 import { connect, openDatabase } from './with-server.js';
 
@@ -71,6 +72,18 @@ test('counts honour skip, limit and hint', async () => {
   assert.equal(await counts.countDocuments({ i: { $lt: 5 } }), 5);
   assert.equal(await counts.countDocuments({ i: -1 }), 0);
   await assert.rejects(counts.countDocuments({ i: 1 }, { hint: 'nope' }), { code: 2 });
+});
+
+test('a document is stored byte for byte as it came, but for its _id, which goes to the front', async () => {
+  const fields = [['b', 1], ['10', 'ten'], ['9', { z: 1, a: [1, 2] }]] as const;
+  const id = ['_id', 'x'] as const;
+  await db.command({ insert: 'bytes', documents: [new Map<string, unknown>([...fields, id])] });
+  const [stored] = await db.collection('bytes').find({}, { raw: true }).toArray();
+  assert.equal(Buffer.from(stored as unknown as Uint8Array).toString('hex'), Buffer.from(serialize(new Map<string, unknown>([id, ...fields]))).toString('hex'));
+  await db.command({ insert: 'bytes', documents: [new Map<string, unknown>(fields)] });
+  const [without] = await db.collection('bytes').find({ _id: { $ne: 'x' } as never }, { raw: true }).toArray();
+  assert.equal(Buffer.from(without as unknown as Uint8Array).subarray(21).toString('hex'), Buffer.from(serialize(new Map<string, unknown>(fields))).subarray(4).toString('hex'));
+  assert.equal((await db.command({ validate: 'bytes' }))['valid'], true);
 });
 
 test('write concerns that a single server meets are accepted, sessions too', async () => {
