@@ -58,7 +58,7 @@ export function composePublishing(deps: PublishingDeps): Publishing {
     turnStore: createTurnStore(db),
     owner: deps.owner,
     session: (channelId) => deps.channels.session(channelId),
-    markSignedOut: (channelId, problem) => deps.channels.markSignedOut(channelId, problem),
+    markSignedOut: (channelId, problem, refused) => deps.channels.markSignedOut(channelId, problem, refused),
     policy: { ...defaultRetryPolicy, ...deps.retryPolicy },
     now,
     random: Math.random,

@@ -87,6 +87,9 @@ export function createChannelCredentials(deps: Deps) {
   return {
     sealFor,
 
+    /** Are these others than the channel's own now? */
+    differ: (channel: StoredChannel, others: Credentials): boolean => channel.sealedCredentials !== null && JSON.stringify(open(channel)) !== JSON.stringify(others),
+
     /** @throws PlatformFailure `signed-out` after a definite refusal (the channel is marked then), `unreachable` when it can't be told now */
     fresh(channel: StoredChannel, platform: Platform, io: PlatformIo): Promise<Credentials> {
       if (isFresh(channel, platform)) return Promise.resolve(open(channel));

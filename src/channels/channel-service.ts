@@ -105,11 +105,13 @@ export function createChannelService(deps: ChannelServiceDeps) {
 
     /**
      * To be called when the network refused the credentials. A refresh token gets one chance to mend it.
+     * @param refused those that were sent; when the channel has others by now, somebody has mended it: renewing again would only take theirs away
      * @returns `renewed` when the channel works again (who waits for it is told by `onConnected`), else `signed-out`
      */
-    async markSignedOut(channelId: string, problem: string): Promise<'renewed' | 'signed-out'> {
+    async markSignedOut(channelId: string, problem: string, refused: Credentials | null): Promise<'renewed' | 'signed-out'> {
       const stored = await store.find(channelId);
       if (stored === null || stored.state !== 'connected') return 'signed-out';
+      if (refused !== null && credentials.differ(stored, refused)) return 'renewed';
       const platform = platformOf(stored);
       const isRenewed = await credentials.renew(stored, platform, ioFor(platform, kindOf(stored), deps)).catch((error: unknown) => {
         log.warn({ channelId, err: error }, 'could not tell whether the channel is signed out');

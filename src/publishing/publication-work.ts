@@ -180,7 +180,7 @@ async function send(task: Task, session: ChannelSession, turn: Turn): Promise<vo
   const startedAt = deps.now();
   const answer = await call(task, session);
   if (publication.followUps === undefined) turn.end();
-  if (answer instanceof PlatformFailure) await settleFailure(task, startedAt, answer, finderOf(session.platform, step, contentOf(task.held.current(), publication, step)) !== null, (move) => settle(task, move));
+  if (answer instanceof PlatformFailure) await settleFailure(task, session, startedAt, answer, finderOf(session.platform, step, contentOf(task.held.current(), publication, step)) !== null, (move) => settle(task, move));
   else await settleAcceptance(task, 'publish', startedAt, answer);
 }
 
@@ -223,7 +223,7 @@ async function poll(task: Task, session: ChannelSession, handle: string): Promis
   if (processing === undefined) return giveUp();
   const answer = await poller(task, session, handle, processing);
   const isOver = step.processingSince !== null && deps.now().getTime() - step.processingSince.getTime() > processing.giveUpAfterMs;
-  if (answer instanceof PlatformFailure) return settlePollFailure(task, startedAt, answer, isOver, (move) => settle(task, move));
+  if (answer instanceof PlatformFailure) return settlePollFailure(task, session, startedAt, answer, isOver, (move) => settle(task, move));
   if (answer.state === 'processing' && isOver) return giveUp();
   return settleAcceptance(task, 'poll', startedAt, answer);
 }
@@ -241,7 +241,7 @@ async function lookUp(task: Task, session: ChannelSession): Promise<void> {
   const since = step.attempts.findLast((attempt) => attempt.kind === 'publish')?.startedAt ?? held.current().createdAt;
   const answer = await find(task, content, since, session);
   if (answer !== null && !(answer instanceof PlatformFailure)) return settleAcceptance(task, 'lookup', startedAt, answer);
-  return settleLookUp(task, startedAt, answer, session.platform, (move) => settle(task, move));
+  return settleLookUp(task, session, startedAt, answer, (move) => settle(task, move));
 }
 
 function lateByMs(post: Post, publication: Publication, step: Step, now: Date): number {

@@ -1,5 +1,5 @@
 /** What becomes of a step whose call failed, could not be made, or left a doubt. */
-import { PlatformFailure, type Platform } from '../platforms/platform.js';
+import { PlatformFailure } from '../platforms/platform.js';
 import type { Step } from '../posts/post.js';
 import { isFollowUp } from './follow-ups.js';
 import { afterLookUp, networksTime, nextStep, type RetryPolicy } from './retry-policy.js';
@@ -35,9 +35,9 @@ async function settleWithoutSession(task: Task, failure: PlatformFailure | null,
     await settle((post) => recordStillHeld(post, id, recheckAt(now, deps)));
   } else if (state === 'processing') {
     if (failure === null) await settle((post) => recordPollFailure(post, id, now, failureOf(DISCONNECTED), null, now));
-    else await settlePollFailure(task, now, failure, false, settle);
+    else await settlePollFailure(task, null, now, failure, false, settle);
   } else {
-    await settleFailure(task, now, failure ?? DISCONNECTED, false, settle);
+    await settleFailure(task, null, now, failure ?? DISCONNECTED, false, settle);
   }
 }
 
@@ -48,9 +48,9 @@ function recheckAt(now: Date, deps: WorkDeps): Date {
   return new Date(now.getTime() + 600_000 * (1 + deps.random() * 0.2));
 }
 
-/** @param canLookUp the network can be asked what became of the call */
-export async function settleFailure({ publication, step, deps }: Task, startedAt: Date, failure: PlatformFailure, canLookUp: boolean, settle: Settle): Promise<void> {
-  const isRenewed = failure.kind === 'signed-out' && (await deps.markSignedOut(publication.channelId, failure.message)) === 'renewed';
+/** @param session null: none could be opened. @param canLookUp the network can be asked what became of the call */
+export async function settleFailure({ publication, step, deps }: Task, session: ChannelSession | null, startedAt: Date, failure: PlatformFailure, canLookUp: boolean, settle: Settle): Promise<void> {
+  const isRenewed = failure.kind === 'signed-out' && (await deps.markSignedOut(publication.channelId, failure.message, session?.credentials ?? null)) === 'renewed';
   const now = deps.now();
   const tries = isFresh(step) ? step.tries + 1 : step.tries;
   const facts = { kind: failure.kind, retryAt: failure.options.retryAt, tries, canLookUp, now, random: deps.random() };
@@ -60,8 +60,8 @@ export async function settleFailure({ publication, step, deps }: Task, startedAt
 }
 
 /** @param isOver it has processed for longer than the network needs */
-export async function settlePollFailure({ publication, step, deps }: Task, startedAt: Date, failure: PlatformFailure, isOver: boolean, settle: Settle): Promise<void> {
-  const isRenewed = failure.kind === 'signed-out' && (await deps.markSignedOut(publication.channelId, failure.message)) === 'renewed';
+export async function settlePollFailure({ publication, step, deps }: Task, session: ChannelSession | null, startedAt: Date, failure: PlatformFailure, isOver: boolean, settle: Settle): Promise<void> {
+  const isRenewed = failure.kind === 'signed-out' && (await deps.markSignedOut(publication.channelId, failure.message, session?.credentials ?? null)) === 'renewed';
   const now = deps.now();
   if (failure.kind === 'rejected' || (failure.kind === 'signed-out' && !isRenewed)) {
     const next = { do: failure.kind === 'rejected' ? 'fail' as const : 'hold' as const };
@@ -73,8 +73,8 @@ export async function settlePollFailure({ publication, step, deps }: Task, start
 }
 
 /** @param answer null: it is not there */
-export async function settleLookUp({ publication, step, deps }: Task, startedAt: Date, answer: PlatformFailure | null, platform: Platform, settle: Settle): Promise<void> {
-  if (answer?.kind === 'signed-out') await deps.markSignedOut(publication.channelId, answer.message);
+export async function settleLookUp({ publication, step, deps }: Task, { platform, credentials }: ChannelSession, startedAt: Date, answer: PlatformFailure | null, settle: Settle): Promise<void> {
+  if (answer?.kind === 'signed-out') await deps.markSignedOut(publication.channelId, answer.message, credentials);
   const counts = lookUpCounts(step, answer === null, startedAt, deps.policy);
   const isIdempotent = platform.isIdempotent === true && !(isFollowUp(step) && step.kind === 'comment' && platform.comment?.limits !== undefined);
   const facts = { answer: answer === null ? 'not-found' as const : 'cant-tell' as const, ...counts, tries: step.tries, isIdempotent, now: deps.now(), random: deps.random() };

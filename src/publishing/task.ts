@@ -20,8 +20,8 @@ export interface WorkDeps {
    * @throws PlatformFailure `signed-out` or `unreachable` (the token could not be refreshed)
    */
   session(channelId: string): Promise<ChannelSession | null>;
-  /** The network refused the credentials. `renewed`: a refresh token mended it, so the same can be tried again at once. */
-  markSignedOut(channelId: string, problem: string): Promise<'renewed' | 'signed-out'>;
+  /** The network refused these credentials (null: there were none to send). `renewed`: a refresh token mended it, so the same can be tried again at once. */
+  markSignedOut(channelId: string, problem: string, refused: Credentials | null): Promise<'renewed' | 'signed-out'>;
   policy: RetryPolicy;
   turns: Turns;
   rates: Rates;

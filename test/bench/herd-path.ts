@@ -65,7 +65,7 @@ export async function programPath(db: Db, order: PathOrder): Promise<PathFigures
   const acceptedAt = new Map<string, number>();
   composePublishing({
     db, clock: systemClock, log, jobs, notifier, owner: 'bench', publishes: true, requireRoom: async () => undefined,
-    channels: { session: async (channelId) => watched(await world.channels.session(channelId), () => measure.started()), markSignedOut: (channelId, problem) => world.channels.markSignedOut(channelId, problem) },
+    channels: { session: async (channelId) => watched(await world.channels.session(channelId), () => measure.started()), markSignedOut: (channelId, problem, refused) => world.channels.markSignedOut(channelId, problem, refused) },
     record: async (events) => {
       for (const event of events) if (event.type === 'post.published') acceptedAt.set(event.id, event.at.getTime());
       await webhooks.record(events);

@@ -199,7 +199,7 @@ describe('channels', async () => {
     const [shown] = await channels.list(actor);
     assert.equal(shown?.state, 'signed-out');
     assert.match(shown?.problem ?? '', /Connect the channel again/);
-    assert.equal(await channels.markSignedOut(channel.id, 'Twice.'), 'signed-out');
+    assert.equal(await channels.markSignedOut(channel.id, 'Twice.', null), 'signed-out');
     assert.deepEqual(await toldOf(channel.id), ['channel.connected', 'channel.signed_out'], 'told once, whoever finds out');
     aheadMs = 0;
     heard.length = 0;
@@ -211,19 +211,30 @@ describe('channels', async () => {
   it('get one chance to refresh when the network refuses an access token early', async () => {
     const actor = someone();
     const channel = await connect(actor, 'twitter', 'ada');
-    assert.equal(await channels.markSignedOut(channel.id, 'refused'), 'renewed');
+    assert.equal(await channels.markSignedOut(channel.id, 'refused', null), 'renewed');
     assert.equal((await channels.get(channel.id))?.state, 'connected');
     await revoke(channel);
-    assert.equal(await channels.markSignedOut(channel.id, 'refused'), 'signed-out');
+    assert.equal(await channels.markSignedOut(channel.id, 'refused', null), 'signed-out');
     assert.equal((await channels.get(channel.id))?.state, 'signed-out');
+  });
+
+  it('are not renewed for the sake of tokens that somebody else has renewed meanwhile: that would take away theirs', async () => {
+    const channel = await connect(someone(), 'twitter', 'ada');
+    const [one, other] = [await channels.session(channel.id), await channels.session(channel.id)];
+    assert.equal(await channels.markSignedOut(channel.id, 'refused', one!.credentials), 'renewed');
+    const renewed = await channels.session(channel.id);
+    assert.notDeepEqual(renewed!.credentials, one!.credentials);
+    assert.equal(await channels.markSignedOut(channel.id, 'refused', other!.credentials), 'renewed');
+    assert.deepEqual((await channels.session(channel.id))!.credentials, renewed!.credentials);
+    assert.equal((await renewed!.platform.verify(renewed!.credentials, renewed!.io)).username, 'ada');
   });
 
   it('are signed out without refresh tokens only when the network says it twice', async () => {
     const actor = someone();
     const channel = await connect(actor, 'facebook', 'ada.bakery');
-    assert.equal(await channels.markSignedOut(channel.id, 'refused'), 'renewed');
+    assert.equal(await channels.markSignedOut(channel.id, 'refused', null), 'renewed');
     await revoke(channel);
-    assert.equal(await channels.markSignedOut(channel.id, 'refused'), 'signed-out');
+    assert.equal(await channels.markSignedOut(channel.id, 'refused', null), 'signed-out');
   });
 
   /** The owner takes the permission back at the network. */
