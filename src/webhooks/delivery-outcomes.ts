@@ -27,6 +27,8 @@ export interface Outcomes {
   settleStrays(isHeld: (deliveryId: string) => boolean): Promise<void>;
   /** From now on a request without an answer was broken off by us. */
   breakOff(): void;
+  /** Did we end this request? Then it says nothing of its receiver. */
+  wasBrokenOff(result: AttemptResult): boolean;
 }
 
 /** A delivery that was claimed this often without a stored attempt takes its sender down with it. */
@@ -44,6 +46,10 @@ export function createOutcomes(deps: OutcomesDeps & { wakes: Wakes }, { leaseMs 
   /** Sent, and the outcome could not be stored. */
   const unrecorded = new Set<string>();
   let brokenOff = false;
+
+  function wasBrokenOff(result: AttemptResult): boolean {
+    return brokenOff && result.status === null;
+  }
 
   /** The attempt ended with its process, not with an answer: it costs no try. */
   async function interrupt(delivery: Delivery, claims: number, startedAt: Date, requestHeaders: Record<string, string>): Promise<void> {
@@ -63,7 +69,7 @@ export function createOutcomes(deps: OutcomesDeps & { wakes: Wakes }, { leaseMs 
 
   return {
     async settle(delivery, result) {
-      if (brokenOff && result.status === null) return interrupt(delivery, 0, result.startedAt, result.requestHeaders);
+      if (wasBrokenOff(result)) return interrupt(delivery, 0, result.startedAt, result.requestHeaders);
       const tries = delivery.tries + (delivery.trigger === 'manual' ? 0 : 1);
       const next = nextStep(delivery, tries, result, deps.clock.now(), deps.random());
       const nextAttemptAt = 'dueAt' in next && next.state === 'waiting' ? next.dueAt : null;
@@ -90,5 +96,6 @@ export function createOutcomes(deps: OutcomesDeps & { wakes: Wakes }, { leaseMs 
     breakOff() {
       brokenOff = true;
     },
+    wasBrokenOff,
   };
 }

@@ -72,7 +72,8 @@ export function createRecorder(deps: { deliveries: Pick<DeliveryStore, 'record'>
   async function write(batch: typeof waiting): Promise<void> {
     const outcomes = batch.map(({ outcome }) => outcome);
     const isStored = await store(outcomes);
-    for (const outcome of outcomes) notes.set(outcome.delivery.endpointId, noteOf(outcome));
+    // An attempt that ended with its process says nothing of its receiver.
+    for (const outcome of outcomes) if (outcome.attempt.error?.class !== 'interrupted') notes.set(outcome.delivery.endpointId, noteOf(outcome));
     noting ??= setTimeout(() => void writeNotes(), NOTE_EVERY_MS);
     for (const { done } of batch) done(isStored);
     for (const topic of new Set(outcomes.flatMap(({ delivery }) => [`account:${delivery.accountId}:deliveries`, `delivery:${delivery.id}`]))) deps.notifier.notify(topic);

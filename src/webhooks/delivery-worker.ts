@@ -118,7 +118,7 @@ export function createDeliveryWorker(deps: WorkerDeps): DeliveryWorker {
     }
     const result = await deps.sender.send(delivery, found.target, delivery.attemptCount + 1);
     lane.answerMs = Math.max(1, lane.answerMs * 0.7 + result.durationMs * 0.3);
-    parking.note(lane, result);
+    if (!outcomes.wasBrokenOff(result)) parking.note(lane, result);
     return result;
   }
 

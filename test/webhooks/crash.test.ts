@@ -135,4 +135,18 @@ describe('after a crash', () => {
     await rig.sweep();
     await rig.until('the next process to send it', ({ state }) => state === 'delivered');
   });
+
+  it('a stop is no failure of the receivers whose requests it breaks off', async () => {
+    const { rig, receiver, endpointId } = await set();
+    receiver.answerWith('hang');
+    await rig.webhooks.record(Array.from({ length: 5 }, () => postEvent(rig.actor)));
+    await waitUntil('all requests', () => receiver.received.length === 5);
+    await rig.webhooks.stop(10);
+    const endpoint = await rig.webhooks.endpoints.get(rig.actor, endpointId);
+    assert.deepEqual([endpoint.parkedUntil, endpoint.failingSince, endpoint.lastAttempt], [null, null, null]);
+    receiver.answerWith({ status: 200 });
+    await rig.another();
+    await rig.sweep();
+    await waitUntil('the next process to send all at once', async () => (await rig.all()).every(({ state }) => state === 'delivered'));
+  });
 });
