@@ -5,6 +5,7 @@ import type { Browser, Page } from 'playwright-core';
 import { launchBrowser, noBrowser } from '../support/browser.js';
 import { aPng, aPngOf, anMp4 } from '../support/media-files.js';
 import { consoleProblems, pageProblems } from '../support/page-check.js';
+import { waitUntil } from '../support/wait-until.js';
 import { startMediaApp, type Uploader } from './media-app.js';
 
 describe('uploads in a browser', { skip: noBrowser() }, async () => {
@@ -42,8 +43,11 @@ describe('uploads in a browser', { skip: noBrowser() }, async () => {
     await page.check('#when-now');
     await page.click('#send');
     await page.waitForURL(/\/posts\/\w{20}$/);
-    const { posts } = (await (await fetch(`${app!.simulatorUrl}/simulator/posts`)).json()) as { posts: { text: string; media: string[] }[] };
-    assert.match(posts.find(({ text }) => text.startsWith('Two pictures'))?.media.join(' ') ?? '', /^\S+\/media\/[0-9a-f]{40}\.png$/);
+    const sent = await waitUntil('the post to be public', async () => {
+      const { posts } = (await (await fetch(`${app!.simulatorUrl}/simulator/posts`)).json()) as { posts: { text: string; media: string[] }[] };
+      return posts.find(({ text }) => text.startsWith('Two pictures')) ?? null;
+    });
+    assert.match(sent.media.join(' '), /^\S+\/media\/[0-9a-f]{40}\.png$/);
     assert.deepEqual(complaints, []);
     await page.context().close();
   });
