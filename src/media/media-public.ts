@@ -26,7 +26,8 @@ export function mediaPublic(media: MediaService, folder: string): Router {
 const ANY_ORIGIN = { 'Access-Control-Allow-Origin': '*' };
 
 const HEADERS = {
-  'Content-Security-Policy': "default-src 'none'; sandbox",
+  // Enough for the viewers that browsers make of an image or a video, and for nothing else.
+  'Content-Security-Policy': "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; sandbox",
   'X-Content-Type-Options': 'nosniff',
   // Other sites and networks may show it: that is what its address is for.
   'Cross-Origin-Resource-Policy': 'cross-origin',
@@ -39,6 +40,8 @@ async function show(media: MediaService, folder: string, id: string, req: Reques
   if (file === null || req.path !== pathOf(file)) return gone(res);
   // Documents can hold scripts of their own, so browsers save them instead of opening them.
   if (file.type.kind === 'document') res.set('Content-Disposition', `attachment; filename="${file.id}.${file.type.extension}"`);
+  // A page's header: what is shown alone in a sandbox is none.
+  res.removeHeader('Origin-Agent-Cluster');
   res.set({ ...HEADERS, 'Content-Type': file.type.contentType });
   await new Promise<void>((resolve, reject) => {
     res.sendFile(media.diskPathOf(id), { root: folder, dotfiles: 'allow', maxAge: '1h', lastModified: false }, (error?: NodeJS.ErrnoException | null) => {

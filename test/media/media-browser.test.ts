@@ -102,6 +102,13 @@ describe('uploads in a browser', { skip: noBrowser() }, async () => {
     await page.click('button:has-text("Upload")');
     await page.locator('.media-grid > li').nth(2).waitFor();
     assert.deepEqual(await pageProblems(page), []);
+    const viewer = await page.context().newPage();
+    const seen = consoleProblems(viewer);
+    const played = viewer.waitForResponse((response) => response.url().endsWith('.mp4') && response.status() === 206);
+    await viewer.goto(await page.locator('.media-name a', { hasText: 'film.mp4' }).evaluate<string>('(link) => link.href'));
+    await played;
+    assert.deepEqual(seen.filter((text) => text.includes('Content Security Policy')), [], 'a video can be watched at its address');
+    await viewer.close();
     await page.click('button:has-text("Delete film.mp4")');
     await page.click('#confirm-yes');
     await page.locator('text=The file is deleted.').waitFor();

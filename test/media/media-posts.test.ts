@@ -149,6 +149,19 @@ test('the page of files shows, deletes and says why it doesn\'t', async () => {
   assert.equal(foreign.status, 404);
 });
 
+test('many files are shown page by page', async () => {
+  const bob = await app.newcomer();
+  for (let i = 0; i < 25; i++) await bob.upload(aPng(), { name: `file-${i}.png` });
+  const names = (text: string): string[] => [...text.matchAll(/>(file-\d+\.png)<\/a>/g)].map((match) => match[1]!);
+  const first = await bob.session.get('/media');
+  const older = /href="(\/media\?after=[^"]+)"/.exec(first.text)?.[1];
+  assert.deepEqual([names(first.text).length, names(first.text)[0]], [24, 'file-24.png']);
+  const second = await bob.session.get(older!);
+  assert.deepEqual(names(second.text), ['file-0.png']);
+  assert.match(second.text, /href="\/media"[^>]*>.*Newer/s);
+  assert.equal((await bob.session.get('/media?after=nonsense')).status, 200);
+});
+
 test('a deleted profile takes its files with it', async () => {
   const bob = await app.newcomer();
   const made = await bob.api.post('/api/profiles', { title: 'Client' });
