@@ -10,6 +10,7 @@ import { aggregate } from './commands-aggregate.js';
 import { count, distinct, explain, find, getMore, killCursors } from './commands-read.js';
 import { collMod, create, createIndexes, drop, dropDatabase, dropIndexes, listCollections, listDatabases, listIndexes, renameCollection } from './commands-schema.js';
 import { buildInfo, cmdLineOpts, collStats, connectionStatus, currentOp, dbStats, getLog, getParameter, hello, hostInfo, ok, profile, serverStatus, setParameter, startSession, whatsMyUri } from './commands-server.js';
+import { truthy } from './match.js';
 import { isWritingStage } from './pipeline-output.js';
 import { shown } from './update-fields.js';
 import { validate } from './validate.js';
@@ -38,7 +39,7 @@ const COMMANDS = new Map<string, Entry>(
     explain: read(explain), aggregate: read(aggregate), listindexes: read(listIndexes), listcollections: read(listCollections), listdatabases: read(listDatabases), validate: read(validate),
     insert: write(insert), update: write(update), delete: write(remove), findandmodify: write(findAndModify), create: write(create), drop: write(drop), dropdatabase: write(dropDatabase),
     createindexes: write(createIndexes), dropindexes: write(dropIndexes), deleteindexes: write(dropIndexes), renamecollection: write(renameCollection), collmod: write(collMod),
-    fsync: write(ok),
+    fsync: write(flushDisk),
   }),
 );
 
@@ -46,6 +47,8 @@ const COMMANDS = new Map<string, Entry>(
 const REFUSED = new Set([
   'mapreduce', 'createuser', 'updateuser', 'dropuser', 'dropallusersfromdatabase', 'grantrolestouser', 'revokerolesfromuser', 'createrole', 'droprole', 'clonecollectionascapped', 'converttocapped', 'compact', 'reindex', 'shutdown',
   'top', 'dbhash', 'datasize', 'setfeaturecompatibilityversion', 'setdefaultrwconcern', 'killop', 'applyops', 'addshard', 'shardcollection', 'enablesharding', 'createsearchindexes', 'listsearchindexes',
+  'getdefaultrwconcern', 'logrotate', 'connpoolstats', 'features', 'listcommands', 'lockinfo', 'rolesinfo', 'plancacheclear', 'plancachesetfilter', 'plancachelistfilters', 'plancacheclearfilters', 'fsyncunlock', 'killallsessions', 'killallsessionsbypattern',
+  'rotatecertificates', 'setindexcommitquorum', 'updaterole', 'grantprivilegestorole', 'invalidateusercache', 'dropconnections', 'filemd5', 'getauditconfig', 'setauditconfig', 'aborttransaction', 'committransaction',
 ]);
 
 function unknownCommand(name: string): CommandError {
@@ -53,6 +56,12 @@ function unknownCommand(name: string): CommandError {
   if (lower.startsWith('replset')) return new CommandError(76, 'not running with --replSet');
   if (lower === 'saslstart' || lower === 'saslcontinue' || lower === 'authenticate') return new CommandError(18, 'Authentication failed: this server has no users. Leave user name and password out of the connection string.');
   return REFUSED.has(lower) ? new CommandError(115, `${name} is not supported by this server`) : new CommandError(59, `no such command: '${name}'`);
+}
+
+/** `fsync`; the flush itself comes after it. @throws CommandError 115 for one that is to lock, since nothing here can be locked */
+function flushDisk(context: CommandContext): Doc {
+  if (truthy(context.command['lock'])) throw new CommandError(115, 'fsync with lock is not supported by this server');
+  return { numFiles: 1, ok: 1 };
 }
 
 /** Runs one message's command; every failure becomes a reply. */

@@ -84,7 +84,8 @@ function parseIndexSpec(value: unknown): Doc {
   if (Object.values(key).filter((direction) => direction === 'hashed').length > 1) throw new CommandError(31303, 'A maximum of one index field is allowed to be hashed');
   if (Object.values(key).includes('hashed') && truthy(value['unique'])) throw new CommandError(16764, 'Currently hashed indexes cannot guarantee uniqueness. Use a regular index.');
   const spec: Doc = { v: 2, key, name: value['name'] };
-  for (const option of ['unique', 'sparse', 'hidden', 'background']) if (truthy(value[option])) spec[option] = true;
+  for (const option of ['unique', 'sparse', 'hidden']) if (truthy(value[option])) spec[option] = true;
+  if ('background' in value) spec['background'] = value['background'];
   if (value['partialFilterExpression'] !== undefined) {
     spec['partialFilterExpression'] = docArgument(value, 'partialFilterExpression');
     checkPartial(spec['partialFilterExpression'] as Doc);
@@ -105,6 +106,7 @@ function addExpiry(spec: Doc, value: unknown, key: Doc): void {
 function checkKeyPart(path: string, direction: unknown): void {
   if (direction === 'hashed') return;
   if (typeof direction === 'string') throw new CommandError(67, `this server has no '${direction}' indexes`);
+  if (path === '$**' || path.endsWith('.$**')) throw new CommandError(67, 'this server has no wildcard indexes');
   if (path === '' || path.split('.').includes('') || path.startsWith('$')) throw new CommandError(67, `Index key contains an illegal field name: ${path}`);
   const number = wholeNumber(direction) ?? Number(direction);
   if (!Number.isFinite(number) || number === 0) throw new CommandError(67, `Values in v:2 index key pattern must be numbers other than 0`);

@@ -110,12 +110,14 @@ const sortArray: Scoped = (operand, compile) => {
 const getField: Scoped = (operand, compile) => {
   const spec = isObject(operand) && 'field' in operand ? operand : { field: operand };
   const name = spec['field'];
+  if (typeof name === 'string' && name.startsWith('$')) throw new CommandError(5654601, "$getField requires 'field' to evaluate to a constant, but got a non-constant argument: put the name into $literal");
   const field = isObject(name) ? compile(name) : () => name;
   const input = 'input' in spec ? compile(spec['input']) : (frame: Frame) => frame.root;
   return (frame) => {
     const [doc, key] = [input(frame), field(frame)];
+    if (typeof key !== 'string') throw new CommandError(5654602, "$getField requires 'field' to evaluate to type String");
     if (doc === null) return null;
-    return isObject(doc) && typeof key === 'string' && Object.hasOwn(doc, key) ? doc[key] : undefined;
+    return isObject(doc) && Object.hasOwn(doc, key) ? doc[key] : undefined;
   };
 };
 

@@ -36,6 +36,12 @@ function compileStage(stage: Doc, at: number, next: Doc | undefined, scope: Pipe
   throw new CommandError(40324, `Unrecognized pipeline stage name: '${name}'`);
 }
 
+/** @throws CommandError 40324 when MongoDB has no such stage at all */
+export function requireKnownStage(stage: unknown): void {
+  const name = isObject(stage) ? (Object.keys(stage)[0] ?? '') : '';
+  if (!(name in STAGES) && !REFUSED.has(name) && !['$sort', '$out', '$merge', '$changeStream'].includes(name)) throw new CommandError(40324, `Unrecognized pipeline stage name: '${name}'`);
+}
+
 const FIRST_ONLY = new Set(['$documents', '$collStats', '$indexStats', '$geoNear', '$changeStream', '$currentOp', '$listLocalSessions', '$listSessions']);
 const REFUSED = new Set(['$geoNear', '$search', '$searchMeta', '$vectorSearch', '$planCacheStats', '$listSessions', '$shardedDataDistribution', '$changeStreamSplitLargeEvent']);
 

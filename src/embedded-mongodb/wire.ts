@@ -1,5 +1,5 @@
 /** MongoDB's wire protocol: reads OP_MSG (and OP_QUERY for a first handshake) and writes the answers. */
-import { decode, decodeWithRawArray, type Doc } from './bson-decode.js';
+import { decode, decodeWithRawArray, doubleValue, type Doc } from './bson-decode.js';
 import { encode } from './bson-encode.js';
 import { crc32c } from './checksum.js';
 import { CommandError } from './command-error.js';
@@ -108,6 +108,8 @@ let nextRequestId = 1;
 
 /** The bytes that answer a message with a document. */
 export function replyTo(message: Pick<Message, 'requestId' | 'opcode'>, doc: Doc): Buffer {
+  // A double, as MongoDB has it: some clients look at the type.
+  if (typeof doc['ok'] === 'number') doc['ok'] = doubleValue(doc['ok']);
   const body = encode(doc);
   const lead = message.opcode === 'msg' ? 5 : 20;
   const reply = Buffer.allocUnsafe(HEADER_BYTES + lead + body.length);

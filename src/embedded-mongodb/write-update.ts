@@ -10,7 +10,7 @@ import { checkId, withId } from './document-id.js';
 import { createRunner, type Found } from './find-runner.js';
 import { encodeKey, MAX_KEY_BYTES } from './index-key.js';
 import { compileFilter, fieldsOf, truthy, type Matcher } from './match.js';
-import { compileChange } from './pipeline.js';
+import { compileChange, requireKnownStage } from './pipeline.js';
 import { choosePlan } from './plan.js';
 import { entriesBefore, fieldsToKnow, findUnique, insertRecord, replaceRecord } from './records.js';
 import { parseSort, type SortPart } from './sort.js';
@@ -60,7 +60,10 @@ export function updatePipeline(stages: Doc[], variables: Doc): (doc: Doc) => Doc
 export function update(context: CommandContext): Doc | Promise<Doc> {
   const name = collectionName(context);
   if (!findCollection(context)) checkName(context.db, name);
-  return runSteps(context, updateSteps(context, name, statements(context, 'updates', decodeUpdate)));
+  const list = statements(context, 'updates', decodeUpdate);
+  // A stage that does not exist fails the whole command, one that has no place in an update only its statement.
+  for (const { u } of list) if (Array.isArray(u)) u.forEach(requireKnownStage);
+  return runSteps(context, updateSteps(context, name, list));
 }
 
 /** An upsert may make a whole document of it, with all of its index keys. */

@@ -86,6 +86,11 @@ test('a document is stored byte for byte as it came, but for its _id, which goes
   assert.equal((await db.command({ validate: 'bytes' }))['valid'], true);
 });
 
+test('the sign of success is a double, as some clients expect', async () => {
+  const reply = await db.command({ ping: 1 }, { promoteValues: false });
+  assert.equal((reply['ok'] as { _bsontype: string })._bsontype, 'Double');
+});
+
 test('write concerns that a single server meets are accepted, sessions too', async () => {
   const writes = db.collection('writes');
   for (const writeConcern of [{ w: 1 }, { w: 'majority' as const }, { j: true }, { w: 'majority' as const, j: true, wtimeoutMS: 1000 }]) await writes.insertOne({ x: 1 }, { writeConcern });

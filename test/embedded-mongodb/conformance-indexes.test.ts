@@ -108,6 +108,9 @@ test('definitions that clash are refused, repeated ones are not', async () => {
   await assert.rejects(things.dropIndex('nope'), { code: 27 });
   await assert.rejects(things.dropIndex('_id_'), { code: 72 });
   await assert.rejects(things.db.collection('missing').listIndexes().toArray(), { code: 26 });
+  await things.createIndex({ c: 1 }, { background: false });
+  assert.deepEqual((await things.indexes()).at(-1), { v: 2, key: { c: 1 }, name: 'c_1', background: false });
+  await things.dropIndex('c_1');
   await assert.rejects(things.createIndex({ a: 1, b: 1 }, { expireAfterSeconds: 5 }), { code: 67 });
 });
 

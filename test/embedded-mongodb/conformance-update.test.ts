@@ -185,6 +185,12 @@ test('an ordered insert stops at the first error', async () => {
   assert.equal(await things.countDocuments(), 3);
 });
 
+test('a pipeline with a stage that does not exist fails the whole command, one with a stage of another place only its statement', async () => {
+  const run = (stage: Document): Promise<Document> => things.db.command({ update: things.collectionName, updates: [{ q: {}, u: [stage] }] });
+  await assert.rejects(run({ $nonsense: 1 }), { code: 40324 });
+  assert.equal((await run({ $group: { _id: 1 } }))['writeErrors'][0].code, 72);
+});
+
 test('documents that MongoDB would not store are refused', async () => {
   await assert.rejects(things.insertOne({ _id: [1] as never }), { code: 53 });
   await assert.rejects(things.insertOne({ _id: /x/ as never }), { code: 53 });
