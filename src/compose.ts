@@ -209,7 +209,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
   const posts = createPostService({
     store: postStore, channels, profiles, clock, notifier, log, files: media.files, postsDue: publishing.postsDue, eventsWritten: (post, events) => outbox.written(post, events),
     ...(billing === null ? {} : { requireRoom: billing.requireRoom, giveBackRoom: billing.giveBackRoom }),
-    takeDown: createTakeDown({ session: (channelId) => channels.session(channelId), log }),
+    takeDown: createTakeDown({ session: (channelId) => channels.session(channelId), markSignedOut: (channelId, problem, refused) => channels.markSignedOut(channelId, problem, refused), log }),
   });
   const settled = createSettled({ find: (id) => postStore.find(id), notifier });
   const lookAround = async (): Promise<void> => {

@@ -65,6 +65,18 @@ export async function ask<T>(io: PlatformIo, call: NetworkCall, schema: ZodType<
   return readAnswer(call, schema, answer);
 }
 
+/**
+ * Deletes. What is gone already counts as deleted, so that it can be asked for again after a lost answer.
+ * @param isGone says of a refusal that nothing is there any more
+ */
+export async function askToRemove(
+  io: PlatformIo, call: Omit<NetworkCall, 'effect' | 'method'>, failure: (answer: NetworkAnswer, io: PlatformIo) => PlatformFailure,
+  isGone: (answer: NetworkAnswer) => boolean = ({ status }) => status === 404,
+): Promise<void> {
+  const answer = await callNetwork(io, { ...call, effect: 'read', method: 'DELETE' });
+  if (answer.status >= 400 && !isGone(answer)) throw failure(answer, io);
+}
+
 const A_MOMENT_FROM = 1_000_000_000;
 
 /** When the network says that it takes requests again; undefined when it doesn't say. */

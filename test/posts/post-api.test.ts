@@ -216,6 +216,20 @@ describe('a published post', () => {
     }
   });
 
+  test('is taken down although its token is refused at that moment, and stays with a true word when the network fails', async () => {
+    const other = await app.newcomer(['twitter']);
+    const meets = (kind: string) => fetch(`${app.simulatorUrl}/simulator/faults`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ kind, act: 'remove', network: 'twitter', times: 1 }) });
+    const publish = async () => String((await other.call('POST', '/api/post', { post: 'Short-lived', platforms: ['twitter'] })).body['id']);
+    const refused = await publish();
+    await meets('signed-out');
+    assert.equal((await other.call('DELETE', '/api/post', { id: refused })).status, 200);
+    const failing = await publish();
+    await meets('server-error');
+    const kept = await other.call('DELETE', '/api/post', { id: failing });
+    assert.deepEqual([kept.status, kept.body['message']], [400, 'X gave no usable answer, so the post may still be there. Delete it again in a moment.']);
+    assert.equal((await other.call('DELETE', '/api/post', { id: failing })).status, 200);
+  });
+
   test('is kept where the network does not let it be deleted, until that was done by hand', async () => {
     const { body } = await user.call('POST', '/api/post', { post: 'A clip that stays', platforms: ['tiktok'], mediaUrls: ['https://media.example.com/stays.mp4'] });
     const { id } = body;

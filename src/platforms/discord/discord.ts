@@ -1,7 +1,7 @@
 /** Discord: messages through a channel's webhook, whose address the owner copies there; Discord can't be asked what a webhook has posted. */
 import { z } from 'zod';
 import { inWords, rateLimited, rejected, signedOut } from '../failures.js';
-import { ask, type NetworkAnswer } from '../network-call.js';
+import { ask, askToRemove, type NetworkAnswer } from '../network-call.js';
 import type { Platform, PlatformContent, PlatformFailure, PlatformIo } from '../platform.js';
 
 const NAME = 'Discord';
@@ -64,9 +64,9 @@ export const discord = {
   remove: {
     async remove(remoteId, credentials, io) {
       const { webhookId, accessToken } = credentialsSchema.parse(credentials);
-      await ask(io, {
-        network: NAME, effect: 'read', method: 'DELETE', url: `${io.baseUrls.api}/webhooks/${webhookId}/${accessToken}/messages/${encodeURIComponent(remoteId)}`, timeoutMs: TIMEOUT_MS,
-      }, z.unknown(), discordFailure);
+      const url = `${io.baseUrls.api}/webhooks/${webhookId}/${accessToken}/messages/${encodeURIComponent(remoteId)}`;
+      // A webhook that is gone answers 404 too.
+      await askToRemove(io, { network: NAME, url, timeoutMs: TIMEOUT_MS }, discordFailure, ({ body }) => discordError.safeParse(body).data?.code === UNKNOWN_MESSAGE);
     },
   },
 } satisfies Platform;
@@ -97,6 +97,7 @@ function fileName(url: string): string {
 const discordError = z.object({ message: z.string().optional(), code: z.number().optional(), retry_after: z.number().optional() });
 
 const GONE = new Set([10_015, 50_027]);
+const UNKNOWN_MESSAGE = 10_008;
 const FORBIDDEN = new Set([40_333, 50_013, 50_001]);
 
 function discordFailure(answer: NetworkAnswer, io: PlatformIo): PlatformFailure {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ask, type NetworkCall } from '../network-call.js';
 import { findComment, writeComment } from '../meta-graph/graph-comments.js';
 import { graphFailure } from '../meta-graph/graph-failures.js';
+import { removeObject } from '../meta-graph/graph-remove.js';
 import { requestTokens } from '../oauth-tokens.js';
 import { PlatformFailure, type Credentials, type Platform, type PlatformContent, type PlatformIo, type PublishResult } from '../platform.js';
 import { pollShort, publishShort, shortProblems } from './facebook-shorts.js';
@@ -120,7 +121,7 @@ export const facebook = {
   remove: {
     async remove(remoteId, credentials, io) {
       const mine = credentialsSchema.parse(credentials);
-      await ask(io, { ...call(mine), effect: 'read', method: 'DELETE', url: `${root(io)}/${encodeURIComponent(remoteId)}` }, z.unknown(), graphFailure(NAME, 'read'));
+      await removeObject(`${root(io)}/${encodeURIComponent(remoteId)}`, call(mine), io);
     },
   },
 

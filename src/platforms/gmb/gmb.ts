@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { googleFailure } from '../google/google-failures.js';
 import { googleAuthorizeUrl, googleGrant, googleTokens } from '../google/google-oauth.js';
 import { rejected } from '../failures.js';
-import { ask, type NetworkCall } from '../network-call.js';
+import { ask, askToRemove, type NetworkCall } from '../network-call.js';
 import type { Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
 import { eventOf, gmbOptions, offerOf } from './gmb-options.js';
 
@@ -84,7 +84,7 @@ export const gmb = {
   remove: {
     async remove(remoteId, credentials, io) {
       const mine = credentialsSchema.parse(credentials);
-      await ask(io, { ...base(mine), effect: 'read', method: 'DELETE', url: `${host(io, POSTS_HOST)}/v4/${remoteId}` }, z.unknown(), googleFailure(NAME));
+      await askToRemove(io, { ...base(mine), url: `${host(io, POSTS_HOST)}/v4/${remoteId}` }, googleFailure(NAME));
     },
   },
 } satisfies Platform;

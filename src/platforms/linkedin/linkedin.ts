@@ -1,6 +1,6 @@
 /** LinkedIn: member posts of 3,000 characters with images, one video or one document, through the versioned Posts API. */
 import { z } from 'zod';
-import { ask, callNetwork, type NetworkCall } from '../network-call.js';
+import { ask, askToRemove, callNetwork, type NetworkCall } from '../network-call.js';
 import type { Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
 import { unspoken } from '../unspoken.js';
 import { usualOAuth } from '../usual-oauth.js';
@@ -87,7 +87,7 @@ export const linkedin = {
   remove: {
     async remove(remoteId, credentials, io) {
       const mine = credentialsSchema.parse(credentials);
-      await ask(io, { ...base(mine), headers: { ...uploadHeaders, 'x-restli-method': 'DELETE' }, effect: 'read', method: 'DELETE', url: `${io.baseUrls.api}/rest/posts/${encodeURIComponent(remoteId)}` }, z.unknown(), linkedinFailure);
+      await askToRemove(io, { ...base(mine), headers: { ...uploadHeaders, 'x-restli-method': 'DELETE' }, url: `${io.baseUrls.api}/rest/posts/${encodeURIComponent(remoteId)}` }, linkedinFailure);
     },
   },
 

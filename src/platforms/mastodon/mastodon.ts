@@ -1,7 +1,7 @@
 /** Mastodon: 500 characters (links count 23), real idempotency: the same key within an hour gives the same status. */
 import { z } from 'zod';
 import { inWords, rateLimited, rejected, signedOut } from '../failures.js';
-import { ask, type NetworkAnswer, type NetworkCall } from '../network-call.js';
+import { ask, askToRemove, type NetworkAnswer, type NetworkCall } from '../network-call.js';
 import { requestTokens } from '../oauth-tokens.js';
 import type { MediaItem, Platform, PlatformContent, PlatformFailure, PlatformIo, PublishResult } from '../platform.js';
 
@@ -90,7 +90,7 @@ export const mastodon = {
   remove: {
     async remove(remoteId, credentials, io) {
       const { accessToken } = credentialsSchema.parse(credentials);
-      await ask(io, { ...base(accessToken), method: 'DELETE', url: `${io.baseUrls.api}/api/v1/statuses/${encodeURIComponent(remoteId)}` }, z.unknown(), mastodonFailure);
+      await askToRemove(io, { ...base(accessToken), url: `${io.baseUrls.api}/api/v1/statuses/${encodeURIComponent(remoteId)}` }, mastodonFailure);
     },
   },
 

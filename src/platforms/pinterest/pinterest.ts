@@ -1,7 +1,7 @@
 /** Pinterest: pins on a board, with one image, a carousel or a video. */
 import { z } from 'zod';
 import { inWords, rateLimited, rejected, signedOut, unreachable } from '../failures.js';
-import { ask, callNetwork, type NetworkAnswer, type NetworkCall } from '../network-call.js';
+import { ask, askToRemove, callNetwork, type NetworkAnswer, type NetworkCall } from '../network-call.js';
 import type { Platform, PlatformContent, PlatformFailure, PlatformIo, PublishResult } from '../platform.js';
 import { usualOAuth } from '../usual-oauth.js';
 
@@ -85,7 +85,7 @@ export const pinterest = {
 
   remove: {
     async remove(remoteId, credentials, io) {
-      await ask(io, { ...base(credentialsSchema.parse(credentials)), effect: 'read', method: 'DELETE', url: `${io.baseUrls.api}/v5/pins/${encodeURIComponent(remoteId)}` }, z.unknown(), pinterestFailure);
+      await askToRemove(io, { ...base(credentialsSchema.parse(credentials)), url: `${io.baseUrls.api}/v5/pins/${encodeURIComponent(remoteId)}` }, pinterestFailure);
     },
   },
 } satisfies Platform;

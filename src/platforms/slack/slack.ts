@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { inWords, rateLimited, rejected, signedOut } from '../failures.js';
 import { callNetwork, readAnswer, type NetworkAnswer, type NetworkCall } from '../network-call.js';
-import type { Credentials, Platform, PlatformContent, PlatformFailure, PlatformIo, PublishResult } from '../platform.js';
+import { PlatformFailure, type Credentials, type Platform, type PlatformContent, type PlatformIo, type PublishResult } from '../platform.js';
 
 const NAME = 'Slack';
 const TIMEOUT_MS = 30_000;
@@ -82,7 +82,10 @@ export const slack = {
   remove: {
     async remove(remoteId, credentials, io) {
       const mine = credentialsSchema.parse(credentials);
-      await slackCall(io, { method: 'POST', name: 'chat.delete', token: mine.accessToken, effect: 'read', body: { channel: mine.channelId, ts: remoteId } }, z.unknown());
+      const gone = (error: unknown): void => {
+        if (!(error instanceof PlatformFailure) || error.options.details !== 'message_not_found') throw error;
+      };
+      await slackCall(io, { method: 'POST', name: 'chat.delete', token: mine.accessToken, effect: 'read', body: { channel: mine.channelId, ts: remoteId } }, z.unknown()).catch(gone);
     },
   },
 } satisfies Platform;

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { inWords, rateLimited, rejected, signedOut } from '../failures.js';
 import { callNetwork, readAnswer, type NetworkAnswer, type NetworkCall } from '../network-call.js';
-import type { MediaItem, Platform, PlatformContent, PlatformFailure, PlatformIo, PublishResult } from '../platform.js';
+import { PlatformFailure, type MediaItem, type Platform, type PlatformContent, type PlatformIo, type PublishResult } from '../platform.js';
 
 const NAME = 'Telegram';
 
@@ -70,7 +70,10 @@ export const telegram = {
   remove: {
     async remove(remoteId, credentials, io) {
       const mine = credentialsSchema.parse(credentials);
-      await botCall(io, mine, 'deleteMessage', { chat_id: mine.chatId, message_id: Number(remoteId) }, 'read', z.literal(true));
+      const gone = (error: unknown): void => {
+        if (!(error instanceof PlatformFailure) || !/message to delete not found/i.test(error.options.details ?? '')) throw error;
+      };
+      await botCall(io, mine, 'deleteMessage', { chat_id: mine.chatId, message_id: Number(remoteId) }, 'read', z.literal(true)).catch(gone);
     },
   },
 } satisfies Platform;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ask } from '../network-call.js';
 import { createContainer, findByText, preparing, publishWhenReady, type ContainerApi } from '../meta-graph/containers.js';
 import { graphFailure } from '../meta-graph/graph-failures.js';
+import { removeObject } from '../meta-graph/graph-remove.js';
 import { longTokenOAuth } from '../meta-graph/long-token-oauth.js';
 import type { Credentials, MediaItem, Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
 
@@ -80,9 +81,7 @@ export const threads = {
   remove: {
     async remove(remoteId, credentials, io) {
       const { accessToken } = credentialsSchema.parse(credentials);
-      await ask(io, {
-        network: NAME, effect: 'read', method: 'DELETE', url: `${io.baseUrls.api}/${VERSION}/${encodeURIComponent(remoteId)}`, timeoutMs: TIMEOUT_MS, token: accessToken,
-      }, z.unknown(), graphFailure(NAME, 'read'));
+      await removeObject(`${io.baseUrls.api}/${VERSION}/${encodeURIComponent(remoteId)}`, { network: NAME, timeoutMs: TIMEOUT_MS, token: accessToken }, io);
     },
   },
 } satisfies Platform;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { googleGrant, googleTokens, googleAuthorizeUrl } from '../google/google-oauth.js';
 import { googleFailure } from '../google/google-failures.js';
 import { rejected, unreachable } from '../failures.js';
-import { ask, callNetwork, readAnswer, type NetworkCall } from '../network-call.js';
+import { ask, askToRemove, callNetwork, readAnswer, type NetworkCall } from '../network-call.js';
 import type { Platform, PlatformContent, PlatformIo, PublishResult } from '../platform.js';
 import { youtubeOptions } from './youtube-options.js';
 
@@ -99,7 +99,7 @@ export const youtube = {
 
   remove: {
     async remove(remoteId, credentials, io) {
-      await ask(io, { ...base(credentialsSchema.parse(credentials)), effect: 'read', method: 'DELETE', url: `${io.baseUrls.api}/youtube/v3/videos`, query: { id: remoteId } }, z.unknown(), googleFailure(NAME));
+      await askToRemove(io, { ...base(credentialsSchema.parse(credentials)), url: `${io.baseUrls.api}/youtube/v3/videos`, query: { id: remoteId } }, googleFailure(NAME));
     },
   },
 
