@@ -36,6 +36,7 @@ describe('uploads in a browser', { skip: noBrowser() }, async () => {
     await page.locator('#media-previews img').first().evaluate('(image) => image.decode()');
     // Bluesky takes a video or images: what was uploaded is judged while the post is written.
     await page.locator('#media-live').filter({ hasText: "doesn't mix" }).waitFor();
+    await page.locator('#compose[data-counting="no"]').waitFor();
     assert.deepEqual(await pageProblems(page), []);
     await page.click('text=Take out file 3');
     await page.click('text=Take out file 2');
@@ -83,6 +84,7 @@ describe('uploads in a browser', { skip: noBrowser() }, async () => {
     assert.equal(said.length, 2);
     assert.match(said[0]!, /huge\.png: The file is too large: at most 1 MB/);
     assert.match(said[1]!, /page\.html: This kind of file is not taken/);
+    await page.locator('#compose[data-counting="no"]').waitFor();
     assert.deepEqual(await pageProblems(page), []);
     await page.context().close();
   });
