@@ -13,6 +13,8 @@ export interface Outcome {
   attempt: DeliveryAttempt;
   next: NextStep;
   tries: number;
+  /** The attempt ended with its process, not with an answer: what it was made for goes on, with this count of claims. */
+  interrupted?: { claims: number };
 }
 
 export interface DeliveryStore {
@@ -144,10 +146,11 @@ export function createDeliveryStore(db: Db): DeliveryStore {
 }
 
 /** Only what changes: whoever holds the lease knows the rest, and every field named costs the database. */
-function outcomeUpdate({ delivery, attempt, next, tries }: Outcome): AnyBulkWriteOperation<DeliveryDoc> {
+function outcomeUpdate({ delivery, attempt, next, tries, interrupted }: Outcome): AnyBulkWriteOperation<DeliveryDoc> {
   const dueAt = 'dueAt' in next ? next.dueAt : null;
   const waits = next.state === 'waiting' && dueAt !== null;
-  const trigger = delivery.maxTries === 1 ? delivery.trigger : 'automatic';
+  const goesOn = waits && interrupted !== undefined;
+  const trigger = delivery.maxTries === 1 || goesOn ? delivery.trigger : 'automatic';
   const isFirst = delivery.attemptCount === 0;
   return {
     updateOne: {
@@ -159,9 +162,9 @@ function outcomeUpdate({ delivery, attempt, next, tries }: Outcome): AnyBulkWrit
           attemptCount: delivery.attemptCount + 1,
           lastStatus: attempt.status,
           lastError: attempt.error?.message ?? null,
-          ...(waits ? { dueFor: delivery.endpointId, dueAt, claims: 0 } : {}),
+          ...(waits ? { dueFor: delivery.endpointId, dueAt, claims: interrupted?.claims ?? 0 } : {}),
           ...(waits && delivery.endedAt === null ? {} : { endedAt: waits ? null : attempt.startedAt }),
-          ...(delivery.resumeTo === null ? {} : { resumeTo: null }),
+          ...(delivery.resumeTo === null || goesOn ? {} : { resumeTo: null }),
           ...(delivery.trigger === trigger ? {} : { trigger }),
           ...(isFirst ? { attempts: [attempt] } : {}),
         },

@@ -1,6 +1,11 @@
 /** What survives when a process dies: between event and fan-out, between claim and send, after send and before the record. */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
+import { createLogger } from '../../src/lib/logger.js';
+import { createOutcomes } from '../../src/webhooks/delivery-outcomes.js';
+import { createRecorder } from '../../src/webhooks/delivery-recorder.js';
+import { createDeliveryResendStore } from '../../src/webhooks/delivery-resend-store.js';
+import { createEndpointStore } from '../../src/webhooks/endpoint-store.js';
 import { startReceiver, type Receiver } from '../support/receiver.js';
 import { waitUntil } from '../support/wait-until.js';
 import { postEvent, startRig, type Rig } from './rig.js';
@@ -17,6 +22,20 @@ async function set(): Promise<{ rig: Rig; receiver: Receiver; endpointId: string
   closers.push(() => rig.stop());
   const { endpoint } = await rig.webhooks.endpoints.create(rig.actor, { name: '', url: receiver.url, style: 'ayrshare', events: ['scheduled'] });
   return { rig, receiver, endpointId: endpoint.id };
+}
+
+/** A process claims what is due, dies, and another one settles what it left. @returns the delivery's state */
+async function dieWithIt(rig: Rig, endpointId: string): Promise<string | undefined> {
+  rig.advance(3_600_000);
+  assert.equal((await rig.deliveries.claim([{ endpointId, limit: 5 }], rig.now(), lease(rig))).length, 1);
+  rig.advance(61_000);
+  const recorder = createRecorder({ deliveries: rig.deliveries, endpoints: createEndpointStore(rig.db), notifier: rig.notifier, log: createLogger('silent') });
+  const outcomes = createOutcomes({
+    deliveries: rig.deliveries, recorder, targets: { get: async () => null }, onGone: async () => undefined, clock: { now: rig.now }, random: () => 0.5, wakes: { ask: async () => undefined, came: () => undefined },
+  }, { leaseMs: 60_000 });
+  await outcomes.settleExpired();
+  await recorder.stop();
+  return (await rig.all())[0]?.state;
 }
 
 const lease = (rig: Rig) => ({ token: 'of a dead process', until: new Date(rig.now().getTime() + 60_000) });
@@ -95,18 +114,28 @@ describe('after a crash', () => {
     await rig.webhooks.record([postEvent(rig.actor)]);
     await rig.until('the first failure', ({ attemptCount }) => attemptCount === 1);
     await rig.webhooks.stop(0);
-    for (let i = 0; i < 5; i++) {
-      rig.advance(3_600_000);
-      // Stored as sending, then nothing more, as a process leaves it that dies on it; only the count of claims tells.
-      await rig.deliveries.claim([{ endpointId, limit: 5 }], rig.now(), lease(rig));
-      await rig.collection('webhook_deliveries').updateMany({}, { $set: { state: 'waiting', dueFor: endpointId, dueAt: rig.now() }, ...(i < 4 ? { $unset: { lease: '' } } : {}) });
+    for (let crash = 1; crash <= 5; crash++) {
+      const state = await dieWithIt(rig, endpointId);
+      assert.equal(state, crash < 5 ? 'waiting' : 'failed', `after ${crash} crashes`);
     }
-    await rig.collection('webhook_deliveries').updateMany({}, { $set: { state: 'sending' }, $unset: { dueFor: '', dueAt: '' } });
-    await rig.another();
-    rig.advance(61_000);
-    await rig.sweep();
     const [after] = await rig.all();
-    assert.equal(after?.state, 'failed');
+    assert.deepEqual(after?.attempts.map(({ error }) => error?.class), ['status', ...Array.from({ length: 5 }, () => 'interrupted')]);
+    assert.equal(after.tries, 1, 'none of them cost a try');
+  });
+
+  it('a resend by hand that dies with its process is still one, and leaves the delivery as it was when it fails', async () => {
+    const { rig, receiver, endpointId } = await set();
+    await rig.webhooks.record([postEvent(rig.actor)]);
+    const { id } = await rig.until('the delivery', ({ state }) => state === 'delivered');
+    await rig.webhooks.stop(0);
+    await createDeliveryResendStore(rig.db).resend(id, rig.now());
+    assert.equal(await dieWithIt(rig, endpointId), 'waiting');
+    receiver.answerWith({ status: 500 });
+    await rig.another();
+    await rig.sweep();
+    const after = await rig.until('the resend', ({ attemptCount }) => attemptCount === 3);
+    assert.equal(after.state, 'delivered', 'it got through once, and that is what counts');
+    assert.deepEqual(after.attempts.map(({ trigger }) => trigger), ['automatic', 'manual', 'manual']);
   });
 
   it('two processes on one database send a delivery once', async () => {
