@@ -140,8 +140,7 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
     // A plan that is no longer in the file may have allowed anything.
     const limitOf = (key: string): number => findPlan(plans, key)?.limits.postsPerMonth ?? Number.POSITIVE_INFINITY;
     const [was, is] = [limitOf(before?.planKey ?? freePlan(plans).key), limitOf(after.planKey)];
-    if (is < was) await downgrade.hold(accountId);
-    else if (is > was) await downgrade.release(accountId);
+    if (is !== was) await downgrade.follow(accountId);
   }
 
   if (deps.isWeb) {
@@ -184,6 +183,7 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
       simulator?.stop();
       await intake.stop();
       await service.idle();
+      await downgrade.stop();
     },
   };
 }
@@ -192,9 +192,9 @@ export async function composeBilling(deps: BillingDeps): Promise<Billing | null>
 function releaseAllHeld({ db, jobs, holding, log }: BillingDeps): void {
   const holds = createHoldStore(db);
   jobs.sweep('held posts', HOLDS_EVERY_MS, async () => {
-    for (const accountId of await holds.list(200)) {
+    for (const { accountId } of await holds.list('', 1_000)) {
       const version = await holds.versionOf(accountId);
-      for (const post of await holding.held(accountId)) await holding.release(post);
+      await holding.release(await holding.held(accountId));
       if (version !== null && (await holding.held(accountId)).length === 0) await holds.remove(accountId, version);
       log.info({ accountId }, 'billing is off: posts that a plan held go on');
     }

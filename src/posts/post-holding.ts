@@ -2,12 +2,12 @@
 import { ErrorCode } from '../lib/app-error.js';
 import type { Clock } from '../lib/clock.js';
 import type { Notifier } from '../lib/notifier.js';
-import { isUntouched, type Post } from './post.js';
+import { isUntouched, type Change, type Post } from './post.js';
 import { withEvents } from './post-events.js';
 import type { PostStore } from './post-store.js';
 
 export interface PostHoldingDeps {
-  store: Pick<PostStore, 'listByAccount' | 'save'>;
+  store: Pick<PostStore, 'listByAccount' | 'saveMany'>;
   clock: Clock;
   notifier: Notifier;
   postsDue(posts: Post[]): Promise<void>;
@@ -21,46 +21,51 @@ export interface PostHolding {
   held(accountId: string): Promise<Post[]>;
   /** Holds posts that nothing was sent of. @returns those that are held now */
   hold(posts: Post[], notice: string): Promise<Post[]>;
-  /** Lets one go on: at its time, or at once when that has passed. @returns false when it was changed meanwhile */
-  release(post: Post): Promise<boolean>;
+  /** Lets posts go on: at their time, or at once when that has passed. @returns those that were not changed meanwhile */
+  release(posts: Post[]): Promise<Post[]>;
 }
 
 const MOST = 10_000;
+/** Written together. */
+const AT_ONCE = 100;
 
 export function createPostHolding(deps: PostHoldingDeps): PostHolding {
   const { store, clock } = deps;
 
-  async function save(before: Post, moved: Post): Promise<Post | null> {
+  async function saveAll(posts: Post[], move: (post: Post, now: Date) => Post): Promise<Post[]> {
+    const saved: Post[] = [];
+    for (let i = 0; i < posts.length; i += AT_ONCE) saved.push(...(await saveSome(posts.slice(i, i + AT_ONCE), move)));
+    return saved;
+  }
+
+  /** @returns those that nobody else changed meanwhile, as they are now */
+  async function saveSome(posts: Post[], move: (post: Post, now: Date) => Post): Promise<Post[]> {
     const now = clock.now();
-    const { post: after, events } = withEvents({ ...moved, lease: null, updatedAt: now }, [{ type: 'post.updated' }], now);
-    if (!(await store.save({ before, after, events }))) return null;
-    deps.notifier.notify(`post:${after.id}`);
-    deps.notifier.notify(`account:${after.accountId}:posts`);
-    deps.eventsWritten();
-    return { ...after, version: before.version + 1 };
+    const changes = posts.map((before): Change => {
+      const { post: after, events } = withEvents({ ...move(before, now), lease: null, updatedAt: now }, [{ type: 'post.updated' }], now);
+      return { before, after, events };
+    });
+    const isSaved = await store.saveMany(changes);
+    const saved = changes.filter((_change, i) => isSaved[i]).map(({ before, after }) => ({ ...after, version: before.version + 1 }));
+    for (const { id } of saved) deps.notifier.notify(`post:${id}`);
+    for (const accountId of new Set(saved.map((post) => post.accountId))) deps.notifier.notify(`account:${accountId}:posts`);
+    if (saved.length > 0) deps.eventsWritten();
+    return saved;
   }
 
   return {
     waiting: (accountId) => store.listByAccount(accountId, 'scheduled', MOST),
     held: async (accountId) => (await store.listByAccount(accountId, 'paused', MOST)).filter(isHeldByPlan),
 
-    async hold(posts, notice) {
-      const held: Post[] = [];
-      for (const post of posts) {
-        if (!isUntouched(post)) continue;
-        const now = clock.now();
-        const after = await save(post, { ...heldPost(post, notice), history: [...post.history, { at: now, what: 'held', detail: notice }] });
-        if (after !== null) held.push(after);
-      }
-      return held;
-    },
+    hold: (posts, notice) => saveAll(posts.filter(isUntouched), (post, now) => ({ ...heldPost(post, notice), history: [...post.history, { at: now, what: 'held', detail: notice }] })),
 
-    async release(post) {
-      const now = clock.now();
-      const publications = post.publications.map((p) => (p.state === 'pending' ? { ...p, dueAt: post.scheduledAt, failure: null } : p));
-      const after = await save(post, { ...post, status: 'scheduled', publications, dueAt: post.scheduledAt, history: [...post.history, { at: now, what: 'released' }] });
-      if (after !== null) await deps.postsDue([after]);
-      return after !== null;
+    async release(posts) {
+      const released = await saveAll(posts, (post, now) => ({
+        ...post, status: 'scheduled', dueAt: post.scheduledAt, history: [...post.history, { at: now, what: 'released' }],
+        publications: post.publications.map((p) => (p.state === 'pending' ? { ...p, dueAt: post.scheduledAt, failure: null } : p)),
+      }));
+      if (released.length > 0) await deps.postsDue(released);
+      return released;
     },
   };
 }

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { apiClient, connectChannel, createApiKey, signUp } from '../../src/cli/newcomer.js';
+import { connectDatabase } from '../../src/db/database.js';
 import { startProgram, temporaryFolder } from '../support/program.js';
 import { dropDatabase, temporaryDatabaseName, uriOfDatabase } from '../support/temporary-database.js';
 import { waitUntil } from '../support/wait-until.js';
@@ -63,6 +64,20 @@ describe('posts that a plan holds', () => {
     await waitUntil('two to be held', async () => (await statuses()) === 'pending,pending,pending,pending,pending,paused,paused');
     assert.equal((await api.delete('/api/post', { id: ids[2] })).status, 200);
     await waitUntil('the first held to go on', async () => (await statuses()) === 'pending,pending,deleted,pending,pending,pending,paused', { timeoutMs: 15_000 });
+  });
+
+  it('are fitted to the plan by the sweep where the process died before it did', async () => {
+    const { api, accountId } = await app.newcomer('died@example.com');
+    await setPlan(accountId, 'flat');
+    for (let i = 0; i < 7; i++) assert.equal((await api.post('/api/post', { post: `Post ${i}`, platforms: ['bluesky'], scheduleDate: new Date(now() + 10 * DAY_MS).toISOString() })).status, 200);
+    const { db, close } = await connectDatabase(uriOfDatabase(app.databaseName), app.databaseName);
+    const holds = db.collection<{ _id: string; toFit?: string }>('billing_holds');
+    await db.collection<{ _id: string }>('billing_accounts').updateOne({ _id: accountId }, { $set: { 'manual.planKey': 'free' } });
+    await holds.updateOne({ _id: accountId }, { $set: { since: new Date(), changes: 1, toFit: 'noted' } }, { upsert: true });
+    await waitUntil('two to be held', async () => (await db.collection('posts').countDocuments({ accountId, status: 'paused' })) === 2, { timeoutMs: 15_000 });
+    await waitUntil('nothing to be left to fit', async () => (await holds.findOne({ _id: accountId }))?.toFit === undefined);
+    assert.equal(await holds.countDocuments({ _id: accountId }), 1, 'but held posts');
+    await close();
   });
 
   it('are counted on the open page as they are held and let go', async () => {
