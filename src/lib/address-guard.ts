@@ -12,6 +12,8 @@ export interface AddressGuardOptions {
   setting?: string;
   /** DNS servers as `address:port`; the system's unless given. */
   dnsServers?: readonly string[];
+  /** How long DNS may take for one name; a shorter one, for tests. */
+  dnsWithinMs?: number;
 }
 
 export interface AddressGuard extends ConnectionGuard {
@@ -56,6 +58,11 @@ const named = NAMED_V6.map(([cidr, name]) => ({ list: listOf([cidr]), name }));
 const openV6 = listOf([OPEN_V6]);
 const never = listOf(NEVER);
 
+/** Less than a connection may take, so that DNS is blamed for what is its fault. */
+const DNS_WITHIN_MS = 4_000;
+/** When there are addresses of one family, the other's are not waited for much longer: some name servers never answer for IPv6. */
+const OTHER_WITHIN_MS = 1_000;
+
 export function createAddressGuard(options: AddressGuardOptions): AddressGuard {
   const setting = options.setting ?? 'WEBHOOK_ALLOW_CIDRS';
   const opened = splitByFamily([...(options.allowLoopback ? LOOPBACK : []), ...(options.allowCidrs ?? [])]);
@@ -77,7 +84,7 @@ export function createAddressGuard(options: AddressGuardOptions): AddressGuard {
 
   async function resolve(host: string): Promise<{ address: string; family: 4 | 6 }[]> {
     const name = host.replace(/\.$/, '').toLowerCase();
-    const found = await addressesOf(name, resolver);
+    const found = await addressesOf(name, resolver, options.dnsWithinMs ?? DNS_WITHIN_MS);
     for (const { address } of found) {
       const reason = refusal(address);
       // One forbidden answer refuses the name: keeping the others would let a hostile zone choose between them.
@@ -136,20 +143,44 @@ function isCidr(cidr: string): boolean {
   return family !== 0 && rest.length === 0 && /^\d{1,3}$/.test(bits ?? '') && Number(bits) <= (family === 4 ? 32 : 128);
 }
 
-async function addressesOf(name: string, resolver: Resolver): Promise<{ address: string; family: 4 | 6 }[]> {
+async function addressesOf(name: string, resolver: Resolver, withinMs: number): Promise<{ address: string; family: 4 | 6 }[]> {
   const literal = isIP(name);
   if (literal !== 0) return [{ address: name, family: literal === 4 ? 4 : 6 }];
   // RFC 6761: these names are loopback wherever they are asked for.
   if (name === 'localhost' || name.endsWith('.localhost')) return [{ address: '127.0.0.1', family: 4 }, { address: '::1', family: 6 }];
   // c-ares, not getaddrinfo: a slow zone must not occupy the few threads that the process shares.
-  const [v4, v6] = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)]);
+  const [v4, v6] = await askBoth(name, resolver, withinMs);
   const found = [
     ...(v4.status === 'fulfilled' ? v4.value : []).map((address) => ({ address, family: 4 as const })),
     ...(v6.status === 'fulfilled' ? v6.value : []).map((address) => ({ address, family: 6 as const })),
   ];
   if (found.length > 0) return found;
   const definite = [v4, v6].every((answer) => answer.status === 'fulfilled' || ['ENOTFOUND', 'ENODATA', 'EBADNAME'].includes(String((answer.reason as NodeJS.ErrnoException).code)));
-  throw definite ? notFound(name) : Object.assign(new Error(`DNS gave no answer for ${name}`), { code: 'EAI_AGAIN' });
+  throw definite ? notFound(name) : noAnswer(name);
+}
+
+/** With a deadline of our own: c-ares takes its time-outs for advice, and may take several times as long. */
+async function askBoth(name: string, resolver: Resolver, withinMs: number): Promise<[PromiseSettledResult<string[]>, PromiseSettledResult<string[]>]> {
+  let giveUp = (): void => undefined;
+  const over = new Promise<never>((_resolve, reject) => {
+    giveUp = () => reject(noAnswer(name));
+  });
+  over.catch(() => undefined);
+  const timers = [setTimeout(giveUp, withinMs)];
+  const ask = async (query: Promise<string[]>): Promise<string[]> => {
+    const found = await Promise.race([query, over]);
+    if (found.length > 0) timers.push(setTimeout(giveUp, Math.min(OTHER_WITHIN_MS, withinMs)));
+    return found;
+  };
+  try {
+    return await Promise.allSettled([ask(resolver.resolve4(name)), ask(resolver.resolve6(name))]);
+  } finally {
+    for (const timer of timers) clearTimeout(timer);
+  }
+}
+
+function noAnswer(name: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`DNS gave no answer for ${name}`), { code: 'EAI_AGAIN' });
 }
 
 function notFound(name: string): NodeJS.ErrnoException {

@@ -68,6 +68,15 @@ describe('the address guard', () => {
     for (const name of ['localhost', 'a.localhost', 'LOCALHOST.']) await assert.rejects(guard.resolve(name), { code: 'ERR_BLOCKED_ADDRESS' });
   });
 
+  it('waits for DNS no longer than a connection may take, and not for addresses of a kind that never come', async () => {
+    const dns = await startDns((name, type) => (name === 'half.test' && type === 'A' ? ['93.184.216.34'] : 'silence'));
+    const guard = createAddressGuard({ allowLoopback: false, dnsServers: [dns], dnsWithinMs: 300 });
+    const begun = performance.now();
+    assert.deepEqual(await guard.resolve('half.test'), [{ address: '93.184.216.34', family: 4 }]);
+    await assert.rejects(guard.resolve('silent.test'), { code: 'EAI_AGAIN' });
+    assert.ok(performance.now() - begun < 2_000, 'long before the resolver itself gives up');
+  });
+
   it('judges what is dialled: a name that was public yesterday and loopback today is not reached', async () => {
     let hits = 0;
     const server = createServer((_req, res) => {

@@ -2,8 +2,8 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 
-/** @returns the name's addresses (AAAA: as 32 hex digits), none when it has none of this type, null when there is no such name */
-export type Answers = (name: string, type: 'A' | 'AAAA') => string[] | null;
+/** @returns the name's addresses (AAAA: as 32 hex digits), none when it has none of this type, null when there is no such name; `silence`: nothing is answered */
+export type Answers = (name: string, type: 'A' | 'AAAA') => string[] | null | 'silence';
 
 export async function startDnsServer(answer: Answers): Promise<{ address: string; stop(): void }> {
   const socket = createSocket('udp4');
@@ -16,6 +16,7 @@ export async function startDnsServer(answer: Answers): Promise<{ address: string
     }
     const type = query.readUInt16BE(at + 1) === 28 ? 'AAAA' : 'A';
     const found = answer(labels.join('.'), type);
+    if (found === 'silence') return;
     const header = Buffer.from(query.subarray(0, 12));
     header.writeUInt16BE(found === null ? 0x8183 : 0x8180, 2);
     header.writeUInt16BE(found?.length ?? 0, 6);
