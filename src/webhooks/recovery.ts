@@ -34,6 +34,7 @@ export interface RecoveryService {
 }
 
 const CHUNK = 200;
+const NOTHING = { found: 0, requeued: 0 };
 
 export function createRecoveryService(deps: RecoveryDeps): RecoveryService {
   const running = new Map<string, Promise<void>>();
@@ -44,10 +45,10 @@ export function createRecoveryService(deps: RecoveryDeps): RecoveryService {
     while (!stopping) {
       const endpoint = await deps.endpoints.find(endpointId);
       if (endpoint === null || endpoint.recovery?.id !== id) return;
-      const requeued = endpoint.state === 'enabled' ? await deps.resends.requeue({ id, endpointId, since, until: startedAt }, deps.clock.now(), CHUNK) : 0;
-      await deps.endpoints.noteRecovery(endpointId, id, requeued, requeued === 0 ? deps.clock.now() : null);
+      const { found, requeued } = endpoint.state === 'enabled' ? await deps.resends.requeue({ id, endpointId, since, until: startedAt }, deps.clock.now(), CHUNK) : NOTHING;
+      await deps.endpoints.noteRecovery(endpointId, id, requeued, found === 0 ? deps.clock.now() : null);
       deps.notifier.notify(`account:${endpoint.accountId}:deliveries`);
-      if (requeued === 0) return;
+      if (found === 0) return;
       if (endpoint.ordered) await deps.line.lineUp(endpointId);
       deps.worker.nudge([endpointId]);
     }
