@@ -177,7 +177,7 @@ export function count(context: CommandContext): Doc | Promise<Doc> {
 export function countMatches(context: CommandContext, collection: Collection | undefined, filter: Doc, hint?: unknown): number | Promise<number> {
   const match = compileFilter(filter, matchContext(context.command));
   if (!collection) return 0;
-  if (Object.keys(filter).length === 0) return collection.count;
+  if (Object.keys(filter).length === 0 && (hint === undefined || hint === null)) return collection.count;
   const plan = choosePlan(collection, filter, [], hint);
   if (plan.kind === 'index' && plan.exact) return countEntries(context.store, plan);
   const runner = createRunner(context.store, collection, { filter, match, sort: [], skip: 0, limit: 0, plan, project: null });

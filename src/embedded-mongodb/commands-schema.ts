@@ -71,6 +71,8 @@ export async function createIndexes(context: CommandContext): Promise<Doc> {
   return reply;
 }
 
+const ID_INDEX_OPTIONS = new Set(['key', 'name', 'v', 'ns', 'collation']);
+
 /** @throws CommandError 67, 197, 9 when MongoDB would not take the specification. */
 function parseIndexSpec(value: unknown): Doc {
   if (!isObject(value)) throw typeMismatch('each index must be an object');
@@ -81,6 +83,7 @@ function parseIndexSpec(value: unknown): Doc {
   refuseCollation(value);
   for (const option of Object.keys(value)) if (!INDEX_OPTIONS.has(option)) throw new CommandError(197, `The field '${option}' is not valid for an index specification`);
   for (const [path, direction] of Object.entries(key)) checkKeyPart(path, direction);
+  if (Object.keys(key).length === 1 && Number(key['_id']) === 1) for (const option in value) if (!ID_INDEX_OPTIONS.has(option)) throw new CommandError(197, `The field '${option}' is not valid for an _id index specification.`);
   if (Object.values(key).filter((direction) => direction === 'hashed').length > 1) throw new CommandError(31303, 'A maximum of one index field is allowed to be hashed');
   if (Object.values(key).includes('hashed') && truthy(value['unique'])) throw new CommandError(16764, 'Currently hashed indexes cannot guarantee uniqueness. Use a regular index.');
   const spec: Doc = { v: 2, key, name: value['name'] };

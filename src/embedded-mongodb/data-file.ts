@@ -2,6 +2,7 @@
 import { copyFileSync, closeSync, constants, existsSync, fsyncSync, fstatSync, openSync, readSync } from 'node:fs';
 import { decode, type Doc } from './bson-decode.js';
 import { encode } from './bson-encode.js';
+import { clearRange, indexBounds } from './records.js';
 import { collectionBounds, FORMAT_VERSION, idPrefix, type Store } from './store.js';
 
 const LMDB_MAGIC = 0xbeefc0de;
@@ -58,6 +59,8 @@ export function formatOf(store: Store): number {
 const UPGRADES: ((store: Store) => void)[] = [
   // Format 0 had no version; its counts are taken anew.
   (store) => recount(store),
+  // Format 1 kept keys of array elements without the field in sparse indexes.
+  (store) => rebuildSparse(store),
 ];
 
 /**
@@ -85,6 +88,20 @@ function keepCopy(path: string, version: number): string {
   fsyncSync(handle);
   closeSync(handle);
   return copy;
+}
+
+/** Empties the sparse indexes over fields within arrays; they are built anew while the server runs. */
+function rebuildSparse(store: Store): void {
+  for (const { key, value } of Array.from(store.catalog.getRange({ start: CATALOG_START, end: CATALOG_END }))) {
+    const collection = decode(value);
+    const stale = (collection['indexes'] as Doc[]).filter(({ spec }) => (spec as Doc)['sparse'] === true && Object.keys((spec as Doc)['key'] as Doc).some((path) => path.includes('.')));
+    for (const index of stale) {
+      const { start, end } = indexBounds(index['id'] as number);
+      clearRange(store.index, start, end, Infinity);
+      index['ready'] = false;
+    }
+    if (stale.length > 0) store.catalog.putSync(Buffer.from(key), encode(collection));
+  }
 }
 
 function recount(store: Store): void {

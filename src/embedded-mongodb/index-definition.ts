@@ -70,6 +70,8 @@ export function storedForm(index: Index): Doc {
 }
 
 const NO_KEYS: Buffer[] = [];
+/** An empty array at the end of a path: not a missing value, although its key is the same. */
+const EMPTY = Symbol('empty');
 
 /**
  * The encoded keys of a document in an index (without index id and record id), each once.
@@ -84,11 +86,13 @@ export function keysOf(index: Index, doc: Doc): Buffer[] {
   let present = false;
   for (const part of index.parts) {
     const values: unknown[] = [];
-    const many = keyValues(doc, part.parts, 0, values);
+    const many = keyValues(doc, part.parts, 0, values, EMPTY);
     if (many) arrays++;
     if (arrays > 1 && many && sharedPrefix(index, part) === null) throw parallel(index);
-    if (values.some((value) => value !== undefined) || many) present = true;
-    columns.push(values);
+    if (values.some((value) => value !== undefined)) present = true;
+    // A sparse index leaves out the elements that lack the field, too.
+    const kept = index.sparse && index.parts.length === 1 ? values.filter((value) => value !== undefined) : values;
+    columns.push(kept.map((value) => (value === EMPTY ? undefined : value)));
   }
   if (index.sparse && !present) return NO_KEYS;
   const single = columns.every((values) => values.length === 1);

@@ -45,29 +45,32 @@ export function readExpressionPath(value: unknown, parts: readonly string[], at 
   return readExpressionPath(readField(value, parts[at]!), parts, at + 1);
 }
 
-/** All values that an index or a sort sees for a path: the elements of arrays one by one, undefined where the field is missing. */
-export function keyValues(value: unknown, parts: readonly string[], at: number, into: unknown[]): boolean {
+/**
+ * All values that an index or a sort sees for a path: the elements of arrays one by one, undefined where the field is missing, `empty` for
+ * an array without elements at the path's end.
+ */
+export function keyValues(value: unknown, parts: readonly string[], at: number, into: unknown[], empty?: unknown): boolean {
   if (at === parts.length) {
     if (!Array.isArray(value)) {
       into.push(value);
       return false;
     }
-    if (value.length === 0) into.push(undefined);
+    if (value.length === 0) into.push(empty);
     for (const item of value) into.push(item);
     return true;
   }
   const part = parts[at]!;
-  if (isObject(value)) return keyValues(readField(value, part), parts, at + 1, into);
+  if (isObject(value)) return keyValues(readField(value, part), parts, at + 1, into, empty);
   if (!Array.isArray(value)) {
     into.push(undefined);
     return false;
   }
   if (isArrayIndex(part)) {
-    keyValues(value[Number(part)], parts, at + 1, into);
+    keyValues(value[Number(part)], parts, at + 1, into, empty);
     return true;
   }
   for (const item of value) {
-    if (isObject(item)) keyValues(readField(item, part), parts, at + 1, into);
+    if (isObject(item)) keyValues(readField(item, part), parts, at + 1, into, empty);
     else into.push(undefined);
   }
   if (value.length === 0) into.push(undefined);

@@ -9,7 +9,7 @@ import { open, type Database, type RootDatabase } from 'lmdb';
 type BinaryDatabase = Database<Buffer, Buffer>;
 
 export const FILE_NAME = 'embedded.mdb';
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 export interface Store {
   env: RootDatabase<Buffer, Buffer>;

@@ -163,3 +163,29 @@ test('with and without an index every filter finds the same', async () => {
     assert.equal(await things.countDocuments(query), slow.length, `count, round ${round}: ${JSON.stringify(query)}`);
   }
 });
+
+test('a hint must name an index, also where nothing is asked for; a sparse one counts what it holds', async () => {
+  await things.drop();
+  await things.createIndex({ a: 1 }, { sparse: true, name: 'sparse' });
+  await things.insertMany([{ a: 1 }, { b: 1 }, { a: [] }]);
+  for (const hint of ['missing', { zz: 1 }]) await assert.rejects(things.countDocuments({}, { hint }), { code: 2 });
+  assert.equal(await things.countDocuments({}, { hint: 'sparse' }), 2);
+  assert.equal(await things.countDocuments({}, { hint: '_id_' }), 3);
+});
+
+test('a sparse unique index leaves out lists, and elements of lists, that lack the field', async () => {
+  await things.drop();
+  await things.createIndex({ 'list.n': 1 }, { sparse: true, unique: true });
+  await things.insertMany([{ list: [] }, { list: [] }, { list: [{}] }, { list: [{ m: 1 }, { n: 1 }] }, { list: [{ n: 2 }, {}] }, { list: [5] }]);
+  await assert.rejects(things.insertOne({ list: [{ n: 3 }, { n: 2 }] }), { code: 11000 });
+  assert.equal(await things.countDocuments({ 'list.n': { $gte: 1 } }, { hint: { 'list.n': 1 } }), 2);
+  assert.equal(await things.countDocuments({ 'list.n': null }), 3);
+  assert.equal((await things.db.command({ validate: things.collectionName })).valid, true);
+});
+
+test('the index of _id takes no options', async () => {
+  await assert.rejects(things.createIndex({ _id: 1 }, { unique: true }), { code: 197 });
+  await assert.rejects(things.createIndex({ _id: 1 }, { sparse: true }), { code: 197 });
+  await things.createIndex({ _id: 1 });
+  assert.deepEqual((await things.indexes()).filter(({ key }) => '_id' in key).map(({ name }) => name), ['_id_']);
+});

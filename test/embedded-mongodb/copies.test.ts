@@ -133,6 +133,23 @@ test('a file of an older format is upgraded after a copy was kept; one of a newe
   assert.equal(await withServer(dataDir, (client) => client.db('a').collection('c').estimatedDocumentCount()), 2);
   assert.ok(readdirSync(dataDir).includes(`${FILE_NAME}.format-0`));
   const { serialize } = await import('bson');
+  await withServer(dataDir, async (client) => {
+    await client.db('a').collection('c').createIndex({ 'list.n': 1 }, { sparse: true });
+    await client.db('a').collection('c').insertOne({ list: [{ n: 1 }, {}] });
+  });
+  const stale = openStore(dataDir);
+  const [entry] = [...stale.index.getKeys({ reverse: true, limit: 1 })];
+  stale.transaction(() => {
+    stale.index.putSync(Buffer.concat([entry!, Buffer.from([0])]), Buffer.alloc(0));
+    stale.catalog.putSync(formatKey, Buffer.from(serialize({ version: 1 })));
+  });
+  await stale.close();
+  await withServer(dataDir, async (client) => {
+    const things = client.db('a').collection('c');
+    await things.createIndex({ 'list.n': 1 }, { sparse: true });
+    assert.equal((await client.db('a').command({ validate: 'c' }))['valid'], true, 'sparse indexes of lists are built anew');
+    assert.equal(await things.countDocuments({ 'list.n': 1 }, { hint: 'list.n_1' }), 1);
+  });
   await edit((catalog) => catalog.putSync(formatKey, Buffer.from(serialize({ version: 99 }))));
   await assert.rejects(startEmbeddedMongodb({ dataDir }), /newer version of this program \(format 99/);
 });
