@@ -9,7 +9,11 @@ const LONGEST_REQUEST_MS = 30 * 60_000;
 /** But something has to come, or to go: live streams send a sign of life much more often, and nothing else is silent for so long. */
 const LONGEST_SILENCE_MS = 2 * 60_000;
 
+/** Longer than clients and proxies keep a connection that idles: closed by us first, it may be just in use again, and the request is lost. */
+const KEEP_ALIVE_MS = 65_000;
+
 export function listen(server: Server, host: string, port: number): Promise<Server> {
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       reject(isPortTaken(error) ? startProblem(`Port ${port} is taken by another program. Set PORT to another one, e.g. PORT=3001 npm start.`) : error);

@@ -6,7 +6,8 @@ import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { Notifier } from '../lib/notifier.js';
 import { newPostId } from '../lib/ids.js';
-import { isUntouched, type Post, type PostEvent } from './post.js';
+import { findPlatform } from '../platforms/registry.js';
+import { canBeCalledOff, isUntouched, type Post, type PostEvent } from './post.js';
 import { withEvents, type EventRequest } from './post-events.js';
 import { createFileUse, fileIdsOf, type FilesDoor } from './post-files.js';
 import type { PostChanges, PostInput } from './post-input.js';
@@ -171,7 +172,7 @@ export function createPostService(deps: PostServiceDeps): PostService {
   async function cancel(actor: Actor, id: string): Promise<Post> {
     return change(actor, id, (post, now) => {
       if (post.status === 'deleted') return null;
-      if (!isUntouched(post)) throw tooLate(post, 'cancelled');
+      if (!canBeCalledOff(post)) throw tooLate(post, 'cancelled');
       return { after: deleted(cancelAll(post), now, 'cancelled'), requests: [{ type: 'post.cancelled' }] };
     });
   }
@@ -241,7 +242,7 @@ export function createPostService(deps: PostServiceDeps): PostService {
 
     async remove(actor, id, { removedByHand = false } = {}) {
       const post = await get(actor, id);
-      if (post.status === 'deleted' || isUntouched(post)) return { post: await cancel(actor, id), removals: removalsOf(post, []) };
+      if (post.status === 'deleted' || canBeCalledOff(post)) return { post: await cancel(actor, id), removals: removalsOf(post, []) };
       if (post.status === 'publishing') throw tooLate(post, 'deleted');
       const removals = removalsOf(post, removedByHand ? [] : await deps.takeDown(post));
       const after = await change(actor, id, (current, now) => {
@@ -281,9 +282,16 @@ function keyConflict(message: string): AppError {
 
 function tooLate(post: Post, what: 'changed' | 'cancelled' | 'deleted'): AppError {
   const message = post.status === 'publishing'
-    ? `The post is being sent right now and can't be ${what} any more. Nothing was changed.`
+    ? `${whatHoldsIt(post)} and can't be ${what} ${what === 'changed' ? 'any more' : 'before that has ended'}. Nothing was changed.`
     : `The post was already sent and can't be ${what} any more. Nothing was changed.`;
   return new AppError('conflict', ErrorCode.conflict, message);
+}
+
+function whatHoldsIt({ publications }: Post): string {
+  const name = publications.find(({ state }) => state === 'processing')?.platform;
+  if (publications.some(({ state }) => state === 'sending')) return 'The post is being sent right now';
+  if (name !== undefined) return `${findPlatform(name)?.name ?? name} is still working on the post, which may become public,`;
+  return publications.some(({ state }) => state === 'published') ? 'The post is public in part, the rest of it is still to be sent,' : 'The post was tried already';
 }
 
 function ignoreConflict(error: unknown): 0 {

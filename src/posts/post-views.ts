@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { Channel } from '../channels/channel.js';
 import type { FormProblems } from '../http/forms.js';
 import { findPlatform } from '../platforms/registry.js';
-import { isSettled, isUntouched, type FollowUp, type Post, type PostStatus, type Publication } from './post.js';
+import { canBeCalledOff, isSettled, isUntouched, type FollowUp, type Post, type PostStatus, type Publication } from './post.js';
 import { cursorOf, PAGE_SIZE, tabOf, TABS, type ListQuery } from './post-list-query.js';
 import { wasMarkedVideo } from './post-edit.js';
 import { fillOptionFields, formFieldOf, isOptionField, labelOf, optionFieldsOf, type OptionField } from './post-option-fields.js';
@@ -63,6 +63,8 @@ export interface PostView {
   post: Post;
   publications: (Publication & { name: string; icon: string; canSendRest: boolean })[];
   canChange: boolean;
+  /** It can be taken back, and no longer be changed. */
+  canOnlyCancel: boolean;
   /** Something of it is or may be public, and nothing is under way. */
   canDelete: boolean;
   /** False once nothing can change by itself any more: then nothing has to be watched. */
@@ -79,6 +81,7 @@ export function postView(post: Post): PostView {
     post,
     publications: post.publications.map((p) => ({ ...p, ...platformName(p.platform), canSendRest: p.state === 'published' && p.followUps?.some(isBroken) === true && isSettled(p) })),
     canChange: post.status !== 'deleted' && isUntouched(post),
+    canOnlyCancel: post.status !== 'deleted' && !isUntouched(post) && canBeCalledOff(post),
     canDelete: post.status !== 'deleted' && post.publications.every(isSettled),
     isLive: post.status !== 'deleted' && !post.publications.every(isSettled),
   };

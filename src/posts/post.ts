@@ -255,6 +255,15 @@ export function isUntouched(post: Post): boolean {
 }
 
 /**
+ * True while nothing of it is public, under way or in doubt, and something waits: for its time, for another try, or for its channel to be connected
+ * again. Such a post can be cancelled, whatever was tried; a lease doesn't matter, as in `isUntouched`.
+ */
+export function canBeCalledOff(post: Post): boolean {
+  const isWaiting = ({ state, handle }: Publication): boolean => (state === 'pending' || state === 'held') && handle === null;
+  return post.publications.some(isWaiting) && post.publications.every((p) => isWaiting(p) || p.state === 'failed' || p.state === 'missed' || p.state === 'cancelled');
+}
+
+/**
  * A post's status from its publications alone. `deleted`, `paused` and `awaiting approval` are set by people, not folded.
  * scheduled: nothing tried yet; publishing: something is under way or waits for a retry, a poll or a reconnect;
  * success: all published, with all that follows them; error: none published; partial: some, or not all that follows.
