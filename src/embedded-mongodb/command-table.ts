@@ -34,7 +34,7 @@ const COMMANDS = new Map<string, Entry>(
   Object.entries({
     hello: atOnce(hello), ismaster: atOnce(hello), ping: atOnce(ok), buildinfo: atOnce(buildInfo), serverstatus: atOnce(serverStatus), connectionstatus: atOnce(connectionStatus),
     getparameter: atOnce(getParameter), hostinfo: atOnce(hostInfo), getlog: atOnce(getLog), whatsmyuri: atOnce(whatsMyUri), getcmdlineopts: atOnce(cmdLineOpts), currentop: atOnce(currentOp), setparameter: atOnce(setParameter), profile: atOnce(profile), usersinfo: atOnce(() => ({ users: [], ok: 1 })),
-    startsession: atOnce(startSession), endsessions: atOnce(ok), refreshsessions: atOnce(ok), killsessions: atOnce(ok), logout: atOnce(ok),
+    startsession: atOnce(startSession), endsessions: atOnce(ok), refreshsessions: atOnce(ok), killsessions: atOnce(ok), killallsessions: read(killAllSessions), logout: atOnce(ok),
     dbstats: read(dbStats), collstats: read(collStats), find: read(find), getmore: read(getMore), killcursors: read(killCursors), count: read(count), distinct: read(distinct),
     explain: read(explain), aggregate: read(aggregate), listindexes: read(listIndexes), listcollections: read(listCollections), listdatabases: read(listDatabases), validate: read(validate),
     insert: write(insert), update: write(update), delete: write(remove), findandmodify: write(findAndModify), create: write(create), drop: write(drop), dropdatabase: write(dropDatabase),
@@ -47,7 +47,7 @@ const COMMANDS = new Map<string, Entry>(
 const REFUSED = new Set([
   'mapreduce', 'createuser', 'updateuser', 'dropuser', 'dropallusersfromdatabase', 'grantrolestouser', 'revokerolesfromuser', 'createrole', 'droprole', 'clonecollectionascapped', 'converttocapped', 'compact', 'reindex', 'shutdown',
   'top', 'dbhash', 'datasize', 'setfeaturecompatibilityversion', 'setdefaultrwconcern', 'killop', 'applyops', 'addshard', 'shardcollection', 'enablesharding', 'createsearchindexes', 'listsearchindexes',
-  'getdefaultrwconcern', 'logrotate', 'connpoolstats', 'features', 'listcommands', 'lockinfo', 'rolesinfo', 'plancacheclear', 'plancachesetfilter', 'plancachelistfilters', 'plancacheclearfilters', 'fsyncunlock', 'killallsessions', 'killallsessionsbypattern',
+  'getdefaultrwconcern', 'logrotate', 'connpoolstats', 'features', 'listcommands', 'lockinfo', 'rolesinfo', 'plancacheclear', 'plancachesetfilter', 'plancachelistfilters', 'plancacheclearfilters', 'fsyncunlock', 'killallsessionsbypattern',
   'rotatecertificates', 'setindexcommitquorum', 'updaterole', 'grantprivilegestorole', 'invalidateusercache', 'dropconnections', 'filemd5', 'getauditconfig', 'setauditconfig', 'aborttransaction', 'committransaction',
 ]);
 
@@ -62,6 +62,14 @@ function unknownCommand(name: string): CommandError {
 function flushDisk(context: CommandContext): Doc {
   if (truthy(context.command['lock'])) throw new CommandError(115, 'fsync with lock is not supported by this server');
   return { numFiles: 1, ok: 1 };
+}
+
+/** Of sessions nothing is kept but the cursors that were opened in them. Those of named users are none: there are no users. */
+function killAllSessions({ command, cursors }: CommandContext): Doc {
+  const users = command['killAllSessions'];
+  if (!Array.isArray(users)) throw new CommandError(14, "BSON field 'killAllSessions' must be an array of users");
+  if (users.length === 0) for (const cursor of cursors.idle()) cursors.kill(cursor.id);
+  return { ok: 1 };
 }
 
 /** Runs one message's command; every failure becomes a reply. */

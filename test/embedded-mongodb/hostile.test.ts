@@ -167,3 +167,15 @@ test('what aggregations hold in memory has a limit, and is given back', { timeou
 test('mutated messages neither stop it nor damage what it stores', { timeout: 120_000 }, async () => {
   assert.deepEqual(await runFuzz(1500, 42), []);
 });
+
+test('ending all sessions closes the cursors that were opened in them', async () => {
+  const open = client.db('a').collection('open');
+  await open.insertMany(Array.from({ length: 10 }, (_, n) => ({ n })));
+  const cursor = open.find().batchSize(2);
+  await cursor.next();
+  await client.db('admin').command({ killAllSessions: [{ user: 'nobody', db: 'a' }] });
+  for (let i = 0; i < 2; i++) await cursor.next();
+  assert.equal((await client.db('admin').command({ killAllSessions: [] }))['ok'], 1);
+  await assert.rejects(cursor.toArray(), { code: 43 });
+  await assert.rejects(client.db('admin').command({ killAllSessions: 1 }), { code: 14 });
+});
