@@ -2,7 +2,7 @@
 import type { Db } from 'mongodb';
 import { fileIdsOf } from './post-files.js';
 import type { PostStatus } from './post.js';
-import type { PostDoc } from './post-store.js';
+import type { PostDoc } from './post-doc.js';
 
 const WAITS: ReadonlySet<PostStatus> = new Set(['scheduled', 'publishing', 'paused', 'awaiting approval']);
 

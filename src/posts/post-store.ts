@@ -1,26 +1,12 @@
 /** Posts in MongoDB: every move is a compare-and-swap on the version that was read, and carries its events in the same write. */
-import { type AnyBulkWriteOperation, type Collection, type Db, type Filter, type UpdateFilter } from 'mongodb';
+import type { AnyBulkWriteOperation, Collection, Db, Filter, UpdateFilter } from 'mongodb';
 import { DUPLICATE_KEY, refusedParts, type CollectionIndexes } from '../db/database.js';
 import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
-import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type PostStatus, type Publication } from './post.js';
-import { packEvents, unpackEvents, type StoredEvent } from './stored-events.js';
-
-/**
- * A post as it is stored. `dueAt` exists only while the post waits unleased with something to do, and `outboxAt` only while events wait to be
- * relayed, so that sparse indexes over them cost by the work due and not by the posts stored.
- */
-export interface PostDoc extends Omit<Post, 'id' | 'dueAt' | 'lease'> {
-  _id: string;
-  dueAt?: Date;
-  /** The channels that something of it is still to go to; like `dueAt` only while it is unleased, so that publishing moves no entry of their index. */
-  waitsFor?: string[];
-  lease?: Lease;
-  outbox: StoredEvent[];
-  outboxAt?: Date;
-  /** Token of the last write, so that a bulk write can tell which of its parts won. */
-  writer: string;
-}
+import type { Change, ClaimRules, Lease, Post, PostEvent, PostStatus } from './post.js';
+import type { PostDoc } from './post-doc.js';
+import { casOf, putWaits, saveAll } from './post-moves.js';
+import { packEvents, unpackEvents } from './stored-events.js';
 
 export const postIndexes: CollectionIndexes[] = [
   {
@@ -90,8 +76,8 @@ export interface PostStore {
   existing(ids: string[]): Promise<Set<string>>;
   /** Compare-and-swap on `before.version`, and on the lease where `before` holds one. @returns false when somebody else was first. */
   save(change: Change): Promise<boolean>;
-  /** The same for many in one round trip; one answer for each, in order. */
-  saveMany(changes: Change[]): Promise<boolean[]>;
+  /** The same for many in one round trip; one answer for each, in order; an Error for one that MongoDB refused. */
+  saveMany(changes: Change[]): Promise<(boolean | Error)[]>;
   /** Leases up to `limit` posts that are due by `horizon`, earliest first. */
   claimDue(horizon: Date, lease: Lease, limit: number, rules?: ClaimRules): Promise<Post[]>;
   /** Takes over posts whose lease ran out: their owner died or lost the database. */
@@ -213,17 +199,7 @@ export function createPostStore(db: Db): PostStore {
       return (await posts.updateOne(filter, update)).matchedCount === 1;
     },
 
-    async saveMany(changes) {
-      if (changes.length === 0) return [];
-      const writer = newToken(9);
-      const operations: AnyBulkWriteOperation<PostDoc>[] = changes.map((change) => ({ updateOne: casOf(change, writer) }));
-      const result = await posts.bulkWrite(operations, { ordered: false });
-      if (result.matchedCount === changes.length) return changes.map(() => true);
-      const ids = changes.map((change) => change.before.id);
-      const docs = await posts.find({ _id: { $in: ids } }, { projection: { writer: 1 } }).toArray();
-      const byId = new Map(docs.map((doc) => [doc._id, doc.writer]));
-      return changes.map((change) => byId.get(change.before.id) === writer);
-    },
+    saveMany: (changes) => saveAll(posts, changes),
 
     claimDue: (horizon, lease, limit, rules) => claim({ dueAt: { $lte: horizon } }, { dueAt: 1 }, lease, limit, rules),
 
@@ -292,60 +268,6 @@ export function createPostStore(db: Db): PostStore {
 
 function leaseWith(lease: Lease): UpdateFilter<PostDoc> {
   return { $set: { lease }, $unset: { dueAt: '', waitsFor: '' }, $inc: { version: 1 } };
-}
-
-/**
- * Only what differs is written: a move makes new versions of what it changes and shares the rest, so sameness is identity. Two of these are made
- * for each post that goes out: they are built in place, without copies.
- */
-function casOf({ before, after, events }: Change, writer: string): { filter: Filter<PostDoc>; update: UpdateFilter<PostDoc> } {
-  const set = changedFields(before, after);
-  set.writer = writer;
-  const unset: Record<string, ''> = {};
-  const push: Record<string, { $each: unknown[] }> = {};
-  const isFree = after.lease === null;
-  if (isFree) putWaits(set, after.publications);
-  // A leased post has none of these, and nobody else could have given it one without taking the lease.
-  if (before.lease === null) for (const name of WAITS) if (set[name] === undefined) unset[name] = '';
-  if (isFree && before.lease !== null) unset['lease'] = '';
-  if (events.length > 0) {
-    set.outboxAt = events[0]!.at;
-    push['outbox'] = { $each: packEvents(events) };
-  }
-  if (after.history.length > before.history.length) push['history'] = { $each: after.history.slice(before.history.length) };
-  const update: UpdateFilter<PostDoc> = { $set: set, $inc: ONE_VERSION };
-  if (Object.keys(unset).length > 0) Object.assign(update, { $unset: unset });
-  if (Object.keys(push).length > 0) Object.assign(update, { $push: push });
-  const filter: Filter<PostDoc> = { _id: before.id, version: before.version };
-  if (before.lease !== null) filter['lease.token'] = before.lease.token;
-  return { filter, update };
-}
-
-const ONE_VERSION = { version: 1 } as const;
-const WAITS = ['dueAt', 'waitsFor'] as const;
-
-/** What lets an unleased post be found for what is still to be done of it. */
-function putWaits(fields: Partial<Pick<PostDoc, 'dueAt' | 'waitsFor'>>, publications: readonly Publication[]): void {
-  const due = earliestDue(publications);
-  if (due !== null) fields.dueAt = due;
-  const channels = publications.filter(isWaitedFor).map(({ channelId }) => channelId);
-  if (channels.length > 0) fields.waitsFor = [...new Set(channels)];
-}
-
-function isWaitedFor({ state, followUps }: Publication): boolean {
-  return state === 'pending' || state === 'held' || followUps?.some((step) => step.state === 'held') === true;
-}
-
-/** Without what is moved otherwise. */
-const MOVED_APART: ReadonlySet<string> = new Set<keyof Post>(['id', 'dueAt', 'lease', 'version', 'history']);
-
-function changedFields(before: Post, after: Post): Partial<PostDoc> {
-  const changed: Partial<PostDoc> = {};
-  for (const name in after) {
-    const field = name as keyof Post;
-    if (after[field] !== before[field] && !MOVED_APART.has(name)) (changed as Record<string, unknown>)[field] = after[field];
-  }
-  return changed;
 }
 
 function sortKey({ order }: PostListFilter): 'createdAt' | 'scheduledAt' {

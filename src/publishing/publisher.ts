@@ -20,7 +20,7 @@ export interface DuePosts {
   renewLease(ids: string[], token: string, until: Date): Promise<void>;
   release(posts: Post[]): Promise<void>;
   giveUpLease(token: string, postId: string | null): Promise<void>;
-  saveMany(changes: Change[]): Promise<boolean[]>;
+  saveMany(changes: Change[]): Promise<(boolean | Error)[]>;
   find(id: string): Promise<Post | null>;
   dueTimes(until: Date, limit: number): Promise<Date[]>;
 }

@@ -6,7 +6,7 @@ import { ErrorCode } from '../../src/lib/app-error.js';
 import { findPlatform } from '../../src/platforms/registry.js';
 import type { ListedPost } from '../../src/platforms/simulator/control-api.js';
 import { foldStatus, isSettled, type Publication } from '../../src/posts/post.js';
-import type { PostDoc } from '../../src/posts/post-store.js';
+import type { PostDoc } from '../../src/posts/post-doc.js';
 import type { Sent } from './fault-herd.js';
 import type { Received } from './receiver.js';
 import { waitUntil } from './wait-until.js';
