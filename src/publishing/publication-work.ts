@@ -14,9 +14,8 @@ import { PlatformFailure, type Platform } from '../platforms/platform.js';
 /**
  * Runs every due step of a leased post at once, and what becomes due while others still run. The intent of each is stored before its call, its
  * outcome as it comes, and the last outcome ends the lease.
- * @param turn the channel's, where it was taken for the post's only publication; whoever took it ends it
  */
-export async function workOnPost(held: HeldPost, deps: WorkDeps, turn: Turn | null = null): Promise<void> {
+export async function workOnPost(held: HeldPost, deps: WorkDeps): Promise<void> {
   const now = deps.now();
   const due = dueSteps(held.current(), now);
   const late = due.filter(({ publication, step }) => isTooLate(held.current(), publication, step, now, deps.policy));
@@ -29,13 +28,24 @@ export async function workOnPost(held: HeldPost, deps: WorkDeps, turn: Turn | nu
   const running = new Map<string, Promise<void>>();
   const errors: unknown[] = [];
   const start = ({ publication, step }: Due): void => {
-    const chain = begin({ held, publication, step, deps, turn }).catch((error: unknown) => void errors.push(error)).finally(() => running.delete(publication.id));
+    const chain = begin({ held, publication, step, deps, turn: null }).catch((error: unknown) => void errors.push(error)).finally(() => running.delete(publication.id));
     running.set(publication.id, chain);
   };
   for (const task of timely) start(task);
   if (held.current().publications.length > 1) await keepUp(held, running, start, deps);
   await Promise.all(running.values());
   if (errors.length > 0) throw errors[0];
+}
+
+/** The same for a post with one publication (see `soleFresh`), in its channel's turn; whoever took that ends it. */
+export async function workOnSole(held: HeldPost, publication: Publication, deps: WorkDeps, turn: Turn): Promise<void> {
+  const now = deps.now();
+  if (isTooLate(held.current(), publication, publication, now, deps.policy)) {
+    await held.apply((post) => recordMissed(post, publication.id, now, deps.policy.latenessLimitMs));
+    return;
+  }
+  held.expect(1);
+  await begin({ held, publication, step: publication, deps, turn });
 }
 
 interface Due {

@@ -5,7 +5,7 @@ import { findPlatform } from '../platforms/registry.js';
 import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type Step } from '../posts/post.js';
 import { holdPost } from './held-post.js';
 import { watchLease, type LeaseWatch } from './lease-watch.js';
-import { soleFresh, workOnPost } from './publication-work.js';
+import { soleFresh, workOnPost, workOnSole } from './publication-work.js';
 import { createMoments } from './moments.js';
 import { createProfileTurns } from './profile-turns.js';
 import { createRates } from './rates.js';
@@ -53,7 +53,7 @@ const SLOTS_OF_ONE = 300;
 /** Posts leased at once: most wait for their moment or their channel's turn, which costs only memory. */
 const MAX_HELD = 12_000;
 const BATCH = 500;
-const WRITES = { max: 500, concurrent: 3 };
+const WRITES = { max: 250, concurrent: 3 };
 /** Claimed this much ahead, so that a herd is in hand when its moment comes and a post starts on its millisecond. */
 const CLAIM_AHEAD_MS = 3_000;
 /** Wake-ups come this much ahead: late enough that what they are for is within the claim, whatever the clock's hand trembles. */
@@ -156,7 +156,8 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     const turn = sole === null ? null : await turns.take(sole.channelId, sole.platform);
     const held = holdPost(post, { save, isSafe: () => watch.isSafe(), find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log });
     try {
-      if (sole === null || turn !== null) await workOnPost(held, workDeps, turn);
+      if (sole === null) await workOnPost(held, workDeps);
+      else if (turn !== null) await workOnSole(held, sole, workDeps, turn);
     } finally {
       turn?.end();
     }
