@@ -1,5 +1,6 @@
 /** Moves of posts as MongoDB stores them: each a compare-and-swap on the version that was read, with its events in the same write. */
 import type { AnyBulkWriteOperation, Collection, Filter, UpdateFilter } from 'mongodb';
+import { refusedParts } from '../db/database.js';
 import { newToken } from '../lib/ids.js';
 import type { PostDoc } from './post-doc.js';
 import { earliestDue, type Change, type Post, type Publication } from './post.js';
@@ -29,6 +30,7 @@ export async function saveAll(posts: Collection<PostDoc>, changes: readonly Chan
 }
 
 interface Saved {
+  /** How many were found as they were expected; -1: to be counted. */
   matched: number;
   refused: ReadonlyMap<number, Error>;
 }
@@ -43,13 +45,21 @@ async function asOneCommand(posts: Collection<PostDoc>, moves: readonly Cas[]): 
     ...(writeConcern === undefined ? {} : { writeConcern: { w: writeConcern.w } }),
   }) as { n: number; writeErrors?: { index: number; errmsg: string }[]; writeConcernError?: { errmsg: string } };
   if (answer.writeConcernError !== undefined) throw new Error(`the moves are perhaps not on disk: ${answer.writeConcernError.errmsg}`);
-  return { matched: answer.n, refused: new Map((answer.writeErrors ?? []).map(({ index, errmsg }) => [index, new Error(`a move could not be stored: ${errmsg}`)])) };
+  return { matched: answer.n, refused: new Map((answer.writeErrors ?? []).map(({ index, errmsg }) => [index, refusal(errmsg)])) };
+}
+
+function refusal(why: string | undefined): Error {
+  return new Error(`a move could not be stored: ${why ?? 'MongoDB did not say why'}`);
 }
 
 /** Splits what is too big for one command. */
 async function asBulk(posts: Collection<PostDoc>, moves: readonly Cas[]): Promise<Saved> {
   const operations = moves.map((move): AnyBulkWriteOperation<PostDoc> => ({ updateOne: move }));
-  return { matched: (await posts.bulkWrite(operations, { ordered: false })).matchedCount, refused: new Map() };
+  try {
+    return { matched: (await posts.bulkWrite(operations, { ordered: false })).matchedCount, refused: new Map() };
+  } catch (error) {
+    return { matched: -1, refused: new Map(refusedParts(error).map(({ index, errmsg }) => [index, refusal(errmsg)])) };
+  }
 }
 
 /** Certainly small: most moves of most posts are. */

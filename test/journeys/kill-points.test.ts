@@ -19,10 +19,10 @@ type Point = Omit<KillPoint, 'holding' | 'victim'> & { holding: string };
 const POINTS: Record<string, Point> = {
   'before the post is stored': { collection: 'posts', method: 'insertMany', holding: '"scheduled"', when: 'before' },
   'after the post is stored, before the client is told': { collection: 'posts', method: 'insertMany', holding: '"scheduled"', when: 'after' },
-  'between the claim and the intent': { collection: 'posts', method: 'bulkWrite', holding: '"publication sending"', when: 'before' },
-  'between the intent and the call': { collection: 'posts', method: 'bulkWrite', holding: '"publication sending"', when: 'after' },
-  'between a network\'s answer and the outcome': { collection: 'posts', method: 'bulkWrite', holding: '"publication published"', when: 'before' },
-  'between the last outcome and the relay of its events': { collection: 'posts', method: 'bulkWrite', holding: '"post.published"', when: 'after' },
+  'between the claim and the intent': { collection: 'posts', method: 'update', holding: '"publication sending"', when: 'before' },
+  'between the intent and the call': { collection: 'posts', method: 'update', holding: '"publication sending"', when: 'after' },
+  'between a network\'s answer and the outcome': { collection: 'posts', method: 'update', holding: '"publication published"', when: 'before' },
+  'between the last outcome and the relay of its events': { collection: 'posts', method: 'update', holding: '"post.published"', when: 'after' },
   'between the deliveries and their event': { collection: 'webhook_deliveries', method: 'insertMany', holding: '"post.published"', when: 'after' },
   'between the event and the emptied outbox': { collection: 'webhook_events', method: 'insertMany', holding: '"post.published"', when: 'after' },
 };
@@ -95,7 +95,7 @@ describe('a post reaches its networks once and its owner hears of it', () => {
     it(`when the database is killed ${when} the write of an outcome, and comes back by itself`, async () => {
       const text = `Database killed ${when} an outcome.`;
       const id = await send(text);
-      await killAt({ collection: 'posts', method: 'bulkWrite', holding: '"publication published"', when }, id, 'database');
+      await killAt({ collection: 'posts', method: 'update', holding: '"publication published"', when }, id, 'database');
       await makeDue(id);
       await waitUntil('the database to be killed', () => !existsSync(path.join(folder.path, 'kill-at')));
     });

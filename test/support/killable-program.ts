@@ -4,11 +4,12 @@
  */
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { Collection } from 'mongodb';
+import { Collection, Db, type Document } from 'mongodb';
 
 export interface KillPoint {
   collection: string;
-  method: 'bulkWrite' | 'insertMany';
+  /** `update`: the command by which many posts are moved at once. */
+  method: 'update' | 'insertMany';
   /** What the write must hold, as JSON. */
   holding: string[];
   /** `during`: sent, and not answered yet. */
@@ -37,21 +38,29 @@ function kill({ victim }: KillPoint): void {
   process.kill(pid, 'SIGKILL');
 }
 
-type Write = (this: Collection, written: unknown, options: unknown) => Promise<unknown>;
-const methods = Collection.prototype as unknown as Record<KillPoint['method'], Write>;
-
-for (const method of ['bulkWrite', 'insertMany'] as const) {
-  const original = methods[method];
-  methods[method] = async function write(written, options) {
-    const point = pointFor(this.collectionName, method, written);
-    if (point === null) return original.call(this, written, options);
-    if (point.when === 'before') kill(point);
-    const answer = original.call(this, written, options);
-    if (point.when === 'during') setImmediate(() => kill(point));
-    const result = await answer;
-    if (point.when === 'after') kill(point);
-    return result;
-  };
+async function killedAt(point: KillPoint | null, write: () => Promise<unknown>): Promise<unknown> {
+  if (point === null) return write();
+  if (point.when === 'before') kill(point);
+  const answer = write();
+  if (point.when === 'during') setImmediate(() => kill(point));
+  const result = await answer;
+  if (point.when === 'after') kill(point);
+  return result;
 }
+
+type Write = (this: Collection, written: unknown, options: unknown) => Promise<unknown>;
+const collections = Collection.prototype as unknown as { insertMany: Write };
+const { insertMany } = collections;
+collections.insertMany = function write(written, options) {
+  return killedAt(pointFor(this.collectionName, 'insertMany', written), () => insertMany.call(this, written, options));
+};
+
+type Command = (this: Db, command: Document, options: unknown) => Promise<unknown>;
+const databases = Db.prototype as unknown as { command: Command };
+const { command: run } = databases;
+databases.command = function command(written, options) {
+  const { update } = written;
+  return killedAt(typeof update === 'string' ? pointFor(update, 'update', written) : null, () => run.call(this, written, options));
+};
 
 await import('./fast-program.js');

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import { MongoClient, type Db } from 'mongodb';
+import { ensureIndexes } from '../../src/db/database.js';
+import { newId, newPostId, newRefId } from '../../src/lib/ids.js';
+import type { PostDoc } from '../../src/posts/post-doc.js';
+import { createPostStore, postIndexes, type PostStore } from '../../src/posts/post-store.js';
+import type { Change, Post } from '../../src/posts/post.js';
+
+const at = new Date('2026-03-01T12:00:00Z');
+
+function newPost(): Post {
+  return {
+    id: newPostId(), accountId: 'acc_1', profileId: 'prf_1', refId: newRefId(), text: 'Hello', media: [], options: {}, notes: null, type: 'scheduled', scheduledAt: at, timeZone: 'UTC',
+    status: 'scheduled', dueAt: at, lease: null, version: 1, sequence: 0, history: [], idempotencyKey: null, requestDigest: null, createdAt: at, updatedAt: at, deletedAt: null,
+    publications: [{
+      id: newId('pub'), channelId: 'chn_1', platform: 'bluesky', channelName: 'me', state: 'pending', dueAt: at, tries: 0, attempts: [], handle: null, processingSince: null,
+      remoteId: null, url: null, publishedAt: null, failure: null,
+    }],
+  };
+}
+
+/** A move that tells of a failure in so many words. */
+function failed(before: Post, words = 1): Change {
+  const failure = { kind: 'rejected' as const, code: 1, message: 'word '.repeat(words) };
+  const publications = before.publications.map((publication) => ({ ...publication, state: 'failed' as const, dueAt: null, failure }));
+  return { before, after: { ...before, status: 'error', publications, history: [...before.history, { at, what: 'publication failed', publicationId: publications[0]!.id }] }, events: [] };
+}
+
+describe('moves of many posts at once', () => {
+  let client: MongoClient;
+  let db: Db;
+  let store: PostStore;
+
+  before(async () => {
+    client = await MongoClient.connect(process.env['MONGODB_URI']!);
+    db = client.db(`moves_${randomUUID().slice(0, 8)}`);
+    await ensureIndexes(db, postIndexes);
+    store = createPostStore(db);
+  });
+  after(async () => {
+    await db.dropDatabase();
+    await client.close();
+  });
+
+  async function stored(): Promise<Post> {
+    const post = newPost();
+    await store.insert(post, []);
+    return post;
+  }
+
+  it('win where the version is the one that was read, and each by itself', async () => {
+    const [first, stale, again] = [await stored(), await stored(), await stored()];
+    assert.equal(await store.save(failed(stale)), true);
+    assert.deepEqual(await store.saveMany([failed(first), failed(stale), failed(again)]), [true, false, true]);
+    assert.deepEqual((await store.find(again.id))!.version, 2);
+    assert.equal((await store.find(stale.id))!.history.length, 1);
+  });
+
+  for (const [how, words] of [['small ones', 1], ['ones with long texts', 20_000]] as const) {
+    it(`tell which one MongoDB refused, and store the others: ${how}`, async () => {
+      const [first, broken, last] = [await stored(), await stored(), await stored()];
+      await db.collection<{ _id: string }>('posts').updateOne({ _id: broken.id }, { $set: { history: 'no list' } });
+      const answers = await store.saveMany([failed(first, words), failed(broken), failed(last)]);
+      assert.deepEqual(answers.map((answer) => answer instanceof Error || answer), [true, true, true]);
+      assert.match(String(answers[1]), /could not be stored: .*must be an array/);
+      assert.deepEqual([(await store.find(first.id))!.status, (await store.find(last.id))!.status, (await store.find(broken.id))!.version], ['error', 'error', 1]);
+    });
+  }
+
+  it('are stored in parts where one command could not hold them', async () => {
+    const posts = await Promise.all(Array.from({ length: 40 }, stored));
+    const answers = await store.saveMany(posts.map((post) => failed(post, 100_000)));
+    assert.ok(answers.every((answer) => answer === true));
+    assert.equal(await db.collection('posts').countDocuments({ 'publications.failure.message': { $regex: /^word / }, version: 2, _id: { $in: posts.map(({ id }) => id) } } as never), 40);
+  });
+
+  it('let what waits for a channel be found until it waits no more', async () => {
+    const channelId = newId('chn');
+    const post = newPost();
+    post.publications = post.publications.map((publication) => ({ ...publication, channelId }));
+    await store.insert(post, []);
+    assert.equal(await store.countWaitingByChannel(channelId), 1);
+    const held: Post = { ...post, status: 'publishing', publications: post.publications.map((publication) => ({ ...publication, state: 'held' })) };
+    await store.save({ before: post, after: held, events: [] });
+    assert.deepEqual((await store.listHeld(channelId, 10)).map(({ id }) => id), [post.id]);
+    const current = (await store.find(post.id))!;
+    const [leased] = await store.claimDue(new Date(), { token: 'mine', owner: 'me', until: new Date(Date.now() + 60_000) }, 500).then((all) => all.filter(({ id }) => id === post.id));
+    assert.deepEqual([await store.countWaitingByChannel(channelId), await store.listHeld(channelId, 10)], [0, []]);
+    await store.release([leased!]);
+    assert.equal((await store.listHeld(channelId, 10))[0]!.version, current.version + 2);
+    await store.save(failed((await store.find(post.id))!));
+    assert.deepEqual([await store.countWaitingByChannel(channelId), await store.listHeld(channelId, 10)], [0, []]);
+    assert.equal((await db.collection<PostDoc>('posts').findOne({ _id: post.id }))!.waitsFor, undefined);
+  });
+});
