@@ -3,6 +3,8 @@
  * and a double that an encoder would take for an int32 stays wrapped in `Double`. Everything in the input is checked.
  */
 import { Binary, BSONRegExp, BSONSymbol, Code, DBRef, Decimal128, Double, MaxKey, MinKey, ObjectId, Timestamp } from 'bson';
+import { endOfValue } from './bson-fields.js';
+import { nameAt, nameEnd } from './bson-names.js';
 import { CommandError } from './command-error.js';
 
 export type Doc = Record<string, unknown>;
@@ -49,7 +51,7 @@ export function decodeFields(buf: Buffer, names: ReadonlySet<string>): Doc {
     if (names.has(name)) {
       setField(doc, name, readValue(type, end, 0));
       left--;
-    } else skipValue(type);
+    } else pos = endOfValue(buf, type, pos);
   }
   return doc;
 }
@@ -147,45 +149,6 @@ function checkValue(type: number, end: number, depth: number): void {
   }
 }
 
-/** Where the named top-level fields of a stored (trusted) document are, from the byte of the type to the end of the value. */
-export function findFields(buf: Buffer, names: ReadonlySet<string>): { name: string; start: number; end: number }[] {
-  src = buf;
-  pos = 4;
-  const end = buf.readInt32LE(0) - 1;
-  const found: { name: string; start: number; end: number }[] = [];
-  while (pos < end) {
-    const start = pos;
-    const type = src[pos++]!;
-    const name = readName(end);
-    skipValue(type);
-    if (names.has(name)) found.push({ name, start, end: pos });
-  }
-  return found;
-}
-
-/** The byte range of the top-level field `name`: [type byte's offset, name's end, end], or null. */
-export function findField(buf: Buffer, name: string): { type: number; start: number; valueStart: number; end: number } | null {
-  src = buf;
-  pos = 4;
-  const end = buf.readInt32LE(0) - 1;
-  while (pos < end) {
-    const start = pos;
-    const type = src[pos++]!;
-    const field = readName(end);
-    const valueStart = pos;
-    skipValue(type);
-    if (field === name) return { type, start, valueStart, end: pos };
-  }
-  return null;
-}
-
-/** Decodes the value of a field found by `findField`. */
-export function decodeValueAt(buf: Buffer, type: number, valueStart: number, end: number): unknown {
-  src = buf;
-  pos = valueStart;
-  return readValue(type, end, 0);
-}
-
 /** Walks the whole document without building it; throws when it is not well-formed BSON. */
 export function checkBson(buf: Buffer): void {
   decode(buf);
@@ -203,55 +166,10 @@ function readInt32(): number {
 }
 
 function readName(end: number): string {
-  const start = pos;
-  let hash = 0;
-  let all = 0;
-  let byte: number;
-  let p = pos;
-  for (;;) {
-    if (p >= end) throw invalid('a field name has no end');
-    byte = src[p]!;
-    if (byte === 0) break;
-    all |= byte;
-    hash = (hash * 31 + byte) | 0;
-    p++;
-  }
-  pos = p + 1;
-  return all < 128 ? knownName(start, p, hash) : src.utf8Slice(start, p);
-}
-
-/** Documents of a collection have the same names over and over: making each anew would cost more than all the rest of reading. */
-const names: string[] = Array.from({ length: 2048 }, () => '');
-const LONGEST_KEPT = 48;
-
-function knownName(start: number, end: number, hash: number): string {
-  const slot = (hash ^ (hash >>> 11)) & 2047;
-  const known = names[slot]!;
-  if (known.length === end - start && isAt(known, start)) return known;
-  const name = shortLatin(start, end);
-  if (name.length > LONGEST_KEPT) return name;
-  // As an object's key: the one copy that the engine keeps of it.
-  return (names[slot] = Object.keys({ [name]: 0 })[0]!);
-}
-
-function isAt(name: string, start: number): boolean {
-  for (let i = 0; i < name.length; i++) if (name.charCodeAt(i) !== src[start + i]) return false;
-  return true;
-}
-
-function shortLatin(start: number, end: number): string {
-  switch (end - start) {
-    case 0:
-      return '';
-    case 1:
-      return String.fromCharCode(src[start]!);
-    case 2:
-      return String.fromCharCode(src[start]!, src[start + 1]!);
-    case 3:
-      return String.fromCharCode(src[start]!, src[start + 1]!, src[start + 2]!);
-    default:
-      return src.latin1Slice(start, end);
-  }
+  const name = nameAt(src, pos, end);
+  if (name === null) throw invalid('a field name has no end');
+  pos = nameEnd;
+  return name;
 }
 
 function readDocument(limit: number, depth: number): Doc {
@@ -441,36 +359,5 @@ function readRareValue(type: number, end: number, depth: number): unknown {
       return MAX_KEY;
     default:
       throw invalid(`unknown type 0x${type.toString(16)}`);
-  }
-}
-
-function skipValue(type: number): void {
-  switch (type) {
-    case 0x01: case 0x09: case 0x11: case 0x12: pos += 8; return;
-    case 0x02: case 0x0d: case 0x0e: pos += src.readInt32LE(pos) + 4; return;
-    case 0x03: case 0x04: case 0x0f: pos += src.readInt32LE(pos); return;
-    case 0x05: pos += src.readInt32LE(pos) + 5; return;
-    case 0x07: pos += 12; return;
-    case 0x08: pos += 1; return;
-    case 0x0c: pos += src.readInt32LE(pos) + 16; return;
-    case 0x10: pos += 4; return;
-    case 0x13: pos += 16; return;
-    case 0x0b: {
-      for (let i = 0; i < 2; i++) {
-        while (src[pos] !== 0) pos++;
-        pos++;
-      }
-      return;
-    }
-    default: return;
-  }
-}
-
-declare global {
-  /** Node's own fast paths, present on every Buffer but missing from its type declarations. */
-  interface Buffer {
-    latin1Slice(start: number, end: number): string;
-    utf8Slice(start: number, end: number): string;
-    utf8Write(text: string, offset: number): number;
   }
 }

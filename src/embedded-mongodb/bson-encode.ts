@@ -1,6 +1,7 @@
 /** Writes documents in the form `bson-decode` reads them, so that a number goes back to disk with the type it came with. */
 import { Binary, BSONRegExp, BSONSymbol, Code, DBRef, Decimal128, Double, Int32, Long, MaxKey, MinKey, ObjectId, Timestamp } from 'bson';
-import { findFields, RawValue, type Doc } from './bson-decode.js';
+import { RawValue, type Doc } from './bson-decode.js';
+import { findFields } from './bson-fields.js';
 import { CommandError } from './command-error.js';
 
 /** A document, or an array, that is already BSON: copied as it is. */

@@ -1,6 +1,7 @@
 /** The `insert` command. */
 import { ObjectId, Timestamp } from 'bson';
-import { decode, findField, type Doc } from './bson-decode.js';
+import { decode, type Doc } from './bson-decode.js';
+import { findField } from './bson-fields.js';
 import { encode } from './bson-encode.js';
 import { sliceIsOver } from './budget.js';
 import { checkName } from './catalog.js';
