@@ -12,6 +12,7 @@ import { collMod, create, createIndexes, drop, dropDatabase, dropIndexes, listCo
 import { buildInfo, cmdLineOpts, collStats, connectionStatus, currentOp, dbStats, getLog, getParameter, hello, hostInfo, ok, profile, serverStatus, setParameter, startSession, whatsMyUri } from './commands-server.js';
 import { truthy } from './match.js';
 import { isWritingStage } from './pipeline-output.js';
+import { storageFailure } from './storage-failure.js';
 import { shown } from './update-fields.js';
 import { validate } from './validate.js';
 import { wholeNumber } from './match-leaf.js';
@@ -90,10 +91,19 @@ export async function runCommand(engine: Engine, message: Message, connectionId:
       beginTurn(context.deadline);
       return entry.handler(context);
     });
-    if (writes && wantsFlush(name, body)) await engine.durability.flush();
+    if (writes && wantsFlush(name, body)) await flushed(engine);
     return reply;
   } catch (error) {
     return errorReply(error);
+  }
+}
+
+/** @throws CommandError 14031 or 8 when the disk does not take what was written */
+async function flushed({ durability, store }: Engine): Promise<void> {
+  try {
+    await durability.flush();
+  } catch (error) {
+    throw storageFailure(store.path, error, 'may be lost if the machine fails');
   }
 }
 

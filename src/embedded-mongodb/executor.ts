@@ -4,10 +4,10 @@
  * goes on in slices, so that others get their turn.
  */
 import { beginTurn, turnHasEnded } from './budget.js';
-import { statfsSync } from 'node:fs';
 import { setImmediate } from 'node:timers';
 import { CommandError } from './command-error.js';
 import type { Store } from './store.js';
+import { storageFailure } from './storage-failure.js';
 import type { Catalog } from './catalog.js';
 
 interface Task {
@@ -42,33 +42,6 @@ export interface Executor {
 const BATCH_MS = 15;
 /** No new step is begun after this; one step takes about as long again at most. */
 const SLICE_MS = 8;
-
-const FULL = /no space|ENOSPC|disk full|MDB_MAP_FULL|quota|EDQUOT|EFBIG|file too large/i;
-/** LMDB reports a write that found only part of its room as an input/output error. */
-const SHORT_WRITE = /input\/output error|EIO/i;
-let reportedAt = -Infinity;
-
-/** What a failed write to the disk looks like to a client; said on stderr too, at most every ten seconds. */
-function storageFailure(store: Store, error: unknown): CommandError {
-  const message = error instanceof Error ? error.message : String(error);
-  const full = FULL.test(message) || (SHORT_WRITE.test(message) && freeBytes(store.path) < 1024 * 1024);
-  if (performance.now() - reportedAt > 10_000) {
-    reportedAt = performance.now();
-    process.stderr.write(`embedded-mongodb: a write failed: ${full ? 'the disk is full' : error instanceof Error ? error.stack : message}\n`);
-  }
-  return full
-    ? new CommandError(14031, 'The disk of the database is full: the write was not stored. Free some space and try again.')
-    : new CommandError(8, `The write could not be stored: ${message}`);
-}
-
-function freeBytes(path: string): number {
-  try {
-    const { bavail, bsize } = statfsSync(path);
-    return bavail * bsize;
-  } catch {
-    return Infinity;
-  }
-}
 
 export function createExecutor(store: Store, catalog: Catalog, committed: () => void): Executor {
   const writes: Task[] = [];
@@ -148,7 +121,7 @@ export function createExecutor(store: Store, catalog: Catalog, committed: () => 
   const fail = (outcome: Outcome, error: unknown): void => {
     if (outcome.result instanceof Promise) outcome.result.catch(() => undefined);
     outcome.result = undefined;
-    outcome.error = error instanceof CommandError ? error : storageFailure(store, error);
+    outcome.error = error instanceof CommandError ? error : storageFailure(store.path, error);
     if (!outcome.next) return;
     resumed.splice(resumed.indexOf(outcome.next), 1);
     outcome.next.settle(outcome.error, undefined);
