@@ -40,7 +40,7 @@ import { connectDatabase, ensureIndexes } from './db/database.js';
 import { rememberAddresses, requireSameKey } from './db/instance.js';
 import { createFactOutbox } from './db/outbox.js';
 import { createWorkerRegistry, expireLeases } from './db/workers.js';
-import { takeLock, type DataLock } from './embedded-mongodb/data-lock.js';
+import { lockDataDir } from './compose-data-dir.js';
 import { health } from './http/health.js';
 import { endLiveStreams } from './http/live.js';
 import { createWebApp } from './http/web-app.js';
@@ -54,7 +54,6 @@ import { createMailer } from './lib/mailer.js';
 import { createNotifier } from './lib/notifier.js';
 import { machineId } from './lib/processes.js';
 import { createSeal } from './lib/seal.js';
-import { startProblem } from './lib/start-problem.js';
 import { dataDirId, deriveKey, keyFingerprint, loadSecretKey } from './lib/secret-key.js';
 import type { Platform, PlatformUrls } from './platforms/platform.js';
 import { mediaIndexes } from './media/media-store.js';
@@ -302,17 +301,6 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     url: publicUrl,
     simulatorUrl: () => simulatorAddresses()?.callUrl ?? '',
   };
-}
-
-/** @throws Error with a plain message when another web process has the directory */
-async function lockDataDir(dataDir: string): Promise<DataLock> {
-  try {
-    return await takeLock(dataDir);
-  } catch (error) {
-    const isTaken = error instanceof Error && 'code' in error && error.code === 'DATA_DIR_IN_USE';
-    if (!isTaken) throw error;
-    throw startProblem(`Another Signpost is running on the data directory ${dataDir}. Stop it first, or set DATA_DIR to another folder.`, error);
-  }
 }
 
 function startOfMonth(now: Date): Date {

@@ -1,5 +1,6 @@
 /** `npx signpost simulator`: the simulated networks alone, until Ctrl-C. */
 import path from 'node:path';
+import { lockDataDir } from '../compose-data-dir.js';
 import { readConfig } from '../config.js';
 import { createLogger } from '../lib/logger.js';
 import { simulatedNetworks } from '../platforms/registry.js';
@@ -7,9 +8,11 @@ import { startSimulator } from '../platforms/simulator/simulator.js';
 
 const DEFAULT_PORT = 3001;
 
-/** Runs until SIGINT or SIGTERM. */
+/** Runs until SIGINT or SIGTERM. @throws Error with a plain message when its port or its data directory is another process's */
 export async function simulatorCommand(): Promise<number> {
   const config = readConfig(process.env);
+  // The networks' journal has one writer.
+  const lock = await lockDataDir(config.dataDir);
   const port = config.simulatorPort ?? DEFAULT_PORT;
   const simulator = await startSimulator({
     host: config.host, port, journalFile: path.join(config.dataDir, 'simulator.jsonl'), networks: simulatedNetworks,
@@ -24,5 +27,6 @@ export async function simulatorCommand(): Promise<number> {
     process.once('SIGTERM', () => resolve());
   });
   await simulator.stop();
+  lock.release();
   return 0;
 }
