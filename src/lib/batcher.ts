@@ -7,7 +7,7 @@ export interface BatcherOptions {
   concurrent: number;
 }
 
-const TOLD_AT_ONCE = 25;
+const TOLD_AT_ONCE = 8;
 
 /**
  * @param run answers a batch, one answer for each item in order; an answer that is an Error rejects that item alone
