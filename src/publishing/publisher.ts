@@ -53,7 +53,7 @@ const SLOTS_OF_ONE = 300;
 /** Posts leased at once: most wait for their moment or their channel's turn, which costs only memory. */
 const MAX_HELD = 12_000;
 const BATCH = 500;
-const WRITES = { max: 250, concurrent: 3 };
+const WRITES = { max: 150, concurrent: 5 };
 /** Claimed this much ahead, so that a herd is in hand when its moment comes and a post starts on its millisecond. */
 const CLAIM_AHEAD_MS = 3_000;
 /** Wake-ups come this much ahead: late enough that what they are for is within the claim, whatever the clock's hand trembles. */
