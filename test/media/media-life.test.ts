@@ -18,7 +18,7 @@ import type { Post } from '../../src/posts/post.js';
 import { aPng } from '../support/media-files.js';
 import { anInput, NOW, postsOverDatabase } from '../support/posts.js';
 import { runProgram, temporaryFolder } from '../support/program.js';
-import { mongodbUri } from '../support/temporary-database.js';
+import { dropDatabase, temporaryDatabaseName, uriOfDatabase } from '../support/temporary-database.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -133,7 +133,9 @@ describe('an uploaded file', () => {
 test('a folder that nothing can be written to stops the start in plain words', async () => {
   const file = path.join(folder.path, 'a-file');
   await writeFile(file, '');
-  const { code, output } = await runProgram({ dataDir: path.join(folder.path, 'data'), env: { MEDIA_DIR: file, MONGODB_URI: mongodbUri() } });
+  const database = temporaryDatabaseName();
+  after(() => dropDatabase(database));
+  const { code, output } = await runProgram({ dataDir: path.join(folder.path, 'data'), env: { MEDIA_DIR: file, MONGODB_URI: uriOfDatabase(database) } });
   assert.equal(code, 1);
   assert.match(output, /Uploaded files can't be kept in .*a-file: .*Check MEDIA_DIR/);
   assert.doesNotMatch(output, /\n\s+at /, 'no stack');
