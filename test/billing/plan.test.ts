@@ -7,6 +7,7 @@ import { defaultPlans } from '../../src/billing/plan.js';
 import { readPlans } from '../../src/billing/plan-schema.js';
 import { loadPlans } from '../../src/billing/plan-file.js';
 import { runProgram, temporaryFolder } from '../support/program.js';
+import { dropDatabase, temporaryDatabaseName, uriOfDatabase } from '../support/temporary-database.js';
 
 describe('plans', () => {
   it('are Free with 5 posts a month and Flat without limits, when there is no file', () => {
@@ -53,12 +54,14 @@ describe('plans', () => {
     const folder = await temporaryFolder();
     const file = path.join(folder.path, 'my-plans.json');
     writeFileSync(file, '{"plans":[]}');
-    const { code, output } = await runProgram({ dataDir: folder.path, env: { BILLING: 'simulated', PLANS_FILE: file, MONGODB_URI: process.env.MONGODB_URI ?? '' } });
+    const database = temporaryDatabaseName();
+    const { code, output } = await runProgram({ dataDir: folder.path, env: { BILLING: 'simulated', PLANS_FILE: file, MONGODB_URI: uriOfDatabase(database) } });
     assert.equal(code, 1);
     assert.match(output, /can't start with the plans in .*my-plans\.json/);
     assert.doesNotMatch(output, /\n\s+at /, 'no stack');
     const missing = await runProgram({ dataDir: folder.path, env: { BILLING: 'stripe' } });
     assert.match(missing.output, /STRIPE_WEBHOOK_SECRETS: is needed/);
     await folder.remove();
+    await dropDatabase(database);
   });
 });
