@@ -47,6 +47,8 @@ export interface Refusal {
 }
 
 const DAY_S = 86_400;
+/** Events of about 1 kB that are kept in memory. */
+const MOST_RECENT = 5_000;
 /** How long bodies are kept, and events that held nothing for us. */
 const KEPT_DAYS = 90;
 
@@ -83,6 +85,29 @@ export function createBillingEventStore(db: Db) {
   const events: Collection<EventDoc> = db.collection<EventDoc>('billing_events');
   const bodies: Collection<RawDoc> = db.collection<RawDoc>('billing_bodies');
   const refusals = db.collection<Refusal & { _id: string }>('billing_refusals');
+  /** By id, oldest first. A customer's events are all folded anew at each new one. */
+  const recent = new Map<string, BillingEvent>();
+
+  /** What was read of an event never changes, but for what the provider is asked again. */
+  async function read(docs: Pick<EventDoc, '_id' | 'startedAt'>[]): Promise<Map<string, BillingEvent | null>> {
+    const found = new Map<string, BillingEvent | null>();
+    const unread: string[] = [];
+    for (const { _id, startedAt } of docs) {
+      const event = startedAt === undefined ? recent.get(_id) : undefined;
+      if (event === undefined) unread.push(_id);
+      else found.set(_id, event);
+    }
+    if (unread.length === 0) return found;
+    for (const { _id, event, startedAt } of await events.find({ _id: { $in: unread } }, { projection: { event: 1, startedAt: 1 } }).toArray()) {
+      found.set(_id, event);
+      if (event !== null && startedAt === undefined) recent.set(_id, event);
+    }
+    for (const id of recent.keys()) {
+      if (recent.size <= MOST_RECENT) break;
+      recent.delete(id);
+    }
+    return found;
+  }
 
   return {
     /** @returns for each whether it is new; an event that is there already stays as it is */
@@ -107,8 +132,12 @@ export function createBillingEventStore(db: Db) {
 
     /** Every event about these customers, as we read them. */
     async listOfCustomers(customers: string[]): Promise<FoldedEvent[]> {
-      const docs = await events.find({ customer: { $in: customers } }, { projection: { event: 1, outcome: 1, receivedAt: 1 } }).toArray();
-      return docs.flatMap(({ event, outcome, receivedAt }) => (event === null ? [] : [{ event, outcome, receivedAt }]));
+      const docs = await events.find({ customer: { $in: customers } }, { projection: { outcome: 1, receivedAt: 1, startedAt: 1 } }).toArray();
+      const found = await read(docs);
+      return docs.flatMap(({ _id, outcome, receivedAt }) => {
+        const event = found.get(_id) ?? null;
+        return event === null ? [] : [{ event, outcome, receivedAt }];
+      });
     },
 
     /** Marks what was folded. @param parked true: nobody knows whose it is yet */
