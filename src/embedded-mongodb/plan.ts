@@ -58,12 +58,17 @@ export function choosePlan(collection: Collection, filter: Doc, sort: readonly S
 
 /** One document by its `_id`: nothing can be better, so nothing else is weighed. */
 function planById(collection: Collection, filter: Doc, sort: readonly SortPart[]): IndexScan | null {
-  const id = filter['_id'];
-  const index = collection.indexes[0];
-  if (!(typeof id === 'string' || id instanceof ObjectId) || index?.name !== '_id_') return null;
-  const { scan } = scanOf(index, filter, conditionsOf({ _id: id }), sort);
+  const sole = soleId(collection, filter);
+  if (sole === null) return null;
+  const { scan } = scanOf(sole.index, filter, conditionsOf({ _id: sole.id }), sort);
   scan.exact &&= Object.keys(filter).length === 1;
   return scan;
+}
+
+/** The `_id` that a filter names, where it is just one and plain to look up; null otherwise. */
+export function soleId(collection: Collection, { _id: id }: Doc): { id: string | ObjectId; index: Index } | null {
+  const index = collection.indexes[0];
+  return (typeof id === 'string' || id instanceof ObjectId) && index?.name === '_id_' ? { id, index } : null;
 }
 
 function naturalOrder(sort: readonly SortPart[], hint: unknown): number {

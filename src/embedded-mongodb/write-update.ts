@@ -1,5 +1,4 @@
 /** The `update` command, and how one statement of it changes, or adds, one document. */
-import { ObjectId } from 'bson';
 import { decode, decodeFields, decodeUpdateStatement, type Doc } from './bson-decode.js';
 import { encode, encodeChanged } from './bson-encode.js';
 import { sliceIsOver } from './budget.js';
@@ -11,7 +10,7 @@ import { createRunner, type Found } from './find-runner.js';
 import { encodeKey, MAX_KEY_BYTES } from './index-key.js';
 import { compileFilter, fieldsOf, truthy, type Matcher } from './match.js';
 import { compileChange, requireKnownStage } from './pipeline.js';
-import { choosePlan } from './plan.js';
+import { choosePlan, soleId } from './plan.js';
 import { entriesBefore, fieldsToKnow, findUnique, insertRecord, replaceRecord } from './records.js';
 import { parseSort, type SortPart } from './sort.js';
 import { compileUpdate, type CompiledUpdate } from './update.js';
@@ -128,10 +127,10 @@ export function* findTargets(context: CommandContext, collection: Collection, st
 }
 
 /** What a filter's `_id` is in its index, where it names just one: then there is nothing to plan. */
-function idKey(collection: Collection, { _id: id }: Doc): Buffer | null {
-  const index = collection.indexes[0];
-  if (!(typeof id === 'string' || id instanceof ObjectId) || index?.name !== '_id_') return null;
-  const key = encodeKey([id], index.descending);
+function idKey(collection: Collection, filter: Doc): Buffer | null {
+  const sole = soleId(collection, filter);
+  if (sole === null) return null;
+  const key = encodeKey([sole.id], sole.index.descending);
   return key.length > MAX_KEY_BYTES ? null : key;
 }
 
