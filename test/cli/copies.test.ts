@@ -1,14 +1,11 @@
 /** `signpost backup`, `restore` and `migrate`, on a data directory that the real program used. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { apiClient, createApiKey, signUp } from '../../src/cli/newcomer.js';
+import { runSignpost } from '../support/cli.js';
 import { startProgram, temporaryFolder, type Program } from '../support/program.js';
 import { dropDatabase, temporaryDatabaseName, uriOfDatabase } from '../support/temporary-database.js';
-
-const CLI = path.resolve(import.meta.dirname, '../../src/cli/cli.js');
 
 describe('copies of the embedded database', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -29,16 +26,7 @@ describe('copies of the embedded database', () => {
   const dataDir = (): string => path.join(folder.path, 'data');
   const file = (): string => path.join(folder.path, 'backup');
 
-  async function signpost(args: string[], env: Record<string, string> = {}): Promise<{ code: number | null; output: string }> {
-    const { MONGODB_URI: _, ...inherited } = process.env;
-    const script = `const { runCommand } = await import(${JSON.stringify(CLI)}); process.exitCode = await runCommand(...${JSON.stringify([args[0], args.slice(1)])});`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { env: { ...inherited, DATA_DIR: dataDir(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    await once(child, 'close');
-    assert.doesNotMatch(output, /\n\s+at /, 'a stack trace');
-    return { code: child.exitCode, output };
-  }
+  const signpost = (args: readonly [string, ...string[]], env: Record<string, string> = {}): ReturnType<typeof runSignpost> => runSignpost(args, { DATA_DIR: dataDir(), ...env });
 
   const works = async (text: string): Promise<boolean> => (await apiClient(program.url, text).get('/api/user')).status === 200;
 
@@ -98,7 +86,7 @@ describe('copies of the embedded database', () => {
 
   it('are not made of a MongoDB of one\'s own, and wrong calls are answered with the usage', async () => {
     assert.match((await signpost(['backup', file()], { MONGODB_URI: 'mongodb://127.0.0.1:1/x' })).output, /mongodump/);
-    for (const args of [['backup'], ['restore'], ['migrate'], ['migrate', 'mongodb://127.0.0.1:1']]) {
+    for (const args of [['backup'], ['restore'], ['migrate'], ['migrate', 'mongodb://127.0.0.1:1']] as const) {
       const { code, output } = await signpost(args);
       assert.equal(code, 1);
       assert.match(output, /Usage: npx signpost/);

@@ -1,14 +1,10 @@
 /** `signpost create-account` and `reset-password`, beside a running program and without one. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { httpSession } from '../../src/cli/http-session.js';
 import { apiClient, createApiKey, signUp } from '../../src/cli/newcomer.js';
+import { runSignpost } from '../support/cli.js';
 import { startProgram, temporaryFolder, type Program } from '../support/program.js';
-
-const CLI = path.resolve(import.meta.dirname, '../../src/cli/cli.js');
 
 describe('the operator', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -24,15 +20,9 @@ describe('the operator', () => {
     await folder.remove();
   });
 
-  async function signpost(...args: string[]): Promise<{ code: number | null; output: string; password: string }> {
-    const { MONGODB_URI: _, ...inherited } = process.env;
-    const script = `const { runCommand } = await import(${JSON.stringify(CLI)}); process.exitCode = await runCommand(...${JSON.stringify([args[0], args.slice(1)])});`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { env: { ...inherited, DATA_DIR: folder.path, SIGNUP: 'closed' }, stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    await once(child, 'close');
-    assert.doesNotMatch(output, /\n\s+at /, 'a stack trace');
-    return { code: child.exitCode, output, password: /\n\n {2}(\S+)\n\n/.exec(output)?.[1] ?? '' };
+  async function signpost(...args: [string, ...string[]]): Promise<{ code: number | null; output: string; password: string }> {
+    const { code, output } = await runSignpost(args, { DATA_DIR: folder.path, SIGNUP: 'closed' });
+    return { code, output, password: /\n\n {2}(\S+)\n\n/.exec(output)?.[1] ?? '' };
   }
 
   const canSignIn = async (email: string, password: string): Promise<boolean> => {
