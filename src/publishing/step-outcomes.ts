@@ -48,9 +48,15 @@ function recheckAt(now: Date, deps: WorkDeps): Date {
   return new Date(now.getTime() + 600_000 * (1 + deps.random() * 0.2));
 }
 
+/** Tells the channel that its network refused the credentials, where it did. @returns whether a refresh token mended it */
+async function renews({ publication, deps }: Task, session: ChannelSession | null, failure: PlatformFailure): Promise<boolean> {
+  return failure.kind === 'signed-out' && (await deps.markSignedOut(publication.channelId, failure.message, session?.credentials ?? null)) === 'renewed';
+}
+
 /** @param session null: none could be opened. @param canLookUp the network can be asked what became of the call */
-export async function settleFailure({ publication, step, deps }: Task, session: ChannelSession | null, startedAt: Date, failure: PlatformFailure, canLookUp: boolean, settle: Settle): Promise<void> {
-  const isRenewed = failure.kind === 'signed-out' && (await deps.markSignedOut(publication.channelId, failure.message, session?.credentials ?? null)) === 'renewed';
+export async function settleFailure(task: Task, session: ChannelSession | null, startedAt: Date, failure: PlatformFailure, canLookUp: boolean, settle: Settle): Promise<void> {
+  const { step, deps } = task;
+  const isRenewed = await renews(task, session, failure);
   const now = deps.now();
   const tries = isFresh(step) ? step.tries + 1 : step.tries;
   const facts = { kind: failure.kind, retryAt: failure.options.retryAt, tries, canLookUp, now, random: deps.random() };
@@ -60,8 +66,9 @@ export async function settleFailure({ publication, step, deps }: Task, session: 
 }
 
 /** @param isOver it has processed for longer than the network needs */
-export async function settlePollFailure({ publication, step, deps }: Task, session: ChannelSession | null, startedAt: Date, failure: PlatformFailure, isOver: boolean, settle: Settle): Promise<void> {
-  const isRenewed = failure.kind === 'signed-out' && (await deps.markSignedOut(publication.channelId, failure.message, session?.credentials ?? null)) === 'renewed';
+export async function settlePollFailure(task: Task, session: ChannelSession | null, startedAt: Date, failure: PlatformFailure, isOver: boolean, settle: Settle): Promise<void> {
+  const { step, deps } = task;
+  const isRenewed = await renews(task, session, failure);
   const now = deps.now();
   if (failure.kind === 'rejected' || (failure.kind === 'signed-out' && !isRenewed)) {
     const next = { do: failure.kind === 'rejected' ? 'fail' as const : 'hold' as const };
