@@ -38,8 +38,11 @@ export function decodeWithRawArray(buf: Buffer, start: number, limit: number, na
   }
 }
 
-/** Decodes only the named top-level fields of a stored (trusted) document; others are skipped over. */
-export function decodeFields(buf: Buffer, names: ReadonlySet<string>): Doc {
+/**
+ * Decodes only the named top-level fields of a stored (trusted) document; others are skipped over. The elements of arrays among them that are in
+ * `opaque` stay raw, as slices of `buf`.
+ */
+export function decodeFields(buf: Buffer, names: ReadonlySet<string>, opaque?: ReadonlySet<string>): Doc {
   src = buf;
   pos = 4;
   const end = buf.readInt32LE(0) - 1;
@@ -49,7 +52,7 @@ export function decodeFields(buf: Buffer, names: ReadonlySet<string>): Doc {
     const type = src[pos++]!;
     const name = readName(end);
     if (names.has(name)) {
-      setField(doc, name, readValue(type, end, 0));
+      setField(doc, name, type === 4 && opaque?.has(name) === true ? readOpaqueArray(end) : readValue(type, end, 0));
       left--;
     } else pos = endOfValue(buf, type, pos);
   }
@@ -75,8 +78,8 @@ export function decodeRaw({ type, bytes }: RawValue): unknown {
 }
 
 /**
- * Decodes a statement of `update`; what its `$set` puts in place of whole top-level fields stays raw where it is a document or an array:
- * mostly it is stored as it came. The slices refer to `buf`.
+ * Decodes a statement of `update`; what its `$set` puts in place of whole top-level fields, and what its `$push` adds to such, stays raw where it is
+ * a document or an array: mostly it is stored as it came. The slices refer to `buf`.
  */
 export function decodeUpdateStatement(buf: Buffer): Doc {
   src = buf;
@@ -86,14 +89,49 @@ export function decodeUpdateStatement(buf: Buffer): Doc {
 }
 
 function readOperator(type: number, name: string, end: number): unknown {
-  return name === '$set' && type === 3 ? readFields(end, 2, readSetOperand) : readValue(type, end, 1);
+  if (type === 3 && name === '$set') return readFields(end, 2, readSetOperand);
+  return type === 3 && name === '$push' ? readFields(end, 2, readPushOperand) : readValue(type, end, 1);
 }
 
 function readSetOperand(type: number, name: string, end: number): unknown {
-  if ((type !== 3 && type !== 4) || name === '_id' || name.startsWith('$') || name.includes('.')) return readValue(type, end, 2);
+  return isWholeField(name) ? readRaw(type, end, 2) : readValue(type, end, 2);
+}
+
+function readPushOperand(type: number, name: string, end: number): unknown {
+  return type === 3 && isWholeField(name) ? readFields(end, 3, readPushModifier) : readValue(type, end, 2);
+}
+
+function readPushModifier(type: number, name: string, end: number): unknown {
+  return type === 4 && name === '$each' ? readOpaqueArray(end, 4) : readValue(type, end, 3);
+}
+
+function isWholeField(name: string): boolean {
+  return name !== '_id' && !name.startsWith('$') && !name.includes('.');
+}
+
+function readOpaqueArray(limit: number, depth = 1): unknown[] {
+  const end = openDocument(limit, depth);
+  const list: unknown[] = [];
+  while (pos < end) {
+    const type = src[pos++]!;
+    skipName(end);
+    list.push(readRaw(type, end, depth));
+  }
+  pos = end + 1;
+  return list;
+}
+
+function readRaw(type: number, end: number, depth: number): unknown {
+  if (type !== 3 && type !== 4) return readValue(type, end, depth);
   const start = pos;
-  checkContainer(end, 3);
+  checkContainer(end, depth + 1);
   return new RawValue(type, src.subarray(start, pos));
+}
+
+function skipName(end: number): void {
+  while (pos < end && src[pos] !== 0) pos++;
+  if (pos >= end) throw invalid('a field name has no end');
+  pos++;
 }
 
 function readFields(limit: number, depth: number, read: (type: number, name: string, end: number) => unknown): Doc {
@@ -113,9 +151,7 @@ function checkContainer(limit: number, depth: number): void {
   const end = openDocument(limit, depth);
   while (pos < end) {
     const type = src[pos++]!;
-    while (pos < end && src[pos] !== 0) pos++;
-    if (pos >= end) throw invalid('a field name has no end');
-    pos++;
+    skipName(end);
     checkValue(type, end, depth);
   }
   pos = end + 1;

@@ -39,10 +39,15 @@ export function encodeChanged(before: Buffer, doc: Doc, touched: ReadonlySet<str
     }
     copyRange(before, copied, before.readInt32LE(0) - 1);
     for (const name in doc) {
-      if (doc[name] !== undefined && touched.has(name) && !places.some((place) => place.name === name)) writeElement(name, doc[name], 0);
+      if (doc[name] !== undefined && touched.has(name) && !isAmong(places, name)) writeElement(name, doc[name], 0);
     }
     close(0);
   });
+}
+
+function isAmong(places: readonly { name: string }[], name: string): boolean {
+  for (const place of places) if (place.name === name) return true;
+  return false;
 }
 
 function copyRange(from: Buffer, start: number, end: number): void {

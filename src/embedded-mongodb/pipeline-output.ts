@@ -11,7 +11,7 @@ import { withId } from './document-id.js';
 import { createRunner, type Found } from './find-runner.js';
 import { compileFilter } from './match.js';
 import { choosePlan } from './plan.js';
-import { entriesBefore, insertRecord, replaceRecord } from './records.js';
+import { entriesOf, insertRecord, replaceRecord } from './records.js';
 import { readExpressionPath } from './path-walk.js';
 import { giveWay, runSteps, type Steps } from './write-steps.js';
 import { updatePipeline } from './write-update.js';
@@ -146,7 +146,7 @@ function mergeOne(context: CommandContext, catalog: Catalog, collection: Collect
   if (whenMatched === 'fail') throw new CommandError(11000, '$merge found a matching document', { keyPattern: { _id: 1 }, keyValue: { _id: doc['_id'] } });
   const old = decode(found.bytes);
   const target = catalog.find(collection.ns) ?? collection;
-  const before = entriesBefore(target, old, null);
+  const before = entriesOf(target.indexes, old);
   const next = nextVersion(whenMatched, spec, old, doc);
   const bytes = encode(next);
   if (!bytes.equals(found.bytes)) replaceRecord(context.store, target, found.record, before, found.bytes.length, next, bytes);

@@ -89,15 +89,15 @@ export function duplicateKey(collection: Collection, index: Index, doc: Doc): Co
   return new CommandError(11000, `E11000 duplicate key error collection: ${collection.ns} index: ${index.name} dup key: { ${text} }`, { keyPattern: index.key, keyValue });
 }
 
-/** What a document's indexes held before it is changed; `touched` are the top-level fields that may change (null: any), indexes on others are left out. */
-export function entriesBefore(collection: Collection, doc: Doc, touched: ReadonlySet<string> | null): Entries[] {
-  return affectedIndexes(collection, touched).map((index) => ({ index, keys: keysOf(index, doc) }));
+/** What a document has in these indexes. */
+export function entriesOf(indexes: readonly Index[], doc: Doc): Entries[] {
+  return indexes.map((index) => ({ index, keys: keysOf(index, doc) }));
 }
 
-/** The top-level fields that a change of `touched` has to know: those, and what their indexes are made of; null when it may be any. */
-export function fieldsToKnow(collection: Collection, touched: ReadonlySet<string>): ReadonlySet<string> | null {
+/** The top-level fields that a change of `touched` has to know: those, and what the indexes on them are made of; null when it may be any. */
+export function fieldsToKnow(indexes: readonly Index[], touched: ReadonlySet<string>): ReadonlySet<string> | null {
   const known = new Set(touched).add('_id');
-  for (const index of affectedIndexes(collection, touched)) {
+  for (const index of indexes) {
     if (!index.fields) return null;
     for (const name of index.fields) known.add(name);
   }
@@ -133,10 +133,12 @@ function look({ fields }: Index, doc: Doc): void {
   for (const name of fields ?? Object.keys(doc)) {
     const value = doc[name];
     if (value instanceof RawValue) doc[name] = decodeRaw(value);
+    else if (Array.isArray(value)) doc[name] = value.map((item: unknown) => (item instanceof RawValue ? decodeRaw(item) : item));
   }
 }
 
-function affectedIndexes(collection: Collection, touched: ReadonlySet<string> | null): Index[] {
+/** The indexes whose entries may change with the `touched` top-level fields (null: any field). */
+export function affectedIndexes(collection: Collection, touched: ReadonlySet<string> | null): Index[] {
   return collection.indexes.filter((index) => affects(index, touched));
 }
 

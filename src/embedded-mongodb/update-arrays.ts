@@ -1,10 +1,16 @@
 /** The update operators on arrays: `$push` with its modifiers, `$addToSet`, `$pop`, `$pull`, `$pullAll`. */
+import { decodeRaw, RawValue } from './bson-decode.js';
 import { compare, equals, isObject } from './bson-order.js';
 import { badValue, CommandError, failedToParse, typeMismatch } from './command-error.js';
 import { compileFilter, elemMatchTest, isOperatorObject } from './match.js';
 import { bsonTypeName, wholeNumber } from './match-leaf.js';
 import { compileSort } from './sort.js';
 import { shown, type FieldChange } from './update-fields.js';
+
+/** True for a `$push` that looks neither at what it adds nor at what is there. */
+export function isBlindPush(operand: unknown): boolean {
+  return isObject(operand) && '$each' in operand && !('$sort' in operand);
+}
 
 interface PushSpec {
   items: unknown[];
@@ -28,6 +34,7 @@ function parsePush(operand: unknown): PushSpec {
     } else if (name === '$sort') spec.sort = pushSort(value);
     else throw badValue(`Unrecognized clause in $push: ${name}`);
   }
+  if (spec.sort !== null) spec.items = spec.items.map((item) => (item instanceof RawValue ? decodeRaw(item) : item));
   return spec;
 }
 
@@ -49,6 +56,10 @@ export function pushChange(operand: unknown): FieldChange {
       throw badValue(`The field '${path}' must be an array but is of type ${bsonTypeName(present)} in document {_id: ${shown(doc['_id'])}}`);
     }
     let list = [...((present as unknown[] | undefined) ?? [])];
+    if (position === null && sort === null && slice === null) {
+      list.push(...items);
+      return list;
+    }
     const at = position === null ? list.length : position < 0 ? Math.max(0, list.length + position) : Math.min(position, list.length);
     list = [...list.slice(0, at), ...items, ...list.slice(at)];
     if (sort) list.sort(sort);

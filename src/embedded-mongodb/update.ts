@@ -4,7 +4,7 @@ import { equals, isObject } from './bson-order.js';
 import { badValue, CommandError, failedToParse } from './command-error.js';
 import { compileFilter, type MatchContext } from './match.js';
 import { positionalIndex } from './positional.js';
-import { addToSetChange, popChange, pullAllChange, pullChange, pushChange } from './update-arrays.js';
+import { addToSetChange, isBlindPush, popChange, pullAllChange, pullChange, pushChange } from './update-arrays.js';
 import { bitChange, currentDateChange, incChange, maxChange, minChange, mulChange, newTimestamp, type FieldChange } from './update-fields.js';
 import { erase, expandPath, findPlace, isPositional, makePlace, splitPath, valueAt, write, type PathScope } from './update-path.js';
 
@@ -12,6 +12,8 @@ export interface CompiledUpdate {
   kind: 'operators' | 'replacement' | 'pipeline';
   /** Top-level fields that may change, or null when any may. */
   touched: ReadonlySet<string> | null;
+  /** Top-level arrays to which it only adds elements, whatever they and the others are. */
+  opaque: ReadonlySet<string>;
   /** It looks at no other fields than `_id` and those that it touches, and leaves each in its place. */
   isLocal: boolean;
   apply(doc: Doc, filter: Doc, inserting: boolean): Doc;
@@ -34,6 +36,9 @@ const CHANGES: Record<string, (operand: unknown) => FieldChange> = {
   $push: pushChange, $addToSet: addToSetChange, $pop: popChange, $pull: pullChange, $pullAll: pullAllChange,
 };
 
+const FIELD_OPERATORS: ReadonlySet<string> = new Set([...Object.keys(CHANGES), '$set', '$setOnInsert', '$unset', '$rename']);
+const NONE: ReadonlySet<string> = new Set();
+
 /** Operators that never make a missing field. */
 const ONLY_PRESENT = new Set(['$pop', '$pull', '$pullAll']);
 
@@ -49,7 +54,7 @@ export function compileUpdate(update: unknown, options: UpdateOptions = {}): Com
     if (options.arrayFilters !== undefined && (options.arrayFilters as unknown[]).length > 0) throw failedToParse('arrayFilters may not be specified for pipeline-style updates');
     if (!options.compilePipeline) throw badValue('a pipeline is not allowed here');
     const run = options.compilePipeline(update as Doc[], options.context?.variables ?? {});
-    return { kind: 'pipeline', touched: null, isLocal: false, apply: (doc) => keepId(doc['_id'], run(doc)) };
+    return { kind: 'pipeline', touched: null, opaque: NONE, isLocal: false, apply: (doc) => keepId(doc['_id'], run(doc)) };
   }
   if (!isObject(update)) throw failedToParse('Update argument must be either an object or an array');
   const first = Object.keys(update)[0];
@@ -62,7 +67,7 @@ function compileReplacement(update: Doc, options: UpdateOptions): CompiledUpdate
     if (name.startsWith('$')) throw new CommandError(52, `The dollar ($) prefixed field '${name}' in '${name}' is not allowed in the context of an update's replacement document. Consider using an aggregation pipeline with $replaceWith.`);
   }
   if (Array.isArray(options.arrayFilters) && options.arrayFilters.length > 0) throw failedToParse('arrayFilters may not be specified for replacement-style updates');
-  return { kind: 'replacement', touched: null, isLocal: false, apply: (doc) => keepId(doc['_id'], replaceTimestamps({ ...update })) };
+  return { kind: 'replacement', touched: null, opaque: NONE, isLocal: false, apply: (doc) => keepId(doc['_id'], replaceTimestamps({ ...update })) };
 }
 
 /** An empty timestamp in a top-level field means "now". */
@@ -87,25 +92,35 @@ function keepId(id: unknown, next: Doc): Doc {
 function compileOperators(update: Doc, options: UpdateOptions): CompiledUpdate {
   const filters = parseArrayFilters(options.arrayFilters, options.context ?? {});
   const steps: Step[] = [];
-  for (const [operator, fields] of Object.entries(update)) {
-    if (operator === '$setOnInsert' || operator === '$set' || operator === '$unset' || operator === '$rename' || CHANGES[operator]) {
-      if (!isObject(fields)) throw failedToParse(`Modifiers operate on fields but we found type ${typeof fields} instead. For example: {$mod: {<field>: ...}} not {${operator}: ${String(fields)}}`);
-      for (const [path, operand] of Object.entries(fields)) steps.push(...compileStep(operator, path, operand));
-    } else throw failedToParse(`Unknown modifier: ${operator}. Expected a valid update modifier or pipeline-style update specified as an array`);
+  const opaque = new Set<string>();
+  for (const operator in update) {
+    const fields = update[operator];
+    if (!FIELD_OPERATORS.has(operator)) throw failedToParse(`Unknown modifier: ${operator}. Expected a valid update modifier or pipeline-style update specified as an array`);
+    if (!isObject(fields)) throw failedToParse(`Modifiers operate on fields but we found type ${typeof fields} instead. For example: {$mod: {<field>: ...}} not {${operator}: ${String(fields)}}`);
+    for (const path in fields) {
+      compileStep(steps, operator, path, fields[path]);
+      if (operator === '$push' && isBlindPush(fields[path])) opaque.add(path);
+    }
   }
-  refuseConflicts(steps);
+  const touched = new Set<string>();
+  for (const step of steps) touched.add(step.parts[0]!);
+  // As many names as steps: no two of them can meet.
+  if (touched.size < steps.length) refuseConflicts(steps);
   checkArrayFilters(steps, filters);
   steps.sort(compareSteps);
-  const touched = new Set(steps.map((step) => step.parts[0]!));
   // What takes a new name comes last, even where that name was there.
   const isLocal = update['$rename'] === undefined && !steps.some((step) => step.path.includes('$'));
-  return { kind: 'operators', touched, isLocal, apply: (doc, filter, inserting) => applySteps(steps, filters, doc, filter, inserting, touched.has('_id')) };
+  const places = steps.some((step) => step.dynamic) ? null : steps.map((step) => [step.parts]);
+  return { kind: 'operators', touched, opaque, isLocal, apply: (doc, filter, inserting) => applySteps(steps, places ?? placesIn(doc, steps, filters, filter, inserting), doc, inserting, touched.has('_id')) };
 }
 
-function applySteps(steps: Step[], arrayFilters: PathScope['arrayFilters'], doc: Doc, filter: Doc, inserting: boolean, touchesId: boolean): Doc {
-  const id = doc['_id'];
+function placesIn(doc: Doc, steps: readonly Step[], arrayFilters: PathScope['arrayFilters'], filter: Doc, inserting: boolean): string[][][] {
   const scope: PathScope = { arrayFilters, positional: (path) => positionalIndex(doc, filter, path, inserting) };
-  const places = steps.map((step) => (step.dynamic ? expandPath(doc, step.parts, scope) : [step.parts]));
+  return steps.map((step) => (step.dynamic ? expandPath(doc, step.parts, scope) : [step.parts]));
+}
+
+function applySteps(steps: readonly Step[], places: readonly string[][][], doc: Doc, inserting: boolean, touchesId: boolean): Doc {
+  const id = doc['_id'];
   for (let i = 0; i < steps.length; i++) steps[i]!.run(doc, places[i]!, inserting);
   if (touchesId && id !== undefined && (doc['_id'] === undefined || !equals(doc['_id'], id))) {
     throw new CommandError(66, "Performing an update on the path '_id' would modify the immutable field '_id'");
@@ -113,18 +128,24 @@ function applySteps(steps: Step[], arrayFilters: PathScope['arrayFilters'], doc:
   return doc;
 }
 
-function compileStep(operator: string, path: string, operand: unknown): Step[] {
+function compileStep(steps: Step[], operator: string, path: string, operand: unknown): void {
   const parts = splitPath(path);
   if (parts[0] === '$' || parts[0]!.startsWith('$[')) throw badValue(`Cannot have array filter identifier (i.e. '$[<id>]') element in the first position in path '${path}'`);
-  if (operator === '$rename') return compileRename(path, parts, operand);
+  if (operator === '$rename') {
+    steps.push(...compileRename(path, parts, operand));
+    return;
+  }
   const run = runOperator(operator, operand);
-  const dynamic = parts.some(isPositional);
-  if (!parts[0]!.startsWith('$') || operator === '$unset') return [{ path, parts, dynamic, run }];
-  return [{ path, parts, dynamic, run: (doc, places, inserting) => {
+  const dynamic = path.includes('$') && parts.some(isPositional);
+  if (!parts[0]!.startsWith('$') || operator === '$unset') {
+    steps.push({ path, parts, dynamic, run });
+    return;
+  }
+  steps.push({ path, parts, dynamic, run: (doc, places, inserting) => {
     // Such a field can be inserted but not be made by changing a document.
     if (!inserting) throw new CommandError(52, `The dollar ($) prefixed field '${parts[0]}' in '${path}' is not valid for storage.`);
     run(doc, places, inserting);
-  } }];
+  } });
 }
 
 function runOperator(operator: string, operand: unknown): Step['run'] {

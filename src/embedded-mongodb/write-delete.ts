@@ -3,12 +3,11 @@ import type { Doc } from './bson-decode.js';
 import { sliceIsOver } from './budget.js';
 import { failedToParse } from './command-error.js';
 import { collectionName, docArgument, matchContext, refuseCollation, type CommandContext } from './command-context.js';
-import { createRunner } from './find-runner.js';
-import { compileFilter } from './match.js';
+import { compileFilter, fieldsOf } from './match.js';
 import { wholeNumber } from './match-leaf.js';
-import { choosePlan } from './plan.js';
 import { deleteRecord } from './records.js';
-import { collectTargets, current, giveWay, runSteps, statements, writeError, type Steps } from './write-steps.js';
+import { giveWay, runSteps, statements, writeError, type Steps } from './write-steps.js';
+import { current, findTargets, recordOf } from './write-targets.js';
 
 export function remove(context: CommandContext): Doc | Promise<Doc> {
   return runSteps(context, deleteSteps(context, collectionName(context), statements(context, 'deletes')));
@@ -38,16 +37,18 @@ function* runDelete(context: CommandContext, name: string, statement: Doc): Gene
   const match = compileFilter(filter, matchContext(context.command));
   const collection = context.catalog.find(`${context.db}.${name}`);
   if (!collection) return 0;
-  const plan = choosePlan(collection, filter, [], statement['hint']);
-  const runner = createRunner(context.store, collection, { filter, match, sort: [], skip: 0, limit, plan, project: null });
-  const targets = yield* collectTargets(context, runner, limit === 1);
+  const fields = fieldsOf(filter);
+  const targets = yield* findTargets(context, collection, { filter, fields, match, hint: statement['hint'], sort: [] }, limit);
   let n = 0;
+  let isFresh = true;
   for (let i = 0; i < targets.length; i++) {
-    const found = current(context, collection, targets[i]!, match, null);
+    const found = current(context, collection, isFresh ? targets[i]! : recordOf(targets[i]!), match, fields);
     if (!found) continue;
     deleteRecord(context.store, collection, found.record, found.bytes);
     n++;
-    if (i + 1 < targets.length && sliceIsOver()) yield* giveWay(context);
+    if (i + 1 === targets.length || !sliceIsOver()) continue;
+    yield* giveWay(context);
+    isFresh = false;
   }
   return n;
 }

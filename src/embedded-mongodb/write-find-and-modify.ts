@@ -10,7 +10,8 @@ import { compileProjection } from './project.js';
 import { deleteRecord } from './records.js';
 import { parseSort } from './sort.js';
 import { runSteps, type Steps } from './write-steps.js';
-import { applyUpdate, findTargets, insertUpserted, readUpdate, type UpdateStatement } from './write-update.js';
+import { findTargets } from './write-targets.js';
+import { applyUpdate, insertUpserted, readUpdate, reachOf, type UpdateStatement } from './write-update.js';
 
 export function findAndModify(context: CommandContext): Doc | Promise<Doc> {
   const { command } = context;
@@ -41,7 +42,7 @@ function* findAndModifySteps(context: CommandContext, statement: UpdateStatement
       deleteRecord(context.store, collection, target.record, target.bytes);
       return { lastErrorObject: { n: 1 }, value: shownBytes(target.bytes), ok: 1 };
     }
-    const after = applyUpdate(context, collection, target, statement) ?? target.bytes;
+    const after = applyUpdate(context, collection, target, statement, reachOf(collection, statement.compiled)) ?? target.bytes;
     return { lastErrorObject: { n: 1, updatedExisting: true }, value: shownBytes(wantsNew ? after : target.bytes), ok: 1 };
   }
   if (removing) return { lastErrorObject: { n: 0 }, value: null, ok: 1 };

@@ -1,14 +1,10 @@
-/** What all commands that write share: their statements, their turns, the errors of single statements, and the records they are about. */
-import { decode, decodeFields, type Doc } from './bson-decode.js';
-import { beginTurn, sliceEnd, sliceIsOver } from './budget.js';
+/** What all commands that write share: their statements, their turns, and the errors of single statements. */
+import { decode, type Doc } from './bson-decode.js';
+import { beginTurn } from './budget.js';
 import { isObject } from './bson-order.js';
-import type { Collection } from './catalog.js';
 import { checkStatementFields } from './command-fields.js';
 import { CommandError, failedToParse, typeMismatch } from './command-error.js';
 import { checkDeadline, type CommandContext } from './command-context.js';
-import type { Found, FindRunner } from './find-runner.js';
-import type { Matcher } from './match.js';
-import { copyBytes, readRecord } from './records.js';
 
 /** A command in steps: it yields where others may have their turn. */
 export type Steps = Generator<undefined, Doc>;
@@ -54,25 +50,4 @@ export function statements(context: CommandContext, name: string, decodeOne: (by
 export function writeError(index: number, error: unknown): Doc {
   if (!(error instanceof CommandError) || error.code === 50) throw error;
   return { index, code: error.code, ...error.extra, errmsg: error.message };
-}
-
-/** What a runner finds, all of it before the first is changed: whole when it is a single one, else the records' numbers. */
-export function* collectTargets(context: CommandContext, runner: FindRunner, single: boolean): Generator<undefined, (number | Found)[]> {
-  const targets: (number | Found)[] = [];
-  for (;;) {
-    const found = runner.next(sliceEnd());
-    if (found === null) return targets;
-    if (found) targets.push(single ? found : found.record);
-    // A single one is changed in the turn in which it was found, so that nobody changes it between.
-    if (!found || (!single && sliceIsOver())) yield* giveWay(context);
-  }
-}
-
-/** The target as it is now: it may have changed while the command let others have their turn. */
-export function current(context: CommandContext, collection: Collection, target: number | Found, match: Matcher, fields: ReadonlySet<string> | null): Found | null {
-  if (typeof target !== 'number') return target;
-  const bytes = readRecord(context.store, collection, target);
-  if (!bytes) return null;
-  const copy = copyBytes(bytes);
-  return match(fields ? decodeFields(copy, fields) : decode(copy)) ? { record: target, bytes: copy } : null;
 }

@@ -6,27 +6,30 @@ import { checkName, type Collection } from './catalog.js';
 import { CommandError, failedToParse } from './command-error.js';
 import { collectionName, docArgument, evaluateVariables, findCollection, matchContext, refuseCollation, type CommandContext } from './command-context.js';
 import { checkId, withId } from './document-id.js';
-import { createRunner, type Found } from './find-runner.js';
-import { encodeKey, MAX_KEY_BYTES } from './index-key.js';
-import { compileFilter, fieldsOf, truthy, type Matcher } from './match.js';
+import type { Found } from './find-runner.js';
+import type { Index } from './index-definition.js';
+import { compileFilter, fieldsOf, truthy } from './match.js';
 import { compileChange, requireKnownStage } from './pipeline.js';
-import { choosePlan, soleId } from './plan.js';
-import { entriesBefore, fieldsToKnow, findUnique, insertRecord, replaceRecord } from './records.js';
-import { parseSort, type SortPart } from './sort.js';
+import { affectedIndexes, entriesOf, fieldsToKnow, insertRecord, replaceRecord } from './records.js';
+import { parseSort } from './sort.js';
 import { compileUpdate, type CompiledUpdate } from './update.js';
 import { seedFromFilter } from './upsert.js';
-import { collectTargets, current, giveWay, runSteps, statements, writeError, type Steps } from './write-steps.js';
+import { giveWay, runSteps, statements, writeError, type Steps } from './write-steps.js';
+import { current, findTargets, recordOf, type Targeting } from './write-targets.js';
 
-export interface UpdateStatement {
-  filter: Doc;
-  /** What the filter reads; null: it may read anything. */
-  fields: ReadonlySet<string> | null;
-  match: Matcher;
+export interface UpdateStatement extends Targeting {
   compiled: CompiledUpdate;
   multi: boolean;
   upsert: boolean;
-  hint: unknown;
-  sort: readonly SortPart[];
+}
+
+/** What of a collection's documents an update has to do with, as long as the collection's indexes stay what they are. */
+export interface Reach {
+  indexes: readonly Index[];
+  /** The fields to decode; null: all. */
+  known: ReadonlySet<string> | null;
+  /** Of those, arrays whose elements nothing looks into. */
+  opaque: ReadonlySet<string>;
 }
 
 /** @throws CommandError when the statement is not valid */
@@ -98,12 +101,17 @@ function* runUpdate(context: CommandContext, name: string, statement: UpdateStat
   const collection = context.catalog.find(`${context.db}.${name}`);
   if (collection) {
     const targets = yield* findTargets(context, collection, statement, statement.multi ? 0 : 1);
+    let reach = targets.length > 0 ? reachOf(collection, statement.compiled) : null;
+    let isFresh = true;
     for (let i = 0; i < targets.length; i++) {
-      const found = current(context, collection, targets[i]!, statement.match, statement.fields);
+      const found = current(context, collection, isFresh ? targets[i]! : recordOf(targets[i]!), statement.match, statement.fields);
       if (!found) continue;
-      if (applyUpdate(context, collection, found, statement)) totals.nModified++;
+      if (applyUpdate(context, collection, found, statement, reach!)) totals.nModified++;
       totals.n++;
-      if (i + 1 < targets.length && sliceIsOver()) yield* giveWay(context);
+      if (i + 1 === targets.length || !sliceIsOver()) continue;
+      yield* giveWay(context);
+      isFresh = false;
+      reach = reachOf(collection, statement.compiled);
     }
     if (targets.length > 0) return null;
   }
@@ -112,35 +120,26 @@ function* runUpdate(context: CommandContext, name: string, statement: UpdateStat
   return { value: doc['_id'] };
 }
 
-/** The records a statement is about, all of them found before the first is changed. */
-export function* findTargets(context: CommandContext, collection: Collection, statement: UpdateStatement, limit: number): Generator<undefined, (number | Found)[]> {
-  const { filter, match, hint, sort } = statement;
-  const byId = hint === undefined && sort.length === 0 ? idKey(collection, filter) : null;
-  if (byId !== null) {
-    const record = findUnique(context.store, collection.indexes[0]!, byId);
-    const found = record === null ? null : current(context, collection, record, match, statement.fields);
-    return found === null ? [] : [found];
-  }
-  const plan = choosePlan(collection, filter, sort, hint);
-  const runner = createRunner(context.store, collection, { filter, match, sort: sort[0]?.path === '$natural' ? [] : sort, skip: 0, limit, plan, project: null });
-  return yield* collectTargets(context, runner, limit === 1);
+export function reachOf(collection: Collection, { touched, opaque, isLocal }: CompiledUpdate): Reach {
+  const indexes = affectedIndexes(collection, touched);
+  const known = isLocal && touched ? fieldsToKnow(indexes, touched) : null;
+  return { indexes, known, opaque: known === null ? NOTHING : outside(opaque, indexes) };
 }
 
-/** What a filter's `_id` is in its index, where it names just one: then there is nothing to plan. */
-function idKey(collection: Collection, filter: Doc): Buffer | null {
-  const sole = soleId(collection, filter);
-  if (sole === null) return null;
-  const key = encodeKey([sole.id], sole.index.descending);
-  return key.length > MAX_KEY_BYTES ? null : key;
+const NOTHING: ReadonlySet<string> = new Set();
+
+/** Those that are in no index. */
+function outside(names: ReadonlySet<string>, indexes: readonly Index[]): ReadonlySet<string> {
+  for (const name of names) if (indexes.some(({ fields }) => fields === null || fields.has(name))) return NOTHING;
+  return names;
 }
 
 /** Changes one document and gives its bytes; null when that made no difference. */
-export function applyUpdate(context: CommandContext, collection: Collection, found: Found, statement: UpdateStatement): Buffer | null {
-  const { touched, isLocal } = statement.compiled;
-  const known = isLocal && touched ? fieldsToKnow(collection, touched) : null;
-  const old = known ? decodeFields(found.bytes, known) : decode(found.bytes);
+export function applyUpdate(context: CommandContext, collection: Collection, found: Found, statement: UpdateStatement, { indexes, known, opaque }: Reach): Buffer | null {
+  const { touched } = statement.compiled;
+  const old = known ? decodeFields(found.bytes, known, opaque) : decode(found.bytes);
   // Before the change, which is made in place.
-  const before = entriesBefore(collection, old, touched);
+  const before = entriesOf(indexes, old);
   const doc = statement.compiled.apply(old, statement.filter, false);
   const bytes = known && touched ? encodeChanged(found.bytes, doc, touched) : encode(doc);
   if (bytes.equals(found.bytes)) return null;

@@ -4,11 +4,19 @@ import { refusedParts } from '../db/database.js';
 import { newToken } from '../lib/ids.js';
 import type { PostDoc } from './post-doc.js';
 import { earliestDue, type Change, type Post, type Publication } from './post.js';
+import { intentKey, intentUpdate } from './post-intents.js';
 import { packEvents } from './stored-events.js';
 
 interface Cas {
   filter: Filter<PostDoc>;
   update: UpdateFilter<PostDoc>;
+}
+
+/** A statement of one command, for one move or for several that are alike. */
+interface Statement {
+  q: Filter<PostDoc>;
+  u: UpdateFilter<PostDoc>;
+  multi?: true;
 }
 
 /** Longest text, in characters, that a move of a big batch may hold: a command may have 16 MiB, at 500 moves with up to 3 bytes for each character. */
@@ -21,31 +29,61 @@ const PLAIN_CHARACTERS = 8_000;
 export async function saveAll(posts: Collection<PostDoc>, changes: readonly Change[]): Promise<(boolean | Error)[]> {
   if (changes.length === 0) return [];
   const writer = newToken(9);
-  const moves = changes.map((change) => casOf(change, writer));
-  const { matched, refused } = changes.every(isPlain) ? await asOneCommand(posts, moves) : await asBulk(posts, moves);
+  const { matched, refused } = changes.every(isPlain) ? await asOneCommand(posts, changes, writer) : await asBulk(posts, changes.map((change) => casOf(change, writer)));
   if (matched === changes.length) return changes.map(() => true);
   const docs = await posts.find({ _id: { $in: changes.map((change) => change.before.id) } }, { projection: { writer: 1 } }).toArray();
   const won = new Set(docs.filter((doc) => doc.writer === writer).map((doc) => doc._id));
-  return changes.map((change, i) => refused.get(i) ?? won.has(change.before.id));
+  return changes.map((change, i) => won.has(change.before.id) || (refused.get(i) ?? false));
 }
 
 interface Saved {
   /** How many were found as they were expected; -1: to be counted. */
   matched: number;
+  /** By the move's place. Of several in one statement, those before the refused one may have been stored. */
   refused: ReadonlyMap<number, Error>;
 }
 
 /** The driver's bulk write serializes each part by itself, which takes as long as all else that it does for a post. Not repeated by the driver: who saves does that. */
-async function asOneCommand(posts: Collection<PostDoc>, moves: readonly Cas[]): Promise<Saved> {
+async function asOneCommand(posts: Collection<PostDoc>, changes: readonly Change[], writer: string): Promise<Saved> {
   const { writeConcern } = posts;
+  const { statements, placesOf } = statementsOf(changes, writer);
   const answer = await posts.db.command({
     update: posts.collectionName,
-    updates: moves.map(({ filter, update }) => ({ q: filter, u: update })),
+    updates: statements,
     ordered: false,
     ...(writeConcern === undefined ? {} : { writeConcern: { w: writeConcern.w } }),
   }) as { n: number; writeErrors?: { index: number; errmsg: string }[]; writeConcernError?: { errmsg: string } };
   if (answer.writeConcernError !== undefined) throw new Error(`the moves are perhaps not on disk: ${answer.writeConcernError.errmsg}`);
-  return { matched: answer.n, refused: new Map((answer.writeErrors ?? []).map(({ index, errmsg }) => [index, refusal(errmsg)])) };
+  return { matched: answer.n, refused: new Map((answer.writeErrors ?? []).flatMap(({ index, errmsg }) => placesOf[index]!.map((place) => [place, refusal(errmsg)]))) };
+}
+
+/** In the order in which they were asked for, except that intents which are alike join the first of them. */
+function statementsOf(changes: readonly Change[], writer: string): { statements: Statement[]; placesOf: number[][] } {
+  const statements: Statement[] = [];
+  const placesOf: number[][] = [];
+  const intents = new Map<string, { ids: string[]; places: number[] }>();
+  for (let i = 0; i < changes.length; i++) {
+    const change = changes[i]!;
+    const { id, version, lease } = change.before;
+    const key = intentKey(change);
+    const alike = key === null ? undefined : intents.get(key);
+    if (alike !== undefined) {
+      alike.ids.push(id);
+      alike.places.push(i);
+      continue;
+    }
+    const places = [i];
+    placesOf.push(places);
+    if (key === null) {
+      const { filter: q, update: u } = casOf(change, writer);
+      statements.push({ q, u });
+      continue;
+    }
+    const ids = [id];
+    intents.set(key, { ids, places });
+    statements.push({ q: { _id: { $in: ids }, version, 'lease.token': lease!.token } as Filter<PostDoc>, u: intentUpdate(change, writer), multi: true });
+  }
+  return { statements, placesOf };
 }
 
 function refusal(why: string | undefined): Error {

@@ -153,10 +153,16 @@ async function sendInTurn(task: Task, turn: Turn): Promise<void> {
     await settle(task, (post) => recordPutOff(post, step.id, after, limitMessage(session.platform), deps.now()));
     return;
   }
-  if (!(await held.apply((post) => startSending(post, [step.id], deps.now())))) return;
+  if (!(await held.apply((post) => startSending(post, [step.id], beginningOf(step, deps))))) return;
   await turn.toCall();
   if (isCounted(step, session.platform)) deps.rates.began(task.publication.channelId, session.platform.limits.publish ?? []);
   await send(task, session, turn);
+}
+
+/** Nothing begins before it was due. */
+function beginningOf({ dueAt }: Step, deps: WorkDeps): Date {
+  const moment = deps.moment();
+  return dueAt !== null && moment < dueAt ? deps.now() : moment;
 }
 
 /** Where it can't be told, the post is given back, as when the profile became another worker's. */

@@ -25,7 +25,7 @@ export interface DuePosts {
   dueTimes(until: Date, limit: number): Promise<Date[]>;
 }
 
-export interface PublisherDeps extends Omit<WorkDeps, 'turns' | 'rates' | 'isOurs'> {
+export interface PublisherDeps extends Omit<WorkDeps, 'turns' | 'rates' | 'isOurs' | 'moment'> {
   posts: DuePosts;
   turnStore: TurnStore;
   /** Names this process in leases. */
@@ -66,6 +66,19 @@ const LOOK_AGAIN_MS = 1_000;
 /** Wake-ups are made for the posts of this time from now; the sweep runs every few seconds. */
 const WAKE_AHEAD_MS = 60_000;
 
+/** What begins within this time begins in one moment. */
+const MOMENT_MS = 20;
+
+function momentsOf(now: () => Date): () => Date {
+  let moment = new Date(0);
+  return () => {
+    const time = now();
+    const sinceMs = time.getTime() - moment.getTime();
+    if (sinceMs < 0 || sinceMs > MOMENT_MS) moment = time;
+    return moment;
+  };
+}
+
 function isInDoubt({ state, dueAt }: Step): boolean {
   return state === 'sending' && dueAt === null;
 }
@@ -75,7 +88,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   const turns = createTurns(SLOTS, (platform) => findPlatform(platform)?.limits.concurrent ?? SLOTS_OF_ONE);
   const profiles = createProfileTurns({ store: deps.turnStore, owner: deps.owner, now: deps.now });
   const rates = createRates({ store: deps.turnStore, now: deps.now });
-  const workDeps: WorkDeps = { ...deps, turns, rates, isOurs: (profileId) => profiles.isOurs(profileId) };
+  const workDeps: WorkDeps = { ...deps, turns, rates, isOurs: (profileId) => profiles.isOurs(profileId), moment: momentsOf(deps.now) };
   const working = new Map<string, { work: Promise<void>; token: string; watch: LeaseWatch }>();
   const waiting = createMoments<{ post: Post; watch: LeaseWatch }>({ begin: ({ post, watch }) => begin(post, watch), now: deps.now });
   let stopping = false;

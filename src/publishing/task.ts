@@ -28,6 +28,8 @@ export interface WorkDeps {
   /** False: the profile became another worker's, and the post is given back. */
   isOurs(profileId: string): boolean | Promise<boolean>;
   now(): Date;
+  /** Now, to some hundredths of a second: the same for all that begins in one moment, so that their intents can be stored together. Never later than now. */
+  moment(): Date;
   random(): number;
   log: Logger;
 }

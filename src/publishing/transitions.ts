@@ -178,9 +178,14 @@ function move(post: Post, id: string, now: Date, what: string | null | ((step: S
   const patched: Publication = before.id === id ? { ...before, ...patch(before) } : { ...before, followUps: before.followUps!.map((followUp) => (followUp.id === id ? { ...followUp, ...patch(followUp) } : followUp)) };
   const publications = post.publications.with(at, withNext(patched, now));
   const noted = typeof what === 'function' ? what(step) : what;
-  const entry = noted === null ? [] : [{ at: now, what: `${stepName(before, id)} ${noted}`, publicationId: before.id, ...(detail === undefined ? {} : { detail }) }];
+  const entry = noted === null ? [] : [{ at: now, what: `${stepName(before, id)} ${noted}`, ...about(post, before, noted), ...(detail === undefined ? {} : { detail }) }];
   const status = post.status === 'deleted' ? post.status : foldStatus(publications);
   return { ...post, publications, status, dueAt: post.lease === null ? earliestDue(publications) : null, history: [...post.history, ...entry], updatedAt: now };
+}
+
+/** The intents of posts with one publication say the same, word for word, so that they can be stored together: which one it is about is plain. */
+function about({ publications }: Post, { id }: Publication, noted: string): { publicationId?: string } {
+  return noted === 'sending' && publications.length === 1 ? {} : { publicationId: id };
 }
 
 /** True when nothing of the post is left to be done by itself. */

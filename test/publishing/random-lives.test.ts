@@ -114,7 +114,7 @@ async function live({ answers, people, crashes, canLookUp, shapes }: Dice): Prom
     await workOnPost(held, {
       session: async () => ({ platform, credentials: {}, io }), markSignedOut: async () => 'signed-out', policy, turns: createTurns(50, () => 50),
       rates: { take: async () => null, began: () => undefined, takeOverdue: async () => null, flush: async () => undefined, forget: () => undefined },
-      isOurs: async () => true, now: () => new Date(now), random: () => 0.5, log: createLogger('silent'),
+      isOurs: async () => true, now: () => new Date(now), moment: () => new Date(now), random: () => 0.5, log: createLogger('silent'),
     }).then(() => held.release()).catch((error: unknown) => {
       if (!(error instanceof Crash)) throw error;
     });

@@ -108,7 +108,7 @@ function judgePublication(publication: Publication, doc: PostDoc, body: Record<s
   if (state === 'published' && times === 0) broken(`called published, but not on ${platform}`);
   if (state !== 'published' && state !== 'unconfirmed' && times > 0) broken(`called ${state}, but public on ${platform}`);
   if (state === 'unconfirmed' && mayBeAsked) broken(`left in doubt on ${platform}, which can be asked`);
-  const last = doc.history.findLast((entry) => entry.publicationId === publication.id)?.what;
+  const last = doc.history.findLast((entry) => entry.publicationId === publication.id || (doc.publications.length === 1 && entry.what === 'publication sending'))?.what;
   if (last !== `publication ${state}`) broken(`${state} on ${platform}, but its history ends with "${last ?? 'nothing'}"`);
   const rows = ((state === 'published' ? body['postIds'] : body['errors']) ?? []) as { platform: string; code?: number }[];
   const row = rows.find((candidate) => candidate.platform === platform);
