@@ -1,4 +1,4 @@
-/** What a disk that takes no more looks like to a client. */
+/** What a disk that takes no more looks like to a client, and how we keep away from its last bytes. */
 import { statfsSync } from 'node:fs';
 import { CommandError } from './command-error.js';
 
@@ -18,6 +18,25 @@ export function storageFailure(path: string, error: unknown, outcome = 'was not 
   return full
     ? new CommandError(14031, `The disk of the database is full: the write ${outcome}. Free some space and try again.`)
     : new CommandError(8, `The disk of the database failed, the write ${outcome}: ${message}`);
+}
+
+/**
+ * LMDB's text about a write that the system refused can be longer than the room it has for it, which ends the process: so the last of the disk is
+ * left alone. A commit is smaller than this, but for a few that the largest messages make.
+ */
+const KEPT_FREE_BYTES = 32 * 1024 * 1024;
+const LOOK_EVERY_MS = 50;
+let lookedAt = -Infinity;
+let wasRoomy = false;
+
+/** @throws CommandError 14031 when the disk has hardly any room left */
+export function requireFreeDisk(path: string): void {
+  const now = performance.now();
+  if (wasRoomy && now - lookedAt < LOOK_EVERY_MS) return;
+  lookedAt = now;
+  const free = freeBytes(path);
+  wasRoomy = free > 32 * KEPT_FREE_BYTES;
+  if (free < KEPT_FREE_BYTES) throw storageFailure(path, new Error('ENOSPC'));
 }
 
 function freeBytes(path: string): number {

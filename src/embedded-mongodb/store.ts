@@ -5,6 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type Database, type RootDatabase } from 'lmdb';
+import { requireFreeDisk } from './storage-failure.js';
 
 type BinaryDatabase = Database<Buffer, Buffer>;
 
@@ -41,7 +42,12 @@ export function openStore(dir: string, { file = FILE_NAME, readOnly = false, noS
   const store: Store = {
     ...openEnvironment(path, readOnly, noSync),
     path,
-    transaction: (work) => store.env.transactionSync(work),
+    transaction: (work) => store.env.transactionSync(() => {
+      const result = work();
+      // Before the commit: what was done is thrown away with the transaction.
+      requireFreeDisk(path);
+      return result;
+    }),
     reopen: async () => {
       await store.env.close();
       Object.assign(store, openEnvironment(path, readOnly, noSync));
