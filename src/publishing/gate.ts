@@ -1,8 +1,10 @@
 /** Lets so many in at once, the others in the order in which they came. */
 
 export interface Gate {
-  /** True: in. Otherwise whoever waits learns whether it got in. */
-  enter(): true | Promise<boolean>;
+  /** @returns true: in. Otherwise it waits, and `told` says later whether it got in. */
+  enter(told: (isIn: boolean) => void): boolean;
+  /** @returns false: there is no room, or others wait */
+  enterNow(): boolean;
   leave(): void;
   /** How many left within the last moments: 0.1 to 0.2 s. */
   pace(): number;
@@ -18,7 +20,7 @@ const WINDOW_MS = 100;
  * @param ticks ms of a clock that nobody sets
  */
 export function createGate(size: () => number, ticks: () => number): Gate {
-  const queue: ((granted: boolean) => void)[] = [];
+  const queue: ((isIn: boolean) => void)[] = [];
   let inside = 0;
   let window = 0;
   let leftNow = 0;
@@ -32,11 +34,18 @@ export function createGate(size: () => number, ticks: () => number): Gate {
     window = current;
   }
 
+  function enterNow(): boolean {
+    if (queue.length > 0 || inside >= size()) return false;
+    inside += 1;
+    return true;
+  }
+
   return {
-    enter() {
-      if (queue.length > 0 || inside >= size()) return new Promise((resolve) => queue.push(resolve));
-      inside += 1;
-      return true;
+    enterNow,
+    enter(told) {
+      if (enterNow()) return true;
+      queue.push(told);
+      return false;
     },
     leave() {
       turnWindow();

@@ -2,8 +2,8 @@
 import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
 import { findPlatform } from '../platforms/registry.js';
-import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type Step } from '../posts/post.js';
-import { holdPost } from './held-post.js';
+import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type Publication, type Step } from '../posts/post.js';
+import { holdPost, type HeldPost } from './held-post.js';
 import { watchLease, type LeaseWatch } from './lease-watch.js';
 import { soleFresh, workOnPost, workOnSole } from './publication-work.js';
 import { createMoments } from './moments.js';
@@ -11,7 +11,7 @@ import { createProfileTurns } from './profile-turns.js';
 import { createRates } from './rates.js';
 import type { WorkDeps } from './task.js';
 import type { TurnStore } from './turn-store.js';
-import { createTurns } from './turns.js';
+import { createTurns, type Turn } from './turns.js';
 
 /** What publishing asks of the posts; `posts/post-store.ts` keeps it. */
 export interface DuePosts {
@@ -89,7 +89,8 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   const profiles = createProfileTurns({ store: deps.turnStore, owner: deps.owner, now: deps.now });
   const rates = createRates({ store: deps.turnStore, now: deps.now });
   const workDeps: WorkDeps = { ...deps, turns, rates, isOurs: (profileId) => profiles.isOurs(profileId), moment: momentsOf(deps.now) };
-  const working = new Map<string, { work: Promise<void>; token: string; watch: LeaseWatch }>();
+  /** Without `work`: waiting for its turn. */
+  const working = new Map<string, { work: Promise<void> | null; token: string; watch: LeaseWatch }>();
   const waiting = createMoments<{ post: Post; watch: LeaseWatch }>({ begin: ({ post, watch }) => begin(post, watch), now: deps.now });
   let stopping = false;
   let over = false;
@@ -151,8 +152,17 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     else waiting.add({ post, watch }, startsAt);
   }
 
+  /** Most posts have one publication, and in a herd most of these wait for their turn: they do so before they take more memory than their own. */
   function begin(post: Post, watch: LeaseWatch): void {
-    const work = workAndRelease(post, watch).catch((error: unknown) => {
+    working.set(post.id, { work: null, token: post.lease!.token, watch });
+    const sole = soleFresh(post, deps.now());
+    if (sole === null) start(post, watch, workOnPost);
+    else turns.ask(sole.channelId, sole.platform, (turn) => start(post, watch, (held) => workInTurn(held, sole, turn)));
+  }
+
+  function start(post: Post, watch: LeaseWatch, work: (held: HeldPost, deps: WorkDeps) => Promise<void>): void {
+    const held = holdPost(post, { save, isSafe: () => watch.isSafe(), find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log });
+    working.get(post.id)!.work = work(held, workDeps).then(() => giveBack(held)).catch((error: unknown) => {
       deps.log.error({ err: error, postId: post.id }, 'a post could not be worked on; the next sweep takes it up again');
       orphans.push({ token: post.lease!.token, postId: post.id });
     }).finally(() => {
@@ -160,20 +170,18 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       const hasRoom = profiles.leave(post.profileId);
       if (hasRoom || working.size === MAX_HELD - BATCH) nudge();
     });
-    working.set(post.id, { work, token: post.lease!.token, watch });
   }
 
-  /** Most posts have one publication, and in a herd most of these wait for their turn: they do so before they take more memory than their own. */
-  async function workAndRelease(post: Post, watch: LeaseWatch): Promise<void> {
-    const sole = soleFresh(post, deps.now());
-    const turn = sole === null ? null : await turns.take(sole.channelId, sole.platform);
-    const held = holdPost(post, { save, isSafe: () => watch.isSafe(), find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log });
+  async function workInTurn(held: HeldPost, sole: Publication, turn: Turn | null): Promise<void> {
+    if (turn === null) return;
     try {
-      if (sole === null) await workOnPost(held, workDeps);
-      else if (turn !== null) await workOnSole(held, sole, workDeps, turn);
+      await workOnSole(held, sole, workDeps, turn);
     } finally {
-      turn?.end();
+      turn.end();
     }
+  }
+
+  async function giveBack(held: HeldPost): Promise<void> {
     await held.release();
     const due = held.lost() ? null : earliestDue(held.current().publications);
     if (due !== null) await wake(due);

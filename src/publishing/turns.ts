@@ -10,9 +10,11 @@ export interface Turn {
 
 export interface Turns {
   /**
-   * Waits for the channel's turn, and until it is near the head of its platform.
-   * @returns null when the process stops and nothing may begin any more
+   * Waits for the channel's turn, and until it is near the head of its platform. In a herd nearly all wait here: it takes no more memory than a place in a queue.
+   * @param told is called at once where nobody is in the way; null: the process stops and nothing may begin any more
    */
+  ask(channelId: string, platform: string, told: (turn: Turn | null) => void): void;
+  /** The same as a promise. */
   take(channelId: string, platform: string): Promise<Turn | null>;
   /** Lets go of whoever waits to begin; those that have begun still get their slot. */
   close(): void;
@@ -46,38 +48,54 @@ export function createTurns(slots: number, slotsOf: (platform: string) => number
     return made;
   }
 
-  return {
-    async take(channelId, platformId) {
-      const channel = channelOf(channelId);
-      const platform = platformOf(platformId);
-      const passed: Gate[] = [];
-      const end = (): void => {
-        for (const gate of passed.splice(0).reverse()) gate.leave();
-        // Ended again, it may find the gate of others here.
-        if (channel.isIdle() && channels.get(channelId) === channel) channels.delete(channelId);
-      };
-      for (const gate of [channel, platform.begun, all.begun]) {
-        const entering = closed ? false : gate.enter();
-        if (entering === false || (entering !== true && !(await entering))) {
-          end();
-          return null;
-        }
+  function ask(channelId: string, platformId: string, told: (turn: Turn | null) => void): void {
+    const channel = channelOf(channelId);
+    const platform = platformOf(platformId);
+    const toBegin = [channel, platform.begun, all.begun];
+    const passed: Gate[] = [];
+    const end = (): void => {
+      for (const gate of passed.splice(0).reverse()) gate.leave();
+      // Ended again, it may find the gate of others here.
+      if (channel.isIdle() && channels.get(channelId) === channel) channels.delete(channelId);
+    };
+    const next = (): void => {
+      while (passed.length < toBegin.length) {
+        const gate = toBegin[passed.length]!;
+        if (closed) return entered(false);
+        if (!gate.enter(entered)) return;
         passed.push(gate);
       }
-      let calls = false;
-      return {
-        end,
-        async toCall() {
-          if (calls) return;
-          calls = true;
-          for (const gate of [platform.calling, all.calling]) {
-            const entering = gate.enter();
-            if (entering !== true) await entering;
-            passed.push(gate);
-          }
-        },
-      };
-    },
+      told(turnOf(platform, passed, end));
+    };
+    const entered = (isIn: boolean): void => {
+      if (isIn) {
+        passed.push(toBegin[passed.length]!);
+        return next();
+      }
+      end();
+      told(null);
+    };
+    next();
+  }
+
+  function turnOf(platform: Stages, passed: Gate[], end: () => void): Turn {
+    let calls = false;
+    return {
+      end,
+      async toCall() {
+        if (calls) return;
+        calls = true;
+        for (const gate of [platform.calling, all.calling]) {
+          if (!gate.enterNow()) await new Promise<boolean>((resolve) => void gate.enter(resolve));
+          passed.push(gate);
+        }
+      },
+    };
+  }
+
+  return {
+    ask,
+    take: (channelId, platform) => new Promise((resolve) => ask(channelId, platform, resolve)),
     close() {
       closed = true;
       for (const gate of [...channels.values(), ...[...platforms.values(), all].map(({ begun }) => begun)]) gate.close();
