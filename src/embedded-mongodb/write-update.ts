@@ -79,10 +79,11 @@ function* updateSteps(context: CommandContext, name: string, list: readonly Doc[
   const totals = { n: 0, nModified: 0 };
   const upserted: Doc[] = [];
   const writeErrors: Doc[] = [];
+  const reaches: Reaches = { asOf: -1, known: new Map() };
   for (let i = 0; i < list.length; i++) {
     try {
       const statement = readUpdate(context, list[i]!);
-      const id = yield* runUpdate(context, name, statement, totals);
+      const id = yield* runUpdate(context, name, statement, totals, reaches);
       if (id) {
         upserted.push({ index: i, _id: id.value });
         totals.n++;
@@ -97,11 +98,11 @@ function* updateSteps(context: CommandContext, name: string, list: readonly Doc[
 }
 
 /** Applies one statement; gives the `_id` when it inserted. */
-function* runUpdate(context: CommandContext, name: string, statement: UpdateStatement, totals: { n: number; nModified: number }): Generator<undefined, { value: unknown } | null> {
+function* runUpdate(context: CommandContext, name: string, statement: UpdateStatement, totals: { n: number; nModified: number }, reaches: Reaches): Generator<undefined, { value: unknown } | null> {
   const collection = context.catalog.find(`${context.db}.${name}`);
   if (collection) {
     const targets = yield* findTargets(context, collection, statement, statement.multi ? 0 : 1);
-    let reach = targets.length > 0 ? reachOf(collection, statement.compiled) : null;
+    let reach = targets.length > 0 ? knownReach(context, reaches, collection, statement.compiled) : null;
     let isFresh = true;
     for (let i = 0; i < targets.length; i++) {
       const found = current(context, collection, isFresh ? targets[i]! : recordOf(targets[i]!), statement.match, statement.fields);
@@ -111,7 +112,7 @@ function* runUpdate(context: CommandContext, name: string, statement: UpdateStat
       if (i + 1 === targets.length || !sliceIsOver()) continue;
       yield* giveWay(context);
       isFresh = false;
-      reach = reachOf(collection, statement.compiled);
+      reach = knownReach(context, reaches, collection, statement.compiled);
     }
     if (targets.length > 0) return null;
   }
@@ -124,6 +125,28 @@ export function reachOf(collection: Collection, { touched, opaque, isLocal }: Co
   const indexes = affectedIndexes(collection, touched);
   const known = isLocal && touched ? fieldsToKnow(indexes, touched) : null;
   return { indexes, known, opaque: known === null ? NOTHING : outside(opaque, indexes) };
+}
+
+/** By the fields that an update touches: the statements of one command are mostly alike. */
+interface Reaches {
+  /** Forgotten when others have run since: the indexes may be others now. */
+  asOf: number;
+  known: Map<string, Reach>;
+}
+
+function knownReach({ executor }: CommandContext, reaches: Reaches, collection: Collection, compiled: CompiledUpdate): Reach {
+  if (compiled.touched === null || !compiled.isLocal) return reachOf(collection, compiled);
+  if (reaches.asOf !== executor.tasksRun()) {
+    reaches.known.clear();
+    reaches.asOf = executor.tasksRun();
+  }
+  // No name holds a zero byte.
+  const key = `${[...compiled.touched].join('\0')}\0\0${[...compiled.opaque].join('\0')}`;
+  const known = reaches.known.get(key);
+  if (known !== undefined) return known;
+  const reach = reachOf(collection, compiled);
+  reaches.known.set(key, reach);
+  return reach;
 }
 
 const NOTHING: ReadonlySet<string> = new Set();
