@@ -8,6 +8,8 @@ import type { Logger } from '../lib/logger.js';
 import type { Jobs } from './jobs.js';
 
 const COLLECTION = 'wakeups';
+/** All wake-ups are Agenda jobs of one name, because Agenda asks the database for each name by itself, every second. */
+const JOB = 'wake-up';
 /** Agenda looks this often; a job due sooner than that is locked ahead and started by a timer on its millisecond. */
 const PROCESS_EVERY_MS = 1_000;
 /** A wake-up only claims; one that takes longer than this died, and running twice does no harm. Agenda keeps a timer of half of it after each job. */
@@ -40,19 +42,26 @@ export function createAgendaJobs({ db, clock, log, takesWakeUps = true }: JobsDe
     backend: new MongoBackend({ mongo: db, collection: COLLECTION }),
     processEvery: PROCESS_EVERY_MS,
     maxConcurrency: 50,
-    defaultConcurrency: 5,
-    defaultLockLimit: 5,
+    defaultConcurrency: 20,
+    defaultLockLimit: 20,
     defaultLockLifetime: LOCK_LIFETIME_MS,
     removeOnComplete: true,
   });
   agenda.on('error', (error: Error) => log.error({ err: error }, 'agenda failed; the sweeps go on'));
   // A failed connection is told by the error event; nobody else awaits `ready`.
   agenda.ready.catch(() => undefined);
+  const handlers = new Map<string, (key: string) => Promise<void>>();
   const sweeps: { name: string; intervalMs: number; handler: () => Promise<void> }[] = [];
   const running = new Set<Promise<void>>();
   const timers = new Set<NodeJS.Timeout>();
   const asked = new Map<string, number>();
   let stopping = false;
+
+  // oxlint-disable-next-line typescript/no-misused-promises -- Agenda's other overload takes callbacks; this one awaits the promise
+  agenda.define<{ key: string }>(JOB, (job) => {
+    const [, name = '', key = ''] = /^([^:]*):(.*)$/s.exec(job.attrs.data.key) ?? [];
+    return guarded(name, async () => handlers.get(name)?.(key), log);
+  });
 
   function sweepSoon(sweep: (typeof sweeps)[number], delayMs: number): void {
     if (stopping) return;
@@ -69,8 +78,7 @@ export function createAgendaJobs({ db, clock, log, takesWakeUps = true }: JobsDe
 
   return {
     handle(name, handler) {
-      // oxlint-disable-next-line typescript/no-misused-promises -- Agenda's other overload takes callbacks; this one awaits the promise
-      agenda.define<{ key: string }>(name, (job) => guarded(name, () => handler(job.attrs.data.key), log));
+      handlers.set(name, handler);
     },
 
     async wakeAt(name, key, at) {
@@ -80,8 +88,8 @@ export function createAgendaJobs({ db, clock, log, takesWakeUps = true }: JobsDe
       forgetPast(asked, Math.floor(clock.now().getTime() / 1000));
       asked.set(token, second);
       try {
-        const unique = { 'data.key': key, 'data.second': second };
-        await agenda.create(name, { key, second }).unique(unique, { insertOnly: true }).schedule(at).save();
+        const unique = { 'data.key': `${name}:${key}`, 'data.second': second };
+        await agenda.create(JOB, { key: unique['data.key'], second }).unique(unique, { insertOnly: true }).schedule(at).save();
       } catch (error) {
         if (error instanceof MongoServerError && error.code === DUPLICATE_KEY) return;
         asked.delete(token);
@@ -94,6 +102,8 @@ export function createAgendaJobs({ db, clock, log, takesWakeUps = true }: JobsDe
     },
 
     async start() {
+      // What an older version asked for has other names; the sweeps ask for it again.
+      await db.collection(COLLECTION).deleteMany({ name: { $ne: JOB } });
       if (takesWakeUps) await agenda.start();
       for (const sweep of sweeps) sweepSoon(sweep, 0);
     },

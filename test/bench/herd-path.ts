@@ -148,19 +148,22 @@ async function writeHerd({ order, channelIds, store }: World): Promise<{ due: Da
   return { due, measure: measureHerd(order.posts, due, order.serverPid), ids: herd.map(({ id }) => id) };
 }
 
-/** Measured from the due time to the last webhook's arrival. */
+const MOST_MS = 120_000;
+
+/**
+ * Measured from the due time to the last webhook's arrival. One that isn't done after two minutes is measured by what it did until then, which flatters
+ * it: the more jobs are done, the longer Agenda searches for the next one.
+ */
 async function finish({ order, receiver }: World, due: Date, measure: HerdMeasure, acceptedAt: ReadonlyMap<string, number>): Promise<PathFigures> {
-  const deadline = Date.now() + 300_000;
-  while ((await receiver.count()) < order.posts) {
-    if (Date.now() > deadline) throw new Error('the webhooks did not all come');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  const deadline = due.getTime() + MOST_MS;
+  while ((await receiver.count()) < order.posts && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 50));
   const figures = measure.finish();
   const { arrivals } = await receiver.report();
+  if (arrivals.length < order.posts) console.log(`  after ${MOST_MS / 1_000} s ${arrivals.length} of ${order.posts} webhooks had come: its speed is that of these`);
   const lastMs = Math.max(...arrivals.map(([, at]) => at)) - due.getTime();
   const lags = arrivals.flatMap(([id, at]) => (acceptedAt.has(id) ? [at - acceptedAt.get(id)!] : []));
-  if (lags.length < order.posts) throw new Error(`${order.posts - lags.length} webhooks can't be told apart`);
-  return { ...figures, perSecond: (order.posts * 1_000) / lastMs, webhookLagP50Ms: percentile(lags, 0.5), webhookLagP99Ms: percentile(lags, 0.99) };
+  if (lags.length < arrivals.length) throw new Error(`${arrivals.length - lags.length} webhooks can't be told apart`);
+  return { ...figures, perSecond: (arrivals.length * 1_000) / lastMs, webhookLagP50Ms: percentile(lags, 0.5), webhookLagP99Ms: percentile(lags, 0.99) };
 }
 
 interface Receiver {
