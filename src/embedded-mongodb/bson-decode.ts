@@ -10,6 +10,7 @@ import { CommandError } from './command-error.js';
 export type Doc = Record<string, unknown>;
 
 const MAX_DEPTH = 200;
+const TWO_TO_32 = 4_294_967_296;
 let src: Buffer = Buffer.alloc(0);
 let pos = 0;
 let rawName: string | null = null;
@@ -331,9 +332,9 @@ function readValue(type: number, end: number, depth: number): unknown {
       return src[pos++] !== 0;
     case 0x09: {
       need(8, end);
-      const ms = Number(src.readBigInt64LE(pos));
-      pos += 8;
-      return new Date(ms);
+      // Without a bigint in between; it is rounded once, as that would be.
+      const low = readInt32() >>> 0;
+      return new Date(readInt32() * TWO_TO_32 + low);
     }
     case 0x10:
       need(4, end);

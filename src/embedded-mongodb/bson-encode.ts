@@ -14,6 +14,7 @@ export class RawBson {
   }
 }
 
+const TWO_TO_32 = 4_294_967_296;
 const MAX_BUFFER = 64 * 1024 * 1024;
 let out = Buffer.allocUnsafeSlow(128 * 1024);
 let at = 0;
@@ -213,10 +214,10 @@ function writeObject(name: string, value: object, depth: number): void {
   }
   if (value instanceof Date) {
     writeName(0x09, name);
-    const ms = value.getTime();
-    out.writeBigInt64LE(BigInt(Number.isNaN(ms) ? 0 : ms), at);
-    at += 8;
-    return;
+    const ms = value.getTime() || 0;
+    const high = Math.floor(ms / TWO_TO_32);
+    writeInt32(ms - high * TWO_TO_32);
+    return writeInt32(high);
   }
   if (value instanceof RawBson) {
     writeName(value.type, name);

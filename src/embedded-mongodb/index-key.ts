@@ -8,6 +8,7 @@ import { addExact, compareExact, exact, multiplyExact, type Exact } from './deci
 /** Longer keys are cut here and end in a hash, because LMDB keys have a limit of 1,978 bytes. */
 export const MAX_KEY_BYTES = 1900;
 const KEPT_BYTES = 1800;
+const TWO_TO_32 = 4_294_967_296;
 
 let out = Buffer.allocUnsafeSlow(4096);
 let at = 0;
@@ -76,9 +77,7 @@ function writeValue(value: unknown): void {
       out[at++] = value ? 1 : 0;
       return;
     case RANK.date:
-      out.writeBigUInt64BE(BigInt((value as Date).getTime() || 0) + 0x8000000000000000n, at);
-      at += 8;
-      return;
+      return writeDate((value as Date).getTime() || 0);
     case RANK.object:
       return writeObject(value as Doc);
     case RANK.array:
@@ -118,6 +117,14 @@ function writeRare(rank: number, value: unknown): void {
     writeText((value as DBRef).collection);
     writeText(String((value as DBRef).oid));
   }
+}
+
+/** As a whole number of 64 bits, moved so that none is negative. */
+function writeDate(ms: number): void {
+  const high = Math.floor(ms / TWO_TO_32);
+  out.writeUInt32BE(high + TWO_TO_32 / 2, at);
+  out.writeUInt32BE(ms - high * TWO_TO_32, at + 4);
+  at += 8;
 }
 
 function writeObject(doc: Doc): void {

@@ -26,27 +26,43 @@ const PLAIN_CHARACTERS = 8_000;
  * Stores many moves in one round trip. @returns for each, in order: whether it won, or what MongoDB has against it
  * @throws when nobody knows what was stored
  */
-export async function saveAll(posts: Collection<PostDoc>, changes: readonly Change[]): Promise<(boolean | Error)[]> {
+export function saveAll(posts: Collection<PostDoc>, changes: readonly Change[]): Promise<(boolean | Error)[]> {
+  return saveTogether(posts, changes, true);
+}
+
+/** @param joinsAlike false: each in a statement of its own */
+async function saveTogether(posts: Collection<PostDoc>, changes: readonly Change[], joinsAlike: boolean): Promise<(boolean | Error)[]> {
   if (changes.length === 0) return [];
   const writer = newToken(9);
-  const { matched, refused } = changes.every(isPlain) ? await asOneCommand(posts, changes, writer) : await asBulk(posts, changes.map((change) => casOf(change, writer)));
+  const { matched, refused, joined } = changes.every(isPlain) ? await asOneCommand(posts, changes, writer, joinsAlike) : await asBulk(posts, changes.map((change) => casOf(change, writer)));
   if (matched === changes.length) return changes.map(() => true);
   const docs = await posts.find({ _id: { $in: changes.map((change) => change.before.id) } }, { projection: { writer: 1 } }).toArray();
   const won = new Set(docs.filter((doc) => doc.writer === writer).map((doc) => doc._id));
-  return changes.map((change, i) => won.has(change.before.id) || (refused.get(i) ?? false));
+  const answers = changes.map((change, i) => won.has(change.before.id) || (refused.get(i) ?? false));
+  // One that MongoDB refuses keeps those that come after it in its statement from being stored.
+  const held = changes.map((_, i) => i).filter((i) => answers[i] !== true && joined.has(i));
+  const again = await saveTogether(posts, held.map((i) => changes[i]!), false);
+  held.forEach((place, i) => {
+    answers[place] = again[i]!;
+  });
+  return answers;
 }
+
+const NONE: ReadonlySet<number> = new Set();
 
 interface Saved {
   /** How many were found as they were expected; -1: to be counted. */
   matched: number;
-  /** By the move's place. Of several in one statement, those before the refused one may have been stored. */
+  /** By the move's place. */
   refused: ReadonlyMap<number, Error>;
+  /** The places of those that shared a statement which was refused. */
+  joined: ReadonlySet<number>;
 }
 
 /** The driver's bulk write serializes each part by itself, which takes as long as all else that it does for a post. Not repeated by the driver: who saves does that. */
-async function asOneCommand(posts: Collection<PostDoc>, changes: readonly Change[], writer: string): Promise<Saved> {
+async function asOneCommand(posts: Collection<PostDoc>, changes: readonly Change[], writer: string, joinsAlike: boolean): Promise<Saved> {
   const { writeConcern } = posts;
-  const { statements, placesOf } = statementsOf(changes, writer);
+  const { statements, placesOf } = statementsOf(changes, writer, joinsAlike);
   const answer = await posts.db.command({
     update: posts.collectionName,
     updates: statements,
@@ -54,18 +70,23 @@ async function asOneCommand(posts: Collection<PostDoc>, changes: readonly Change
     ...(writeConcern === undefined ? {} : { writeConcern: { w: writeConcern.w } }),
   }) as { n: number; writeErrors?: { index: number; errmsg: string }[]; writeConcernError?: { errmsg: string } };
   if (answer.writeConcernError !== undefined) throw new Error(`the moves are perhaps not on disk: ${answer.writeConcernError.errmsg}`);
-  return { matched: answer.n, refused: new Map((answer.writeErrors ?? []).flatMap(({ index, errmsg }) => placesOf[index]!.map((place) => [place, refusal(errmsg)]))) };
+  const refused = answer.writeErrors ?? [];
+  return {
+    matched: answer.n,
+    refused: new Map(refused.flatMap(({ index, errmsg }) => placesOf[index]!.map((place) => [place, refusal(errmsg)]))),
+    joined: new Set(refused.flatMap(({ index }) => (placesOf[index]!.length > 1 ? placesOf[index]! : []))),
+  };
 }
 
 /** In the order in which they were asked for, except that intents which are alike join the first of them. */
-function statementsOf(changes: readonly Change[], writer: string): { statements: Statement[]; placesOf: number[][] } {
+function statementsOf(changes: readonly Change[], writer: string, joinsAlike: boolean): { statements: Statement[]; placesOf: number[][] } {
   const statements: Statement[] = [];
   const placesOf: number[][] = [];
   const intents = new Map<string, { ids: string[]; places: number[] }>();
   for (let i = 0; i < changes.length; i++) {
     const change = changes[i]!;
     const { id, version, lease } = change.before;
-    const key = intentKey(change);
+    const key = joinsAlike ? intentKey(change) : null;
     const alike = key === null ? undefined : intents.get(key);
     if (alike !== undefined) {
       alike.ids.push(id);
@@ -94,9 +115,9 @@ function refusal(why: string | undefined): Error {
 async function asBulk(posts: Collection<PostDoc>, moves: readonly Cas[]): Promise<Saved> {
   const operations = moves.map((move): AnyBulkWriteOperation<PostDoc> => ({ updateOne: move }));
   try {
-    return { matched: (await posts.bulkWrite(operations, { ordered: false })).matchedCount, refused: new Map() };
+    return { matched: (await posts.bulkWrite(operations, { ordered: false })).matchedCount, refused: new Map(), joined: NONE };
   } catch (error) {
-    return { matched: -1, refused: new Map(refusedParts(error).map(({ index, errmsg }) => [index, refusal(errmsg)])) };
+    return { matched: -1, refused: new Map(refusedParts(error).map(({ index, errmsg }) => [index, refusal(errmsg)])), joined: NONE };
   }
 }
 

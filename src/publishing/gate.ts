@@ -6,14 +6,14 @@ export interface Gate {
   /** @returns false: there is no room, or others wait */
   enterNow(): boolean;
   leave(): void;
-  /** How many left within the last moments: 0.1 to 0.2 s. */
+  /** How many left within the last moments: 50 to 100 ms. */
   pace(): number;
   /** Sends those who wait away. */
   close(): void;
   isIdle(): boolean;
 }
 
-const WINDOW_MS = 100;
+const WINDOW_MS = 50;
 
 /**
  * @param size may change; whoever leaves lets in as many as fit by then

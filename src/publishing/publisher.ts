@@ -289,7 +289,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       turns.close();
       await claiming?.catch(() => undefined);
       await deps.posts.release(waiting.clear().map(({ post }) => post));
-      await Promise.race([Promise.all([...working.values()].map(({ work }) => work)), new Promise((resolve) => setTimeout(resolve, graceMs).unref())]);
+      await Promise.race([Promise.all([...working.values()].flatMap(({ work }) => work ?? [])), new Promise((resolve) => setTimeout(resolve, graceMs).unref())]);
       over = true;
       await Promise.all([rates.flush(), profiles.releaseAll()]).catch((error: unknown) => deps.log.warn({ err: error }, 'turns could not be given back; they run out by themselves'));
     },

@@ -268,3 +268,53 @@ test('fifty clients incrementing lose nothing, fifty upserts make one document, 
   assert.equal(names.length, 50);
   assert.equal(new Set(names).size, 50);
 });
+
+test('what is pushed is stored as it came, whatever is there, and is found by its indexes', async () => {
+  await things.drop();
+  await things.createIndexes([{ key: { 'list.n': 1 } }]);
+  const entries: unknown[] = [{ n: 1, at: new Date(-1) }, { n: new Double(2), deep: [{ a: [null] }] }, [1, [2]], 'text', null, Long.fromBits(1, 1), { n: { $a: 1 } }];
+  const pushes: Document[] = [
+    { $each: entries }, { $each: [entries[0]], $position: 0 }, { $each: entries, $slice: -3 }, { $each: [{ n: 5 }, { n: 3 }], $sort: { n: 1 } }, { $each: [], $slice: 2 }, { $each: [[7], { n: 8 }], $position: -1, $slice: 4 },
+    entries[1] as Document,
+  ];
+  const starts: Document[] = [{}, { list: [], free: [] }, { list: [{ n: 4, x: new Int32(1) }, { n: 2 }], free: ['a', { n: 9, d: new Decimal128('1.10') }, [Long.fromNumber(3)]] }];
+  let id = 0;
+  for (const push of pushes) {
+    for (const start of starts) {
+      for (const update of [{ $push: { list: push } }, { $push: { free: push }, $set: { other: [1] } }, { $push: { 'in.list': push, list: push } }] as Document[]) {
+        id += 2;
+        await things.insertMany([{ ...start, _id: id as never, z: 1 }, { ...start, _id: (id + 1) as never, z: 1 }]);
+        assert.equal((await things.updateOne({ _id: id as never }, update)).matchedCount, (await things.findOneAndUpdate({ _id: (id + 1) as never }, update, { includeResultMetadata: true })).ok);
+        const [one, other] = await things.find({ _id: { $gte: id as never } }, { promoteValues: false, sort: { _id: 1 }, projection: { _id: 0 } }).toArray();
+        assert.equal(EJSON.stringify(one, { relaxed: false }), EJSON.stringify(other, { relaxed: false }), `${EJSON.stringify(update)} on ${EJSON.stringify(start)}`);
+      }
+    }
+  }
+  assert.equal(await things.countDocuments({ 'list.n': 8 }, { hint: 'list.n_1' }), (await things.find({ 'list.n': 8 }, { hint: { $natural: 1 } }).toArray()).length);
+  assert.ok(await things.countDocuments({ 'list.n': 8 }) > 0);
+  await assert.rejects(things.updateOne({ _id: 2 as never }, { $push: { z: { $each: [{ a: 1 }] } } } as Document), { code: 2 });
+  assert.equal((await things.db.command({ validate: 'things', full: true }))['valid'], true);
+  await things.drop();
+});
+
+test('updates and deletes by a list of ids reach each of them once, whatever their types, and only what else matches', async () => {
+  await things.drop();
+  const own = new ObjectId();
+  const ids = ['a', 'b', own, 1, 'x'.repeat(3_000)];
+  await things.insertMany(ids.map((_id) => ({ _id, n: 0, lease: { token: 't' } })) as never[]);
+  const many = (list: unknown[], rest: Document = {}): Document => ({ _id: { $in: list }, ...rest });
+  const inc = { $inc: { n: 1 } };
+  assert.equal((await things.updateMany(many(['a', 'a', 'missing', own, new ObjectId(own.id)]), inc)).modifiedCount, 2);
+  assert.equal((await things.updateMany(many(['b', 'b', own, new ObjectId(own.id)]), inc)).modifiedCount, 2);
+  assert.equal((await things.updateMany(many([1, 'b', null]), inc)).modifiedCount, 2);
+  assert.equal((await things.updateMany(many([/^a/, 'b']), inc)).matchedCount, 2);
+  assert.equal((await things.updateMany(many(['x'.repeat(3_000), 'b']), inc)).modifiedCount, 2);
+  assert.equal((await things.updateMany(many(['a', 'b', own], { 'lease.token': 't', n: { $lt: 4 } }), inc)).modifiedCount, 2);
+  assert.equal((await things.updateMany(many([]), inc)).matchedCount, 0);
+  assert.equal((await things.updateMany({ _id: { $in: ['a', 'b'], $ne: 'b' } } as never, inc)).matchedCount, 1);
+  assert.equal((await things.updateOne(many(['b', own]), { $set: { first: true } })).matchedCount, 1);
+  assert.equal((await things.deleteMany(many(['b', own, 'b', 'missing'], { 'lease.token': 't' }))).deletedCount, 2);
+  assert.deepEqual((await things.find({}, { projection: { _id: 1 } }).toArray()).length, ids.length - 2);
+  assert.equal((await things.db.command({ validate: 'things', full: true }))['valid'], true);
+  await things.drop();
+});

@@ -5,8 +5,10 @@ import { MongoClient, type Db } from 'mongodb';
 import { ensureIndexes } from '../../src/db/database.js';
 import { newId, newPostId, newRefId } from '../../src/lib/ids.js';
 import type { PostDoc } from '../../src/posts/post-doc.js';
+import { intentKey } from '../../src/posts/post-intents.js';
 import { createPostStore, postIndexes, type PostStore } from '../../src/posts/post-store.js';
 import type { Change, Post } from '../../src/posts/post.js';
+import { startSending } from '../../src/publishing/transitions.js';
 
 const at = new Date('2026-03-01T12:00:00Z');
 
@@ -68,6 +70,48 @@ describe('moves of many posts at once', () => {
       assert.deepEqual([(await store.find(first.id))!.status, (await store.find(last.id))!.status, (await store.find(broken.id))!.version], ['error', 'error', 1]);
     });
   }
+
+  /** Posts leased by one claim, as they are when their moment has come. */
+  async function leased(count: number): Promise<Post[]> {
+    const posts = await Promise.all(Array.from({ length: count }, stored));
+    const lease = { token: newId('lease'), owner: 'me', until: new Date(Date.now() + 60_000) };
+    const ids = new Set(posts.map(({ id }) => id));
+    return (await store.claimDue(new Date(), lease, 500)).filter(({ id }) => ids.has(id));
+  }
+
+  it('let intents of one moment travel together, and store of each what it says', async () => {
+    const [first, stale, last] = await leased(3) as [Post, Post, Post];
+    assert.equal(await store.save(failed(stale)), true);
+    const now = new Date('2026-03-01T12:00:00.020Z');
+    const changes = [first, stale, last].map((before): Change => ({ before, after: startSending(before, [before.publications[0]!.id], now), events: [] }));
+    assert.equal(new Set(changes.map(intentKey)).size, 1, 'they are alike');
+    assert.deepEqual(await store.saveMany(changes), [true, false, true]);
+    for (const { before, after } of [changes[0]!, changes[2]!]) assert.deepEqual(await store.find(before.id), { ...after, version: before.version + 1 });
+    assert.equal((await store.find(stale.id))!.status, 'error');
+  });
+
+  it('tell which intent MongoDB refused, and store those beside it', async () => {
+    const posts = await leased(4);
+    await db.collection<{ _id: string }>('posts').updateOne({ _id: posts[1]!.id }, { $set: { history: 'no list' } });
+    const answers = await store.saveMany(posts.map((before): Change => ({ before, after: startSending(before, [before.publications[0]!.id], at), events: [] })));
+    assert.deepEqual(answers.map((answer) => answer instanceof Error || answer), [true, true, true, true]);
+    assert.deepEqual(answers.map((answer) => answer instanceof Error), [false, true, false, false]);
+    assert.equal((await store.find(posts[3]!.id))!.status, 'publishing');
+  });
+
+  it('are no intents of one kind after a try, with several publications, or under another lease', async () => {
+    const [post, other] = await leased(2) as [Post, Post];
+    const keyOf = (before: Post, ids = [before.publications[0]!.id]): string | null => intentKey({ before, after: startSending(before, ids, at), events: [] });
+    const [publication] = post.publications as [Post['publications'][0]];
+    assert.notEqual(keyOf(post), null);
+    assert.equal(keyOf(post), keyOf({ ...post, id: 'another', publications: other.publications }));
+    assert.notEqual(keyOf(post), keyOf({ ...post, lease: { ...post.lease!, token: 'other' } }));
+    assert.notEqual(keyOf(post), keyOf({ ...post, version: post.version + 1 }));
+    assert.equal(keyOf({ ...post, publications: [{ ...publication, tries: 1 }] }), null);
+    assert.equal(keyOf({ ...post, publications: [publication, { ...publication, id: 'pub_2' }] }), null);
+    assert.equal(keyOf({ ...post, status: 'deleted' }), null);
+    assert.equal(intentKey(failed(post)), null);
+  });
 
   it('are stored in parts where one command could not hold them', async () => {
     const posts = await Promise.all(Array.from({ length: 40 }, stored));
