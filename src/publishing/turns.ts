@@ -27,18 +27,11 @@ export interface Turns {
  * @param slotsOf the same for one platform: one that hangs must leave slots to the others
  */
 export function createTurns(slots: number, slotsOf: (platform: string) => number, ticks = (): number => performance.now()): Turns {
-  const channels = new Map<string, Gate>();
+  /** Who waits for each channel that is taken. Most wait here: for them nothing else is made yet. */
+  const channels = new Map<string, Asking[]>();
   const platforms = new Map<string, Stages>();
   const all = createStages(slots, ticks);
   let closed = false;
-
-  function channelOf(id: string): Gate {
-    const known = channels.get(id);
-    if (known !== undefined) return known;
-    const made = createGate(() => 1, ticks);
-    channels.set(id, made);
-    return made;
-  }
 
   function platformOf(id: string): Stages {
     const known = platforms.get(id);
@@ -49,14 +42,34 @@ export function createTurns(slots: number, slotsOf: (platform: string) => number
   }
 
   function ask(channelId: string, platformId: string, told: (turn: Turn | null) => void): void {
-    const channel = channelOf(channelId);
+    if (closed) return told(null);
+    const asking = { channelId, platformId, told };
+    const before = channels.get(channelId);
+    if (before !== undefined) {
+      before.push(asking);
+      return;
+    }
+    channels.set(channelId, []);
+    enter(asking);
+  }
+
+  function leaveChannel(channelId: string): void {
+    const next = channels.get(channelId)?.shift();
+    if (next === undefined) channels.delete(channelId);
+    else enter(next);
+  }
+
+  /** It has its channel: now its platform, and room among all. */
+  function enter({ channelId, platformId, told }: Asking): void {
     const platform = platformOf(platformId);
-    const toBegin = [channel, platform.begun, all.begun];
+    const toBegin = [platform.begun, all.begun];
     const passed: Gate[] = [];
+    let hasChannel = true;
     const end = (): void => {
       for (const gate of passed.splice(0).reverse()) gate.leave();
-      // Ended again, it may find the gate of others here.
-      if (channel.isIdle() && channels.get(channelId) === channel) channels.delete(channelId);
+      if (!hasChannel) return;
+      hasChannel = false;
+      leaveChannel(channelId);
     };
     const next = (): void => {
       while (passed.length < toBegin.length) {
@@ -65,7 +78,7 @@ export function createTurns(slots: number, slotsOf: (platform: string) => number
         if (!gate.enter(entered)) return;
         passed.push(gate);
       }
-      told(turnOf(platform, passed, end));
+      told(turnOf(platform, all, passed, end));
     };
     const entered = (isIn: boolean): void => {
       if (isIn) {
@@ -78,29 +91,36 @@ export function createTurns(slots: number, slotsOf: (platform: string) => number
     next();
   }
 
-  function turnOf(platform: Stages, passed: Gate[], end: () => void): Turn {
-    let calls = false;
-    return {
-      end,
-      async toCall() {
-        if (calls) return;
-        calls = true;
-        for (const gate of [platform.calling, all.calling]) {
-          if (!gate.enterNow()) await new Promise<boolean>((resolve) => void gate.enter(resolve));
-          passed.push(gate);
-        }
-      },
-    };
-  }
-
   return {
     ask,
-    take: (channelId, platform) => new Promise((resolve) => ask(channelId, platform, resolve)),
+    take: (channelId, platformId) => new Promise((resolve) => ask(channelId, platformId, resolve)),
     close() {
       closed = true;
-      for (const gate of [...channels.values(), ...[...platforms.values(), all].map(({ begun }) => begun)]) gate.close();
+      for (const waiting of channels.values()) for (const { told } of waiting.splice(0)) told(null);
+      for (const { begun } of [...platforms.values(), all]) begun.close();
     },
     isClosed: () => closed,
+  };
+}
+
+interface Asking {
+  channelId: string;
+  platformId: string;
+  told(turn: Turn | null): void;
+}
+
+function turnOf(platform: Stages, all: Stages, passed: Gate[], end: () => void): Turn {
+  let calls = false;
+  return {
+    end,
+    async toCall() {
+      if (calls) return;
+      calls = true;
+      for (const gate of [platform.calling, all.calling]) {
+        if (!gate.enterNow()) await new Promise<boolean>((resolve) => void gate.enter(resolve));
+        passed.push(gate);
+      }
+    },
   };
 }
 
