@@ -186,11 +186,6 @@ function checkValue(type: number, end: number, depth: number): void {
   }
 }
 
-/** Walks the whole document without building it; throws when it is not well-formed BSON. */
-export function checkBson(buf: Buffer): void {
-  decode(buf);
-}
-
 function setField(doc: Doc, name: string, value: unknown): void {
   if (name === '__proto__') Object.defineProperty(doc, name, { value, enumerable: true, configurable: true, writable: true });
   else doc[name] = value;
@@ -238,9 +233,7 @@ function readArray(limit: number, depth: number): unknown[] {
   const list: unknown[] = [];
   while (pos < end) {
     const type = src[pos++]!;
-    while (pos < end && src[pos] !== 0) pos++;
-    if (pos >= end) throw invalid('an array index has no end');
-    pos++;
+    skipName(end);
     list.push(readValue(type, end, depth));
   }
   pos = end + 1;
@@ -253,8 +246,7 @@ function readRawArray(limit: number): Buffer[] {
   while (pos < end) {
     const type = src[pos++]!;
     if (type !== 3) throw new CommandError(14, 'an element of the array is not an object');
-    while (pos < end && src[pos] !== 0) pos++;
-    pos++;
+    skipName(end);
     if (pos + 5 > end) throw invalid('a document is cut short');
     const start = pos;
     const size = readInt32();

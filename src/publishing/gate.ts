@@ -10,7 +10,6 @@ export interface Gate {
   pace(): number;
   /** Sends those who wait away. */
   close(): void;
-  isIdle(): boolean;
 }
 
 const WINDOW_MS = 50;
@@ -63,6 +62,5 @@ export function createGate(size: () => number, ticks: () => number): Gate {
     close() {
       for (const waiter of queue.splice(0)) waiter(false);
     },
-    isIdle: () => inside === 0,
   };
 }
