@@ -4,7 +4,7 @@ import { DUPLICATE_KEY, refusedParts, type CollectionIndexes } from '../db/datab
 import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
 import type { Change, ClaimRules, Lease, Post, PostEvent, PostStatus } from './post.js';
-import type { PostDoc } from './post-doc.js';
+import { toPost, type PostDoc } from './post-doc.js';
 import { casOf, putWaits, saveAll } from './post-moves.js';
 import { packEvents, unpackEvents } from './stored-events.js';
 
@@ -129,12 +129,12 @@ export function createPostStore(db: Db): PostStore {
     const found = taken === null ? seen : seen.filter((doc) => taken.has(doc.profileId));
     if (found.length === 0) return [];
     const ids = found.map((doc) => doc._id);
-    if (await mark(filter, found, lease)) return found.map((doc) => toPost({ ...doc, version: doc.version + 1, lease, dueAt: undefined }));
+    if (await mark(filter, found, lease)) return found.map((doc) => claimedPost(doc, lease));
     await posts.updateMany({ ...filter, _id: { $in: ids } }, leaseWith(lease));
     const marked = await posts.find({ _id: { $in: ids }, 'lease.token': lease.token }, { projection: { version: 1 }, batchSize: limit }).toArray();
     const versions = new Map(marked.map((doc) => [doc._id, doc.version]));
     const unchanged = found.filter((doc) => versions.get(doc._id) === doc.version + 1);
-    const claimed = unchanged.map((doc) => toPost({ ...doc, version: doc.version + 1, lease, dueAt: undefined }));
+    const claimed = unchanged.map((doc) => claimedPost(doc, lease));
     if (claimed.length === marked.length) return claimed;
     // Written by somebody else between finding and marking: ours all the same, but as it is now.
     const known = new Set(unchanged.map((doc) => doc._id));
@@ -322,7 +322,7 @@ export function toDoc(post: Post, events: PostEvent[]): PostDoc {
   };
 }
 
-function toPost(doc: PostDoc): Post {
-  const { _id, dueAt, waitsFor: _waitsFor, lease, outbox: _outbox, outboxAt: _outboxAt, writer: _writer, ...fields } = doc;
-  return { id: _id, ...fields, dueAt: dueAt ?? null, lease: lease ?? null };
+/** As it is after the claim. */
+function claimedPost(doc: PostDoc, lease: Lease): Post {
+  return { ...toPost(doc), version: doc.version + 1, lease, dueAt: null };
 }
