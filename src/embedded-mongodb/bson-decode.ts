@@ -10,7 +10,8 @@ import { CommandError } from './command-error.js';
 export type Doc = Record<string, unknown>;
 
 const MAX_DEPTH = 200;
-const TWO_TO_32 = 4_294_967_296;
+/** Dates have 64 bits, which are read and written as two numbers. */
+export const TWO_TO_32 = 4_294_967_296;
 let src: Buffer = Buffer.alloc(0);
 let pos = 0;
 let rawName: string | null = null;
@@ -53,7 +54,7 @@ export function decodeFields(buf: Buffer, names: ReadonlySet<string>, opaque?: R
     const type = src[pos++]!;
     const name = readName(end);
     if (names.has(name)) {
-      setField(doc, name, type === 4 && opaque?.has(name) === true ? readOpaqueArray(end) : readValue(type, end, 0));
+      setField(doc, name, type === 4 && opaque?.has(name) === true ? readArray(end, 1, readRaw) : readValue(type, end, 0));
       left--;
     } else pos = endOfValue(buf, type, pos);
   }
@@ -103,23 +104,11 @@ function readPushOperand(type: number, name: string, end: number): unknown {
 }
 
 function readPushModifier(type: number, name: string, end: number): unknown {
-  return type === 4 && name === '$each' ? readOpaqueArray(end, 4) : readValue(type, end, 3);
+  return type === 4 && name === '$each' ? readArray(end, 4, readRaw) : readValue(type, end, 3);
 }
 
 function isWholeField(name: string): boolean {
   return name !== '_id' && !name.startsWith('$') && !name.includes('.');
-}
-
-function readOpaqueArray(limit: number, depth = 1): unknown[] {
-  const end = openDocument(limit, depth);
-  const list: unknown[] = [];
-  while (pos < end) {
-    const type = src[pos++]!;
-    skipName(end);
-    list.push(readRaw(type, end, depth));
-  }
-  pos = end + 1;
-  return list;
 }
 
 function readRaw(type: number, end: number, depth: number): unknown {
@@ -228,13 +217,13 @@ function openDocument(limit: number, depth: number): number {
   return end;
 }
 
-function readArray(limit: number, depth: number): unknown[] {
+function readArray(limit: number, depth: number, read = readValue): unknown[] {
   const end = openDocument(limit, depth);
   const list: unknown[] = [];
   while (pos < end) {
     const type = src[pos++]!;
     skipName(end);
-    list.push(readValue(type, end, depth));
+    list.push(read(type, end, depth));
   }
   pos = end + 1;
   return list;

@@ -1,6 +1,6 @@
 /** Writes documents in the form `bson-decode` reads them, so that a number goes back to disk with the type it came with. */
 import { Binary, BSONRegExp, BSONSymbol, Code, DBRef, Decimal128, Double, Int32, Long, MaxKey, MinKey, ObjectId, Timestamp } from 'bson';
-import { RawValue, type Doc } from './bson-decode.js';
+import { RawValue, TWO_TO_32, type Doc } from './bson-decode.js';
 import { findFields } from './bson-fields.js';
 import { CommandError } from './command-error.js';
 
@@ -14,7 +14,6 @@ export class RawBson {
   }
 }
 
-const TWO_TO_32 = 4_294_967_296;
 const MAX_BUFFER = 64 * 1024 * 1024;
 let out = Buffer.allocUnsafeSlow(128 * 1024);
 let at = 0;

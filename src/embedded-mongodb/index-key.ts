@@ -1,14 +1,13 @@
 /** Turns values into bytes whose plain byte order is MongoDB's comparison order: the keys of every index. */
 import { createHash } from 'node:crypto';
 import { Binary, BSONSymbol, Code, DBRef, Decimal128, ObjectId, Timestamp } from 'bson';
-import type { Doc } from './bson-decode.js';
+import { TWO_TO_32, type Doc } from './bson-decode.js';
 import { plainNumber, RANK, regexParts, typeRank } from './bson-order.js';
 import { addExact, compareExact, exact, multiplyExact, type Exact } from './decimal.js';
 
 /** Longer keys are cut here and end in a hash, because LMDB keys have a limit of 1,978 bytes. */
 export const MAX_KEY_BYTES = 1900;
 const KEPT_BYTES = 1800;
-const TWO_TO_32 = 4_294_967_296;
 
 let out = Buffer.allocUnsafeSlow(4096);
 let at = 0;

@@ -89,7 +89,7 @@ function* collectByKeys(context: CommandContext, collection: Collection, keys: r
 }
 
 /** What a runner finds. A single one is changed in the turn in which it was found, so that nobody changes it between. */
-export function* collect(context: CommandContext, runner: FindRunner, single: boolean): Generator<undefined, Target[]> {
+function* collect(context: CommandContext, runner: FindRunner, single: boolean): Generator<undefined, Target[]> {
   let targets: Target[] = [];
   for (;;) {
     const found = runner.next(sliceEnd());

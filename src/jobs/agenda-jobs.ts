@@ -83,13 +83,14 @@ export function createAgendaJobs({ db, clock, log, takesWakeUps = true }: JobsDe
 
     async wakeAt(name, key, at) {
       const second = Math.ceil(at.getTime() / 1000);
-      const token = `${name}|${key}|${second}`;
+      const whole = `${name}:${key}`;
+      const token = `${whole}|${second}`;
       if (asked.has(token)) return;
       forgetPast(asked, Math.floor(clock.now().getTime() / 1000));
       asked.set(token, second);
       try {
-        const unique = { 'data.key': `${name}:${key}`, 'data.second': second };
-        await agenda.create(JOB, { key: unique['data.key'], second }).unique(unique, { insertOnly: true }).schedule(at).save();
+        const unique = { 'data.key': whole, 'data.second': second };
+        await agenda.create(JOB, { key: whole, second }).unique(unique, { insertOnly: true }).schedule(at).save();
       } catch (error) {
         if (error instanceof MongoServerError && error.code === DUPLICATE_KEY) return;
         asked.delete(token);

@@ -1,7 +1,7 @@
 /** Intents of posts that begin in the same moment are alike: they travel as one statement, which is still a compare-and-swap for each of them. */
 import type { UpdateFilter } from 'mongodb';
 import type { PostDoc } from './post-doc.js';
-import type { Change, HistoryEntry, Publication } from './post.js';
+import type { Change, HistoryEntry, Post, Publication } from './post.js';
 
 /**
  * Says which intents are alike: those with the same key differ in their `_id` alone.
@@ -11,7 +11,8 @@ export function intentKey({ before, after, events }: Change): string | null {
   const { lease } = before;
   if (events.length > 0 || lease === null || after.lease !== lease || after.status !== 'publishing' || after.publications.length !== 1 || before.publications.length !== 1) return null;
   const [was, is] = [before.publications[0]!, after.publications[0]!];
-  if (was.state !== 'pending' || is.state !== 'sending' || was.tries !== 0 || was.attempts.length > 0 || !isFirstAttempt(is) || !differsAsAnIntent(was, is)) return null;
+  if (was.state !== 'pending' || is.state !== 'sending' || was.tries !== 0 || was.attempts.length > 0 || !isFirstAttempt(is)) return null;
+  if (!differsOnlyIn(MOVED_OF_POST, before, after) || !differsOnlyIn(MOVED, was, is)) return null;
   const entry = soleEntry(before.history, after.history);
   if (entry === null || entry.publicationId !== undefined || entry.detail !== undefined || entry.at !== after.updatedAt) return null;
   return `${before.version} ${lease.token} ${after.updatedAt.getTime()} ${is.attempts[0]!.startedAt.getTime()} ${entry.what}`;
@@ -23,10 +24,12 @@ function isFirstAttempt({ tries, dueAt, failure, attempts }: Publication): boole
   return number === 1 && kind === 'publish' && endedAt === null && outcome === null && why === null;
 }
 
+/** What an intent changes, and `intentUpdate` writes. */
+const MOVED_OF_POST: ReadonlySet<string> = new Set<keyof Post>(['publications', 'status', 'history', 'updatedAt']);
 const MOVED: ReadonlySet<string> = new Set<keyof Publication>(['state', 'tries', 'dueAt', 'failure', 'attempts']);
 
-function differsAsAnIntent(was: Publication, is: Publication): boolean {
-  for (const name in is) if (was[name as keyof Publication] !== is[name as keyof Publication] && !MOVED.has(name)) return false;
+function differsOnlyIn<T extends object>(moved: ReadonlySet<string>, was: T, is: T): boolean {
+  for (const name in is) if (was[name] !== is[name] && !moved.has(name)) return false;
   return true;
 }
 
