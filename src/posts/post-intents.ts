@@ -9,7 +9,7 @@ import type { Change, HistoryEntry, Post, Publication } from './post.js';
  */
 export function intentKey({ before, after, events }: Change): string | null {
   const { lease } = before;
-  if (events.length > 0 || lease === null || after.lease !== lease || after.status !== 'publishing' || after.publications.length !== 1 || before.publications.length !== 1) return null;
+  if (events.length > 0 || lease === null || after.lease !== lease || before.status !== 'scheduled' || after.status !== 'publishing' || after.scheduledAt > after.updatedAt || after.publications.length !== 1 || before.publications.length !== 1) return null;
   const [was, is] = [before.publications[0]!, after.publications[0]!];
   if (was.state !== 'pending' || is.state !== 'sending' || was.tries !== 0 || was.attempts.length > 0 || !isFirstAttempt(is)) return null;
   if (!differsOnlyIn(MOVED_OF_POST, before, after) || !differsOnlyIn(MOVED, was, is)) return null;
@@ -24,7 +24,7 @@ function isFirstAttempt({ tries, dueAt, failure, attempts }: Publication): boole
   return number === 1 && kind === 'publish' && endedAt === null && outcome === null && why === null;
 }
 
-/** What an intent changes, and `intentUpdate` writes. */
+/** What an intent changes. */
 const MOVED_OF_POST: ReadonlySet<string> = new Set<keyof Post>(['publications', 'status', 'history', 'updatedAt']);
 const MOVED: ReadonlySet<string> = new Set<keyof Publication>(['state', 'tries', 'dueAt', 'failure', 'attempts']);
 
@@ -37,13 +37,13 @@ function soleEntry(before: readonly HistoryEntry[], after: readonly HistoryEntry
   return after.length === before.length + 1 ? after.at(-1)! : null;
 }
 
-/** What is written of each, made from any of them. */
+/** What is written of each, made from any of them: all but the status, see `isBeingSent`. */
 export function intentUpdate({ after }: Change, writer: string): UpdateFilter<PostDoc> {
   const { state, tries, dueAt, failure, attempts } = after.publications[0]!;
   return {
     $set: {
       'publications.0.state': state, 'publications.0.dueAt': dueAt, 'publications.0.tries': tries, 'publications.0.attempts': attempts, 'publications.0.failure': failure,
-      status: after.status, updatedAt: after.updatedAt, writer,
+      updatedAt: after.updatedAt, writer,
     },
     $inc: { version: 1 },
     $push: { history: after.history.at(-1)! },

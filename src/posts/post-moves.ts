@@ -145,6 +145,8 @@ function lengthOf(failure: Publication['failure']): number {
 export function casOf({ before, after, events }: Change, writer: string): Cas {
   const set = changedFields(before, after);
   set.writer = writer;
+  // An intent before it may have left it unsaid.
+  if (after.status === 'publishing') set.status = after.status;
   const unset: Record<string, ''> = {};
   const push: Record<string, { $each: unknown[] }> = {};
   const isFree = after.lease === null;

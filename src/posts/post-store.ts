@@ -4,7 +4,7 @@ import { DUPLICATE_KEY, refusedParts, type CollectionIndexes } from '../db/datab
 import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
 import type { Change, ClaimRules, Lease, Post, PostEvent, PostStatus } from './post.js';
-import { toPost, type PostDoc } from './post-doc.js';
+import { BEING_SENT, toPost, type PostDoc } from './post-doc.js';
 import { casOf, putWaits, saveAll } from './post-moves.js';
 import { packEvents, unpackEvents } from './stored-events.js';
 
@@ -178,12 +178,14 @@ export function createPostStore(db: Db): PostStore {
 
     async countByStatus(profileId) {
       // One count per status is answered from the index alone; a group would read every post.
-      const counts = await Promise.all(STATUSES.map(async (status) => [status, await posts.countDocuments({ profileId, status })] as const));
-      return Object.fromEntries(counts.filter(([, count]) => count > 0));
+      const counted = await Promise.all([...STATUSES.map((status) => posts.countDocuments({ profileId, status })), posts.countDocuments({ profileId, ...beingSent() })]);
+      const beingSentNow = counted.at(-1)!;
+      const moved: Partial<Record<PostStatus, number>> = { scheduled: -beingSentNow, publishing: beingSentNow };
+      return Object.fromEntries(STATUSES.map((status, i) => [status, counted[i]! + (moved[status] ?? 0)] as const).filter(([, count]) => count > 0));
     },
 
     async listByAccount(accountId, status, limit) {
-      return (await posts.find({ accountId, status }).sort({ createdAt: 1, _id: 1 }).limit(limit).toArray()).map(toPost);
+      return (await posts.find({ accountId, ...anyOf(ofStatus([status])) }).sort({ createdAt: 1, _id: 1 }).limit(limit).toArray()).map(toPost);
     },
 
     async existing(ids) {
@@ -281,8 +283,9 @@ function direction({ order }: PostListFilter): 1 | -1 {
 function listQuery(filter: PostListFilter): Filter<PostDoc> {
   const query: Filter<PostDoc> = { profileId: filter.profileId };
   const and: Filter<PostDoc>[] = [];
-  if (filter.statuses !== undefined) Object.assign(query, statusQuery(filter.statuses, filter.incomplete));
+  if (filter.statuses !== undefined) Object.assign(query, anyOf([...ofStatus(filter.statuses), ...(filter.incomplete === 'include' ? [INCOMPLETE] : [])]));
   else if (filter.includeDeleted !== true) query.status = { $ne: 'deleted' };
+  if (filter.incomplete === 'exclude') and.push({ $nor: [INCOMPLETE] });
   if (filter.platforms !== undefined) query['publications.platform'] = { $in: filter.platforms };
   if (filter.type !== undefined) query.type = filter.type;
   if (filter.scheduledFrom !== undefined) and.push({ scheduledAt: { $gte: filter.scheduledFrom } });
@@ -297,13 +300,27 @@ function listQuery(filter: PostListFilter): Filter<PostDoc> {
   return query;
 }
 
-function statusQuery(statuses: PostStatus[], incomplete: PostListFilter['incomplete']): Filter<PostDoc> {
-  if (incomplete === 'include') return { $or: [{ status: { $in: statuses } }, { status: 'partial', 'publications.state': { $nin: NOT_PUBLIC } }] };
-  if (incomplete === 'exclude') return { status: { $in: statuses }, $or: [{ status: { $ne: 'partial' } }, { 'publications.state': { $in: NOT_PUBLIC } }] };
-  return { status: { $in: statuses } };
+/** Public everywhere, but not with all that follows. */
+const INCOMPLETE: Filter<PostDoc> = { status: 'partial', 'publications.state': { $nin: ['failed', 'missed', 'unconfirmed'] } };
+
+/** Those of these statuses, each way in which they may be stored. */
+function ofStatus(statuses: PostStatus[]): Filter<PostDoc>[] {
+  const stored: Filter<PostDoc> = { status: statuses.length === 1 ? statuses[0]! : { $in: statuses } };
+  const [scheduled, publishing] = [statuses.includes('scheduled'), statuses.includes('publishing')];
+  if (scheduled === publishing) return [stored];
+  return scheduled ? [{ ...stored, $nor: [BEING_SENT] }] : [stored, beingSent()];
 }
 
-const NOT_PUBLIC = ['failed', 'missed', 'unconfirmed'] as const;
+function anyOf(filters: Filter<PostDoc>[]): Filter<PostDoc> {
+  return filters.length === 1 ? filters[0]! : { $or: filters };
+}
+
+/** Their time has come, by any clock that agrees to some seconds: so nobody looks through all that is scheduled for later. */
+function beingSent(): Filter<PostDoc> {
+  return { ...BEING_SENT, scheduledAt: { $lte: new Date(Date.now() + CLOCKS_APART_MS) } };
+}
+
+const CLOCKS_APART_MS = 10_000;
 
 /** A post as it is inserted. */
 export function toDoc(post: Post, events: PostEvent[]): PostDoc {

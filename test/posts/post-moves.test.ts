@@ -8,7 +8,7 @@ import type { PostDoc } from '../../src/posts/post-doc.js';
 import { intentKey } from '../../src/posts/post-intents.js';
 import { createPostStore, postIndexes, type PostStore } from '../../src/posts/post-store.js';
 import type { Change, Post } from '../../src/posts/post.js';
-import { startSending } from '../../src/publishing/transitions.js';
+import { recordFailure, startSending } from '../../src/publishing/transitions.js';
 
 const at = new Date('2026-03-01T12:00:00Z');
 
@@ -46,8 +46,8 @@ describe('moves of many posts at once', () => {
     await client.close();
   });
 
-  async function stored(): Promise<Post> {
-    const post = newPost();
+  async function stored(fields: Partial<Post> = {}): Promise<Post> {
+    const post = { ...newPost(), ...fields };
     await store.insert(post, []);
     return post;
   }
@@ -72,8 +72,8 @@ describe('moves of many posts at once', () => {
   }
 
   /** Posts leased by one claim, as they are when their moment has come. */
-  async function leased(count: number): Promise<Post[]> {
-    const posts = await Promise.all(Array.from({ length: count }, stored));
+  async function leased(count: number, fields: Partial<Post> = {}): Promise<Post[]> {
+    const posts = await Promise.all(Array.from({ length: count }, () => stored(fields)));
     const lease = { token: newId('lease'), owner: 'me', until: new Date(Date.now() + 60_000) };
     const ids = new Set(posts.map(({ id }) => id));
     return (await store.claimDue(new Date(), lease, 500)).filter(({ id }) => ids.has(id));
@@ -113,8 +113,26 @@ describe('moves of many posts at once', () => {
     assert.equal(intentKey(failed(post)), null);
   });
 
+  it('file a post that is being sent under publishing, wherever somebody asks, and whatever becomes of it', async () => {
+    const [sent, waiting] = await leased(2, { profileId: 'prf_sent', accountId: 'acc_sent' }) as [Post, Post];
+    const intent = { before: sent, after: startSending(sent, [sent.publications[0]!.id], at), events: [] };
+    assert.notEqual(intentKey(intent), null);
+    assert.deepEqual(await store.saveMany([intent]), [true]);
+    const list = async (...statuses: Post['status'][]): Promise<string[]> => (await store.list({ profileId: 'prf_sent', statuses, limit: 10 })).map(({ id }) => id).toSorted();
+    assert.deepEqual([await list('scheduled'), await list('publishing'), await list('scheduled', 'publishing'), await list('publishing', 'error')], [[waiting.id], [sent.id], [sent.id, waiting.id].toSorted(), [sent.id]]);
+    assert.deepEqual((await store.list({ profileId: 'prf_sent', statuses: ['publishing'], incomplete: 'include', order: 'latest', limit: 10 })).map(({ id, status }) => [id, status]), [[sent.id, 'publishing']]);
+    assert.deepEqual(await store.countByStatus('prf_sent'), { scheduled: 1, publishing: 1 });
+    assert.deepEqual((await store.listByAccount('acc_sent', 'scheduled', 10)).map(({ id }) => id), [waiting.id]);
+    // It waits for another try, which is neither sent nor scheduled.
+    const before = (await store.find(sent.id))!;
+    const after = recordFailure(before, sent.publications[0]!.id, at, { kind: 'unreachable', code: 1, message: 'It did not answer.' }, { do: 'retry', at: new Date(at.getTime() + 60_000) }, at, at);
+    assert.deepEqual([before.status, after.status], ['publishing', 'publishing']);
+    assert.equal(await store.save({ before, after, events: [] }), true);
+    assert.deepEqual([await list('scheduled'), await list('publishing'), await store.countByStatus('prf_sent')], [[waiting.id], [sent.id], { scheduled: 1, publishing: 1 }]);
+  });
+
   it('are stored in parts where one command could not hold them', async () => {
-    const posts = await Promise.all(Array.from({ length: 40 }, stored));
+    const posts = await Promise.all(Array.from({ length: 40 }, () => stored()));
     const answers = await store.saveMany(posts.map((post) => failed(post, 100_000)));
     assert.ok(answers.every((answer) => answer === true));
     assert.equal(await db.collection('posts').countDocuments({ 'publications.failure.message': { $regex: /^word / }, version: 2, _id: { $in: posts.map(({ id }) => id) } } as never), 40);
