@@ -120,6 +120,8 @@ const KEPT_FOR_A_TIME: readonly string[] = ['webhook_events', 'webhook_deliverie
 export const webhookIndexes: CollectionIndexes[] = [...endpointIndexes, ...eventIndexes, ...deliveryIndexes, ...inboxIndexes, ...noticeIndexes];
 
 const SWEEP_EVERY_MS = 5_000;
+/** What a process that died left in the middle; all else of it begins at once. */
+const LEFT_EVERY_MS = 15_000;
 const HEALTH_EVERY_MS = 60_000;
 
 export function composeWebhooks(deps: WebhooksDeps): Webhooks {
@@ -169,7 +171,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   });
   const notices = createNotices({ db, mailer: deps.mailer ?? null, mailOf: deps.mailOf ?? (async () => null), publicUrl, clock, log });
   if (deps.delivers !== false) deps.jobs.sweep('mails about endpoints', HEALTH_EVERY_MS, () => notices.sweep());
-  deps.jobs.sweep('endpoint events', SWEEP_EVERY_MS, () => outbox.relay());
+  deps.jobs.sweep('endpoint events', LEFT_EVERY_MS, () => outbox.relay());
   const places = createEndpointPlaces({ endpoints: endpointStore, ...(deps.endpointLimitOf === undefined ? {} : { limitOf: deps.endpointLimitOf }) });
   const changes = createEndpointChanges({ endpoints: endpointStore, deliveries: deliveryStore, targets, seal, clock, notifier });
   const endpoints = createEndpointService({ endpoints: endpointStore, places, changes, deliveries: deliveryStore, line, events, eventsWritten: () => outbox.nudge(), worker, seal, clock, urls });
@@ -185,7 +187,7 @@ export function composeWebhooks(deps: WebhooksDeps): Webhooks {
   deps.jobs.handle('deliver-now', (deliveryId) => worker.sendNow(deliveryId));
   const health = createEndpointHealth({ endpoints: endpointStore, deliveries: deliveryLog, disable: (id, reason) => endpoints.disable(id, reason), warn: (endpoint, days) => notices.warn(endpoint, days), clock, log });
   deps.jobs.sweep('endpoint health', HEALTH_EVERY_MS, () => health.sweep());
-  deps.jobs.sweep('recoveries', SWEEP_EVERY_MS, () => recovery.sweep());
+  deps.jobs.sweep('recoveries', LEFT_EVERY_MS, () => recovery.sweep());
   deps.jobs.sweep('deliveries', SWEEP_EVERY_MS, () => worker.sweep());
 
   return {

@@ -91,7 +91,7 @@ export interface App {
 
 const BEAT_EVERY_MS = 5_000;
 /** For events whose process died before it relayed them. */
-const CHANNEL_EVENTS_EVERY_MS = 5_000;
+const CHANNEL_EVENTS_EVERY_MS = 15_000;
 /** Whose documents are leased. */
 const LEASED = ['posts', 'profile_turns', 'webhook_deliveries'];
 const USER_AGENT = 'Signpost/0.1';
@@ -211,11 +211,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
     takeDown: createTakeDown({ session: (channelId) => channels.session(channelId), markSignedOut: (channelId, problem, refused) => channels.markSignedOut(channelId, problem, refused), log }),
   });
   const settled = createSettled({ find: (id) => postStore.find(id), notifier });
-  const lookAround = async (): Promise<void> => {
-    await workers.beat(clock.now());
-    await workers.buryDead(clock.now());
-  };
-  if (isWorker) jobs.sweep('workers', BEAT_EVERY_MS, lookAround);
+  if (isWorker) jobs.sweep('workers', BEAT_EVERY_MS, () => workers.beat(clock.now()));
   if (webProcess !== null) jobs.sweep('addresses', BEAT_EVERY_MS, () => webProcess.refresh());
 
   // Web
@@ -276,7 +272,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       if (isWeb || config.isPortGiven) server = await listen(createServer(app), config.host, config.port);
       if (isWeb) await rememberAddresses(db, { machine: machineId(), publicUrl: publicUrl(), localUrl: localUrl(), loopbackOnly, simulator: simulatorAddresses() });
       // Listed before anything is leased: who finds this process dead knows what it held.
-      if (isWorker) await lookAround();
+      if (isWorker) await workers.beat(clock.now());
       await jobs.start();
       return { url: isWeb ? publicUrl() : server === null ? '' : `http://${reachableHost(config.host)}:${boundPort(server)}`, isFirstRun: (await accounts.signUpState()) === 'first' };
     },

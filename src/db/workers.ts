@@ -12,12 +12,10 @@ interface WorkerDoc {
 }
 
 export interface WorkerRegistry {
-  /** Lists this process, and says that it is still there. */
+  /** Lists this process and says that it is still there; counts the others, and frees what dead ones of this machine had leased. Those of other machines are found out by their leases running out. */
   beat(now: Date): Promise<void>;
   /** How many workers there were at the last beat, this one included; at least 1. */
   count(): number;
-  /** Frees what dead workers of this machine had leased; those of other machines are found out by their leases running out. */
-  buryDead(now: Date): Promise<void>;
   /** This process ends in order. */
   leave(): Promise<void>;
 }
@@ -40,16 +38,15 @@ export function createWorkerRegistry(db: Db, owner: string, collections: readonl
   return {
     async beat(now) {
       await workers.updateOne({ _id: owner }, { $set: { ...self, seenAt: now } }, { upsert: true });
-      counted = Math.max(1, await workers.countDocuments({ seenAt: { $gt: new Date(now.getTime() - SILENT_AFTER_MS) } }));
+      const listed = await workers.find({}).toArray();
+      const wasSeen = (worker: WorkerDoc, withinMs: number): boolean => worker.seenAt.getTime() > now.getTime() - withinMs;
+      counted = Math.max(1, listed.filter((worker) => wasSeen(worker, SILENT_AFTER_MS)).length);
+      const dead = listed.filter((worker) => worker.machine === machine && worker._id !== owner && !isProcessAlive(worker));
+      if (dead.length > 0) await expireLeases(db, collections, dead.map(({ _id }) => _id), now);
+      const gone = listed.filter((worker) => !wasSeen(worker, FORGOTTEN_AFTER_MS) || (dead.includes(worker) && !wasSeen(worker, BURIED_FOR_MS)));
+      if (gone.length > 0) await workers.deleteMany({ $or: gone.map(({ _id, seenAt }) => ({ _id, seenAt })) });
     },
     count: () => counted,
-    async buryDead(now) {
-      const neighbours = await workers.find({ machine, _id: { $ne: owner } }).toArray();
-      const dead = neighbours.filter((worker) => !isProcessAlive(worker)).map(({ _id }) => _id);
-      if (dead.length > 0) await expireLeases(db, collections, dead, now);
-      const buried = { _id: { $in: dead }, seenAt: { $lt: new Date(now.getTime() - BURIED_FOR_MS) } };
-      await workers.deleteMany({ $or: [buried, { seenAt: { $lt: new Date(now.getTime() - FORGOTTEN_AFTER_MS) } }] });
-    },
     async leave() {
       await workers.deleteOne({ _id: owner });
     },

@@ -69,7 +69,7 @@ export function createAgendaJobs({ db, clock, log, takesWakeUps = true }: JobsDe
       timers.delete(timer);
       const run = guarded(sweep.name, sweep.handler, log).then(() => {
         running.delete(run);
-        sweepSoon(sweep, sweep.intervalMs);
+        sweepSoon(sweep, untilNext(sweep.intervalMs));
       });
       running.add(run);
     }, delayMs);
@@ -117,6 +117,12 @@ export function createAgendaJobs({ db, clock, log, takesWakeUps = true }: JobsDe
       await Promise.all(running);
     },
   };
+}
+
+/** To the next of the times that are `intervalMs` apart since the process began: its sweeps come together, which costs less than each by itself, and those of other processes at other times. */
+function untilNext(intervalMs: number): number {
+  const delayMs = intervalMs - (performance.now() % intervalMs);
+  return delayMs < intervalMs / 2 ? delayMs + intervalMs : delayMs;
 }
 
 /** A failed wake-up is logged and forgotten: the sweep finds what it left, and Agenda keeps no dead job. */

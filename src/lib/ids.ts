@@ -1,7 +1,8 @@
 /** Identifiers: random, unguessable, and in the shapes that clients of the API expect. */
 import { randomFillSync } from 'node:crypto';
 
-const ALPHANUMERIC = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
+/** In the order of their codes. */
+const ALPHANUMERIC = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const CROCKFORD = '0123456789abcdefghjkmnpqrstvwxyz';
 
 /** Asking the system for a few bytes costs as much as asking for many, and ids are made on the hottest paths. */
@@ -19,15 +20,22 @@ function randomBytes(count: number): Buffer {
   return bytes;
 }
 
-/** 20 alphanumerics, the shape of Ayrshare's post ids. */
-export function newPostId(): string {
+/**
+ * 20 alphanumerics, the shape of Ayrshare's post ids: 8 of milliseconds, 12 random ones (71 bits). So ids sort by the time they were made, and what is
+ * written and published together lies together in an index over millions of them.
+ */
+export function newPostId(now: Date = new Date()): string {
   let id = '';
+  for (let time = now.getTime(); id.length < TIME_LETTERS; time = Math.floor(time / 62)) id = ALPHANUMERIC[time % 62]! + id;
   while (id.length < 20) {
     // 248 is the largest multiple of 62 in a byte: what is above would make some letters likelier.
-    for (const byte of randomBytes(24)) if (byte < 248 && id.length < 20) id += ALPHANUMERIC[byte % 62];
+    for (const byte of randomBytes(16)) if (byte < 248 && id.length < 20) id += ALPHANUMERIC[byte % 62];
   }
   return id;
 }
+
+/** Enough for 6,000 years. */
+const TIME_LETTERS = 8;
 
 /** 40 lower-case hex digits, the shape of Ayrshare's `refId`. */
 export function newRefId(): string {

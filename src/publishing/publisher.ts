@@ -270,9 +270,13 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       for (const { token, postId } of given) await deps.posts.giveUpLease(token, postId);
       orphans = orphans.filter((orphan) => !given.includes(orphan));
       await claim((lease, rules) => deps.posts.claimAbandoned(deps.now(), lease, BATCH, rules));
-      await claimDue();
       const until = new Date(deps.now().getTime() + WAKE_AHEAD_MS);
-      const seconds = new Set((await deps.posts.dueTimes(until, 1_000)).map((at) => Math.ceil(at.getTime() / 1000)));
+      let times = await deps.posts.dueTimes(until, 1_000);
+      if (times.some((at) => at.getTime() <= deps.now().getTime() + CLAIM_AHEAD_MS)) {
+        await claimDue();
+        times = await deps.posts.dueTimes(until, 1_000);
+      }
+      const seconds = new Set(times.map((at) => Math.ceil(at.getTime() / 1000)));
       for (const second of seconds) await deps.wakeAt(new Date(second * 1000 - WAKE_EARLIER_MS));
     },
 
