@@ -38,8 +38,10 @@ export function createWorkerRegistry(db: Db, owner: string, collections: readonl
   return {
     async beat(now) {
       await workers.updateOne({ _id: owner }, { $set: { ...self, seenAt: now } }, { upsert: true });
-      const listed = await workers.find({}).toArray();
-      const wasSeen = (worker: WorkerDoc, withinMs: number): boolean => worker.seenAt.getTime() > now.getTime() - withinMs;
+      const before = (ms: number): Date => new Date(now.getTime() - ms);
+      const wasSeen = (worker: WorkerDoc, withinMs: number): boolean => worker.seenAt > before(withinMs);
+      // Not those of other machines that ended within the day.
+      const listed = await workers.find({ $or: [{ machine }, { seenAt: { $gt: before(SILENT_AFTER_MS) } }, { seenAt: { $lte: before(FORGOTTEN_AFTER_MS) } }] }).toArray();
       counted = Math.max(1, listed.filter((worker) => wasSeen(worker, SILENT_AFTER_MS)).length);
       const dead = listed.filter((worker) => worker.machine === machine && worker._id !== owner && !isProcessAlive(worker));
       if (dead.length > 0) await expireLeases(db, collections, dead.map(({ _id }) => _id), now);
