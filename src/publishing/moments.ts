@@ -13,6 +13,8 @@ export interface Moments<T> {
 
 /** Begun in one go of a herd: what these ask of the database is on its way while the next ones begin. */
 const AT_ONCE = 100;
+/** Fewer at first: the first calls wait for the answer to these alone. */
+const AT_FIRST = 30;
 
 /** @param begin called for each when its moment has come */
 export function createMoments<T>({ begin, now }: { begin(item: T): void; now(): Date }): Moments<T> {
@@ -21,6 +23,7 @@ export function createMoments<T>({ begin, now }: { begin(item: T): void; now(): 
   let begun = 0;
   let timer: NodeJS.Timeout | null = null;
   let timerFor = Infinity;
+  let isUnderWay = false;
 
   function arm(): void {
     const next = waiting[begun]?.at ?? Infinity;
@@ -34,7 +37,9 @@ export function createMoments<T>({ begin, now }: { begin(item: T): void; now(): 
     timer = null;
     timerFor = Infinity;
     const time = now().getTime();
-    for (let i = 0; i < AT_ONCE && (waiting[begun]?.at ?? Infinity) <= time; i++) begin(waiting[begun++]!.item);
+    const isNext = (): boolean => (waiting[begun]?.at ?? Infinity) <= time;
+    for (let left = isUnderWay ? AT_ONCE : AT_FIRST; left > 0 && isNext(); left--) begin(waiting[begun++]!.item);
+    isUnderWay = isNext();
     if (begun > 1_000 || begun === waiting.length) forgetBegun();
     arm();
   }
