@@ -172,8 +172,8 @@ describe('late posts', () => {
 
   it('don\'t burst after a second stop in which the times they were given went by', async () => {
     const at: number[] = [];
-    const from = Date.now();
     const { post, untilAll } = await start({ publish: async ({ text }) => { at.push(Date.now()); return published(text); } }, { lateGapMs: 400 });
+    const from = Date.now();
     // As a stop leaves them: put off to times that have passed since.
     const failure = { kind: 'rate-limited' as const, code: 912, message: 'It is late.' };
     const posts = await Promise.all([0, 1, 2].map((i) => post({ scheduledAt: hourAgo() }, [{ dueAt: new Date(Date.now() - 30_000 + i * 400), failure }])));
