@@ -83,14 +83,26 @@ function isInDoubt({ state, dueAt }: Step): boolean {
   return state === 'sending' && dueAt === null;
 }
 
+interface Working {
+  id: string;
+  token: string;
+  watch: LeaseWatch;
+  /** null: it waits for its turn. */
+  work: Promise<void> | null;
+}
+
+function workingOn(post: Post, watch: LeaseWatch): Working {
+  return { id: post.id, token: post.lease!.token, watch, work: null };
+}
+
 export function createPublisher(deps: PublisherDeps): Publisher {
   const save = createBatcher<Change, boolean>((changes) => deps.posts.saveMany(changes), WRITES);
   const turns = createTurns(SLOTS, (platform) => findPlatform(platform)?.limits.concurrent ?? SLOTS_OF_ONE);
   const profiles = createProfileTurns({ store: deps.turnStore, owner: deps.owner, now: deps.now });
   const rates = createRates({ store: deps.turnStore, now: deps.now });
   const workDeps: WorkDeps = { ...deps, turns, rates, isOurs: (profileId) => profiles.isOurs(profileId), moment: momentsOf(deps.now) };
-  /** Without `work`: waiting for its turn. */
-  const working = new Map<string, { work: Promise<void> | null; token: string; watch: LeaseWatch }>();
+  /** A post that was given back may be claimed anew before the end of its first time here: it is in here twice then, under two leases. */
+  const working = new Set<Working>();
   const waiting = createMoments<{ post: Post; watch: LeaseWatch }>({ begin: ({ post, watch }) => begin(post, watch), now: deps.now });
   let stopping = false;
   let over = false;
@@ -124,8 +136,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
 
   async function renewLeases(): Promise<void> {
     const byToken = new Map<string, { ids: string[]; watches: LeaseWatch[] }>();
-    const held = [...[...working].map(([id, { token, watch }]) => ({ id, token, watch })), ...waiting.items().map(({ post, watch }) => ({ id: post.id, token: post.lease!.token, watch }))];
-    for (const { id, token, watch } of held) {
+    for (const { id, token, watch } of [...working, ...waiting.items().map(({ post, watch }) => workingOn(post, watch))]) {
       const group = byToken.get(token) ?? { ids: [], watches: [] };
       group.ids.push(id);
       group.watches.push(watch);
@@ -154,19 +165,20 @@ export function createPublisher(deps: PublisherDeps): Publisher {
 
   /** Most posts have one publication, and in a herd most of these wait for their turn: they do so before they take more memory than their own. */
   function begin(post: Post, watch: LeaseWatch): void {
-    working.set(post.id, { work: null, token: post.lease!.token, watch });
+    const entry = workingOn(post, watch);
+    working.add(entry);
     const sole = soleFresh(post, deps.now());
-    if (sole === null) start(post, watch, workOnPost);
-    else turns.ask(sole.channelId, sole.platform, (turn) => start(post, watch, (held) => workInTurn(held, sole, turn)));
+    if (sole === null) start(post, entry, workOnPost);
+    else turns.ask(sole.channelId, sole.platform, (turn) => start(post, entry, (held) => workInTurn(held, sole, turn)));
   }
 
-  function start(post: Post, watch: LeaseWatch, work: (held: HeldPost, deps: WorkDeps) => Promise<void>): void {
-    const held = holdPost(post, { save, isSafe: () => watch.isSafe(), find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log });
-    working.get(post.id)!.work = work(held, workDeps).then(() => giveBack(held)).catch((error: unknown) => {
+  function start(post: Post, entry: Working, work: (held: HeldPost, deps: WorkDeps) => Promise<void>): void {
+    const held = holdPost(post, { save, isSafe: () => entry.watch.isSafe(), find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log });
+    entry.work = work(held, workDeps).then(() => giveBack(held)).catch((error: unknown) => {
       deps.log.error({ err: error, postId: post.id }, 'a post could not be worked on; the next sweep takes it up again');
-      orphans.push({ token: post.lease!.token, postId: post.id });
+      orphans.push({ token: entry.token, postId: entry.id });
     }).finally(() => {
-      working.delete(post.id);
+      working.delete(entry);
       const hasRoom = profiles.leave(post.profileId);
       if (hasRoom || working.size === MAX_HELD - BATCH) nudge();
     });
@@ -293,7 +305,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       turns.close();
       await claiming?.catch(() => undefined);
       await deps.posts.release(waiting.clear().map(({ post }) => post));
-      await Promise.race([Promise.all([...working.values()].flatMap(({ work }) => work ?? [])), new Promise((resolve) => setTimeout(resolve, graceMs).unref())]);
+      await Promise.race([Promise.all([...working].flatMap(({ work }) => work ?? [])), new Promise((resolve) => setTimeout(resolve, graceMs).unref())]);
       over = true;
       await Promise.all([rates.flush(), profiles.releaseAll()]).catch((error: unknown) => deps.log.warn({ err: error }, 'turns could not be given back; they run out by themselves'));
     },

@@ -52,9 +52,11 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** How far a worker's clock is ahead of the others'. */
 export interface WorkerClock {
+  /** How far it is ahead of the others'. */
   aheadMs?: number;
+  /** Before a wake-up is stored. */
+  beforeWakeUp?(at: Date): Promise<void>;
 }
 
 export async function startEngine(network: Network, policy: Partial<RetryPolicy> = {}, clock: WorkerClock = {}): Promise<Engine> {
@@ -69,7 +71,7 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
   const publishers: Publisher[] = [];
   const fast: RetryPolicy = { ...defaultRetryPolicy, retryDelaysMs: [20], lookUpDelaysMs: [20], settleMs: 0, jitter: 0, ...policy };
 
-  function worker(of: Network, { aheadMs = 0 }: WorkerClock = {}): Publisher {
+  function worker(of: Network, { aheadMs = 0, beforeWakeUp }: WorkerClock = {}): Publisher {
     const publisher = createPublisher({
       posts: store,
       turnStore: createTurnStore(db),
@@ -80,7 +82,10 @@ export async function startEngine(network: Network, policy: Partial<RetryPolicy>
       now: of.now ?? (() => new Date(Date.now() + aheadMs)),
       random: () => 0,
       // The clock of these tests: a timer instead of Agenda.
-      wakeAt: async (at) => { setTimeout(() => publisher.nudge(), Math.max(0, at.getTime() - Date.now())).unref(); },
+      wakeAt: async (at) => {
+        await beforeWakeUp?.(at);
+        setTimeout(() => publisher.nudge(), Math.max(0, at.getTime() - Date.now())).unref();
+      },
       onSaved: () => undefined,
       log: createLogger('silent'),
     });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { PlatformFailure } from '../../src/platforms/platform.js';
 import { published, startEngine, type Engine, type Network } from './engine.js';
 
@@ -9,6 +10,15 @@ afterEach(() => engine.close());
 async function start(network: Network, policy = {}): Promise<Engine> {
   engine = await startEngine(network, policy);
   return engine;
+}
+
+/** Where the program waits until the test lets it go on. */
+function gate(): { reached: Promise<void>; reach(): void; passed(): Promise<void>; open(): void } {
+  let reach = (): void => undefined;
+  let open = (): void => undefined;
+  const reached = new Promise<void>((resolve) => { reach = resolve; });
+  const opened = new Promise<void>((resolve) => { open = resolve; });
+  return { reached, reach, open, passed: () => (reach(), opened) };
 }
 
 describe('the publishing engine', () => {
@@ -55,6 +65,43 @@ describe('the publishing engine', () => {
     const done = await until(id, (p) => p.status === 'error');
     assert.equal(calls, 3);
     assert.deepEqual(done.publications[0]!.attempts.map((a) => a.outcome), ['unreachable', 'unreachable', 'unreachable']);
+  });
+
+  it('takes up a post again before its first time here has quite ended', async () => {
+    let aheadMs = 0;
+    const calls: string[] = [];
+    const [wakeUp, answer, second] = [gate(), gate(), gate()];
+    engine = await startEngine({
+      now: () => new Date(Date.now() + aheadMs),
+      publish: async ({ text }) => {
+        calls.push(text);
+        if (text === 'another') await answer.passed();
+        else if (calls.length === 1) throw new PlatformFailure('unreachable', 'No answer.');
+        else {
+          second.reach();
+          await pause(300);
+        }
+        return published();
+      },
+    }, { retryDelaysMs: [10_000] }, { beforeWakeUp: () => wakeUp.passed() });
+    const { post, until, publisher, store } = engine;
+    const { id } = await post({ text: 'twice' });
+    // Given back, but its wake-up is not stored yet. Its time comes while the channel is busy.
+    await wakeUp.reached;
+    await post({ text: 'another' });
+    await answer.reached;
+    aheadMs = 11_000;
+    publisher.nudge();
+    await until(id, (p) => p.lease !== null);
+    wakeUp.open();
+    await new Promise(setImmediate);
+    answer.open();
+    await second.reached;
+    await publisher.stop(5_000);
+    const done = await store.find(id);
+    assert.equal(done!.status, 'success', 'the worker stopped without waiting for it');
+    assert.deepEqual(calls, ['twice', 'another', 'twice']);
+    assert.deepEqual(done!.publications[0]!.attempts.map((a) => a.outcome), ['unreachable', 'published']);
   });
 
   it('asks the network after an unknown outcome and sends nothing again when the post is there', async () => {
