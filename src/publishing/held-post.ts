@@ -2,6 +2,7 @@
 import type { Logger } from '../lib/logger.js';
 import type { Change, Post, PostEvent } from '../posts/post.js';
 import { eventsBetween, withEvents } from '../posts/post-events.js';
+import type { LeaseWatch } from './lease-watch.js';
 
 export interface HeldPost {
   readonly id: string;
@@ -22,16 +23,18 @@ export interface HeldPost {
   isHeld(): boolean;
   /** Stores the one move that ends a step. */
   settle(move: (post: Post) => Post): Promise<boolean>;
+  /** True where no step ended the lease. */
+  hasLease(): boolean;
   /** Ends the lease with a write of its own, where no step did. */
   release(): Promise<void>;
 }
 
+/** What all of a worker's posts share. */
 export interface HeldPostDeps {
   save(change: Change): Promise<boolean>;
   /** Reads the post again, to tell whether a write whose answer was lost did happen. */
   find(id: string): Promise<Post | null>;
   onSaved(post: Post, events: PostEvent[]): void;
-  isSafe(): boolean;
   now(): Date;
   /** True when the process has stopped waiting for this work. */
   isOver(): boolean;
@@ -43,67 +46,130 @@ const SAVE_RETRY_MS = [50, 250, 1_000, 3_000, 10_000];
 
 const gathered = Promise.resolve();
 
-export function holdPost(claimed: Post, deps: HeldPostDeps): HeldPost {
-  let current = claimed;
-  let lost = false;
-  let unsettled = 0;
-  let waiting: { move: (post: Post) => Post; resolve: (won: boolean) => void; reject: (error: unknown) => void }[] = [];
-  let writing = false;
+interface WaitingMove {
+  move(post: Post): Post;
+  resolve(won: boolean): void;
+  reject(error: unknown): void;
+}
 
-  async function store(after: Post): Promise<boolean> {
-    const told = withEvents(after, eventsBetween(current, after), deps.now());
-    const change: Change = { before: current, after: told.post, events: told.events };
-    const won = await deps.save(change).catch((error: unknown) => saveStubbornly(change, deps, error));
-    if (!won) {
-      lost = true;
-      return false;
-    }
-    current = { ...told.post, version: change.before.version + 1 };
-    deps.onSaved(current, told.events);
-    return true;
+export function holdPost(claimed: Post, watch: Pick<LeaseWatch, 'isSafe'>, deps: HeldPostDeps): HeldPost {
+  return new Hold(claimed, watch, deps);
+}
+
+/** A class, and callbacks instead of async functions, because of a herd: hundreds of these wait for their answers at once, and what each takes is copied whenever V8 makes room. */
+class Hold implements HeldPost {
+  private post: Post;
+  private isLost = false;
+  private unsettled = 0;
+  private waiting: WaitingMove[] = [];
+  private isWriting = false;
+  private readonly watch: Pick<LeaseWatch, 'isSafe'>;
+  private readonly deps: HeldPostDeps;
+
+  constructor(claimed: Post, watch: Pick<LeaseWatch, 'isSafe'>, deps: HeldPostDeps) {
+    this.post = claimed;
+    this.watch = watch;
+    this.deps = deps;
   }
 
-  async function write(): Promise<void> {
-    while (waiting.length > 0) {
-      const batch = waiting.splice(0);
-      try {
-        const won = !lost && (await store(batch.reduce((post, { move }) => move(post), current)));
-        for (const { resolve } of batch) resolve(won);
-      } catch (error) {
-        for (const { reject } of batch) reject(error);
-      }
-    }
-    writing = false;
+  get id(): string {
+    return this.post.id;
   }
 
-  function enqueue(move: (post: Post) => Post): Promise<boolean> {
+  current(): Post {
+    return this.post;
+  }
+
+  lost(): boolean {
+    return this.isLost;
+  }
+
+  isSafe(): boolean {
+    return this.watch.isSafe();
+  }
+
+  apply(move: (post: Post) => Post): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      waiting.push({ move, resolve, reject });
-      if (writing) return;
-      writing = true;
+      this.waiting.push({ move, resolve, reject });
+      if (this.isWriting) return;
+      this.isWriting = true;
       // Moves of the same moment, such as the intents for several channels, travel together. Not `queueMicrotask`: what Node makes for that costs as much as a move.
-      void gathered.then(write);
+      void gathered.then(() => this.write());
     });
   }
 
-  return {
-    id: claimed.id,
-    current: () => current,
-    lost: () => lost,
-    isSafe: () => deps.isSafe(),
-    apply: enqueue,
-    expect(steps) {
-      unsettled += steps;
-    },
-    isHeld: () => !lost && unsettled > 0,
-    settle(move) {
-      unsettled -= 1;
-      return enqueue(unsettled === 0 ? (post) => ({ ...move(post), lease: null }) : move);
-    },
-    async release() {
-      if (!lost && current.lease !== null) await enqueue((post) => ({ ...post, lease: null }));
-    },
-  };
+  expect(steps: number): void {
+    this.unsettled += steps;
+  }
+
+  isHeld(): boolean {
+    return !this.isLost && this.unsettled > 0;
+  }
+
+  settle(move: (post: Post) => Post): Promise<boolean> {
+    this.unsettled -= 1;
+    return this.apply(this.unsettled === 0 ? (post) => ({ ...move(post), lease: null }) : move);
+  }
+
+  hasLease(): boolean {
+    return !this.isLost && this.post.lease !== null;
+  }
+
+  async release(): Promise<void> {
+    if (this.hasLease()) await this.apply((post) => ({ ...post, lease: null }));
+  }
+
+  /** Stores all moves that wait as one, and goes on until none waits. */
+  private write(): void {
+    const batch = this.waiting;
+    this.waiting = [];
+    if (batch.length === 0) {
+      this.isWriting = false;
+      return;
+    }
+    if (this.isLost) return this.answer(batch, false);
+    let change: Change;
+    try {
+      change = this.changeOf(batch);
+    } catch (error) {
+      return this.refuse(batch, error);
+    }
+    this.deps.save(change).then(
+      (won) => this.saved(batch, change, won),
+      (error: unknown) => saveStubbornly(change, this.deps, error).then((won) => this.saved(batch, change, won), (last: unknown) => this.refuse(batch, last)),
+    );
+  }
+
+  private changeOf(batch: readonly WaitingMove[]): Change {
+    const before = this.post;
+    let after = before;
+    for (const { move } of batch) after = move(after);
+    const told = withEvents(after, eventsBetween(before, after), this.deps.now());
+    return { before, after: told.post, events: told.events };
+  }
+
+  private saved(batch: readonly WaitingMove[], { before, after, events }: Change, won: boolean): void {
+    if (won) {
+      this.post = { ...after, version: before.version + 1 };
+      try {
+        this.deps.onSaved(this.post, events);
+      } catch (error) {
+        return this.refuse(batch, error);
+      }
+    }
+    this.isLost = !won;
+    this.answer(batch, won);
+  }
+
+  private answer(batch: readonly WaitingMove[], won: boolean): void {
+    for (const { resolve } of batch) resolve(won);
+    this.write();
+  }
+
+  private refuse(batch: readonly WaitingMove[], error: unknown): void {
+    for (const { reject } of batch) reject(error);
+    this.write();
+  }
 }
 
 /** @param first why it could not be stored at once; it may have been stored all the same */

@@ -25,7 +25,7 @@ export async function workOnPost(held: HeldPost, deps: WorkDeps): Promise<void> 
   }
   const timely = due.filter((task) => !late.includes(task));
   held.expect(timely.length);
-  const running = new Map<string, Promise<void>>();
+  const running = new Map<string, Promise<unknown>>();
   const errors: unknown[] = [];
   const start = ({ publication, step }: Due): void => {
     const chain = begin({ held, publication, step, deps, turn: null }).catch((error: unknown) => void errors.push(error)).finally(() => running.delete(publication.id));
@@ -37,15 +37,15 @@ export async function workOnPost(held: HeldPost, deps: WorkDeps): Promise<void> 
   if (errors.length > 0) throw errors[0];
 }
 
-/** The same for a post with one publication (see `soleFresh`), in its channel's turn; whoever took that ends it. */
-export async function workOnSole(held: HeldPost, publication: Publication, deps: WorkDeps, turn: Turn): Promise<void> {
+/**
+ * The same for a post with one publication (see `soleFresh`), in its channel's turn; whoever took that ends it. Nearly all posts of a herd come this
+ * way: what need not be an async function isn't, for each that waits is kept, and what is kept is copied whenever V8 makes room.
+ */
+export function workOnSole(held: HeldPost, publication: Publication, deps: WorkDeps, turn: Turn): Promise<unknown> {
   const now = deps.now();
-  if (isTooLate(held.current(), publication, publication, now, deps.policy)) {
-    await held.apply((post) => recordMissed(post, publication.id, now, deps.policy.latenessLimitMs));
-    return;
-  }
+  if (isTooLate(held.current(), publication, publication, now, deps.policy)) return held.apply((post) => recordMissed(post, publication.id, now, deps.policy.latenessLimitMs));
   held.expect(1);
-  await begin({ held, publication, step: publication, deps, turn });
+  return begin({ held, publication, step: publication, deps, turn });
 }
 
 interface Due {
@@ -61,7 +61,7 @@ export function soleFresh({ publications }: Post, now: Date): Publication | null
 }
 
 /** A network that doesn't answer keeps the lease, but not the post's other channels: what becomes due of them meanwhile is done meanwhile. */
-async function keepUp(held: HeldPost, running: Map<string, Promise<void>>, start: (due: Due) => void, deps: WorkDeps): Promise<void> {
+async function keepUp(held: HeldPost, running: Map<string, Promise<unknown>>, start: (due: Due) => void, deps: WorkDeps): Promise<void> {
   // A step that was begun and left as it was, because the post is to be given back, is not begun again.
   const begun = new Set<string>();
   while (running.size > 0 && held.isHeld() && !deps.turns.isClosed()) {
@@ -86,7 +86,7 @@ function versionOf({ id, state, tries, dueAt, attempts }: Step): string {
 /** Longest that a timer can wait. */
 const LONGEST_MS = 60_000;
 
-async function oneOf(running: Promise<void>[], ms: number): Promise<void> {
+async function oneOf(running: Promise<unknown>[], ms: number): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const time = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, Math.min(ms, LONGEST_MS));
@@ -111,11 +111,16 @@ function needsWork(step: Step, now: Date): boolean {
   return isWaiting(step) && (step.dueAt === null || step.dueAt <= now);
 }
 
-async function begin(task: Task): Promise<void> {
+function begin(task: Task): Promise<unknown> {
   const { held, publication, step, deps } = task;
-  const after = isOverdue(held.current(), publication, step, deps.now(), deps.policy) ? await overdueTurn(held, publication, deps) : null;
+  return isOverdue(held.current(), publication, step, deps.now(), deps.policy) ? beginLate(task) : work(task);
+}
+
+async function beginLate(task: Task): Promise<unknown> {
+  const { held, publication, step, deps } = task;
+  const after = await overdueTurn(held, publication, deps);
   if (after === null) return work(task);
-  await held.settle((post) => recordPutOff(post, step.id, after, 'It is late, and so are others of this channel: they go out one by one.', deps.now()));
+  return held.settle((post) => recordPutOff(post, step.id, after, 'It is late, and so are others of this channel: they go out one by one.', deps.now()));
 }
 
 /** When a late one may go out; null: now. Where it can't be told, it goes out: late posts are few while the database can't be read. */
@@ -128,9 +133,12 @@ async function overdueTurn(held: HeldPost, { channelId }: Publication, deps: Wor
   }
 }
 
-async function work(task: Task): Promise<void> {
+function work(task: Task): Promise<unknown> {
   if (!isFresh(task.step)) return ask(task);
-  if (task.turn !== null) return sendInTurn(task, task.turn);
+  return task.turn === null ? sendInTurnOf(task) : sendInTurn(task, task.turn);
+}
+
+async function sendInTurnOf(task: Task): Promise<void> {
   const turn = await task.deps.turns.take(task.publication.channelId, task.publication.platform);
   if (turn === null) return;
   try {
@@ -141,7 +149,7 @@ async function work(task: Task): Promise<void> {
 }
 
 async function sendInTurn(task: Task, turn: Turn): Promise<void> {
-  const { held, step, deps } = task;
+  const { held, publication, step, deps } = task;
   if (held.lost() || !held.isSafe()) return;
   const isOurs = deps.isOurs(held.current().profileId);
   if (isOurs !== true && !(await mayWork(isOurs, held, deps))) return;
@@ -155,8 +163,13 @@ async function sendInTurn(task: Task, turn: Turn): Promise<void> {
   }
   if (!(await held.apply((post) => startSending(post, [step.id], beginningOf(step, deps))))) return;
   await turn.toCall();
-  if (isCounted(step, session.platform)) deps.rates.began(task.publication.channelId, session.platform.limits.publish ?? []);
-  await send(task, session, turn);
+  if (isCounted(step, session.platform)) deps.rates.began(publication.channelId, session.platform.limits.publish ?? []);
+  const startedAt = deps.now();
+  const answer = await call(task, session);
+  // The channel's next post needn't wait until the outcome of this one is stored, unless more of this one follows.
+  if (publication.followUps === undefined) turn.end();
+  if (answer instanceof PlatformFailure) await settleFailure(task, session, startedAt, answer, finderOf(session.platform, step, contentOf(held.current(), publication, step)) !== null, (move) => settle(task, move));
+  else await settleAcceptance(task, 'publish', startedAt, answer);
 }
 
 /** Nothing begins before it was due. */
@@ -190,27 +203,17 @@ async function roomFor({ held, publication, step, deps }: Task, limits: readonly
   }
 }
 
-/** The channel's next post needn't wait until the outcome of this one is stored, unless more of this one follows. */
-async function send(task: Task, session: ChannelSession, turn: Turn): Promise<void> {
-  const { publication, step, deps } = task;
-  const startedAt = deps.now();
-  const answer = await call(task, session);
-  if (publication.followUps === undefined) turn.end();
-  if (answer instanceof PlatformFailure) await settleFailure(task, session, startedAt, answer, finderOf(session.platform, step, contentOf(task.held.current(), publication, step)) !== null, (move) => settle(task, move));
-  else await settleAcceptance(task, 'publish', startedAt, answer);
-}
-
-function settleAcceptance(task: Task, kind: 'publish' | 'poll' | 'lookup', startedAt: Date, answer: Answer): Promise<void> {
+function settleAcceptance(task: Task, kind: 'publish' | 'poll' | 'lookup', startedAt: Date, answer: Answer): Promise<unknown> {
   return settle(task, (post) => recordAcceptance(post, task.step.id, kind, startedAt, answer, task.deps.now()));
 }
 
 /** Stores what ended a step. What follows it at once is worked on in the same turn. */
-async function settle(task: Task, move: (post: Post) => Post): Promise<void> {
+function settle(task: Task, move: (post: Post) => Post): Promise<unknown> {
+  return task.publication.followUps === undefined ? task.held.settle(move) : settleAndGoOn(task, move);
+}
+
+async function settleAndGoOn(task: Task, move: (post: Post) => Post): Promise<void> {
   const { held, publication, deps } = task;
-  if (publication.followUps === undefined) {
-    await held.settle(move);
-    return;
-  }
   const after = currentPublication(move(held.current()), publication.id);
   if (dueFollowUp(after, deps.now()) === null || deps.turns.isClosed()) {
     await held.settle(move);
@@ -231,11 +234,11 @@ async function ask(task: Task): Promise<void> {
   else await poll(task, session, task.step.handle);
 }
 
-async function poll(task: Task, session: ChannelSession, handle: string): Promise<void> {
+async function poll(task: Task, session: ChannelSession, handle: string): Promise<unknown> {
   const { step, deps } = task;
   const startedAt = deps.now();
   const { processing } = session.platform;
-  const giveUp = (): Promise<void> => settle(task, (post) => recordPollFailure(post, step.id, startedAt, failureOf(neverAnswered()), null, deps.now()));
+  const giveUp = (): Promise<unknown> => settle(task, (post) => recordPollFailure(post, step.id, startedAt, failureOf(neverAnswered()), null, deps.now()));
   if (processing === undefined) return giveUp();
   const answer = await poller(task, session, handle, processing);
   const isOver = step.processingSince !== null && deps.now().getTime() - step.processingSince.getTime() > processing.giveUpAfterMs;
@@ -248,7 +251,7 @@ function neverAnswered(): PlatformFailure {
   return new PlatformFailure('unknown', 'The network accepted the post but did not say in time whether it became public.');
 }
 
-async function lookUp(task: Task, session: ChannelSession): Promise<void> {
+async function lookUp(task: Task, session: ChannelSession): Promise<unknown> {
   const { held, step, deps } = task;
   const startedAt = deps.now();
   const content = contentOf(held.current(), task.publication, step);

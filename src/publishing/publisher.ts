@@ -2,8 +2,8 @@
 import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
 import { findPlatform } from '../platforms/registry.js';
-import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type Publication, type Step } from '../posts/post.js';
-import { holdPost, type HeldPost } from './held-post.js';
+import { earliestDue, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type Step } from '../posts/post.js';
+import { holdPost, type HeldPost, type HeldPostDeps } from './held-post.js';
 import { watchLease, type LeaseWatch } from './lease-watch.js';
 import { soleFresh, workOnPost, workOnSole } from './publication-work.js';
 import { createMoments } from './moments.js';
@@ -101,6 +101,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
   const profiles = createProfileTurns({ store: deps.turnStore, owner: deps.owner, now: deps.now });
   const rates = createRates({ store: deps.turnStore, now: deps.now });
   const workDeps: WorkDeps = { ...deps, turns, rates, isOurs: (profileId) => profiles.isOurs(profileId), moment: momentsOf(deps.now) };
+  const heldDeps: HeldPostDeps = { save, find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log };
   /** A post that was given back may be claimed anew before the end of its first time here: it is in here twice then, under two leases. */
   const working = new Set<Working>();
   const waiting = createMoments<{ post: Post; watch: LeaseWatch }>({ begin: ({ post, watch }) => begin(post, watch), now: deps.now });
@@ -168,35 +169,30 @@ export function createPublisher(deps: PublisherDeps): Publisher {
     const entry = workingOn(post, watch);
     working.add(entry);
     const sole = soleFresh(post, deps.now());
-    if (sole === null) start(post, entry, workOnPost);
-    else turns.ask(sole.channelId, sole.platform, (turn) => start(post, entry, (held) => workInTurn(held, sole, turn)));
+    if (sole === null) entry.work = work(post, entry, (held) => workOnPost(held, workDeps), null);
+    else turns.ask(sole.channelId, sole.platform, (turn) => { entry.work = work(post, entry, (held) => (turn === null ? null : workOnSole(held, sole, workDeps, turn)), turn); });
   }
 
-  function start(post: Post, entry: Working, work: (held: HeldPost, deps: WorkDeps) => Promise<void>): void {
-    const held = holdPost(post, { save, isSafe: () => entry.watch.isSafe(), find: (id) => deps.posts.find(id), onSaved: deps.onSaved, now: deps.now, isOver: () => over, log: deps.log });
-    entry.work = work(held, workDeps).then(() => giveBack(held)).catch((error: unknown) => {
-      deps.log.error({ err: error, postId: post.id }, 'a post could not be worked on; the next sweep takes it up again');
+  /** @param turn to be ended when all is done, if it has not ended by then */
+  async function work(post: Post, entry: Working, publish: (held: HeldPost) => Promise<unknown> | null, turn: Turn | null): Promise<void> {
+    try {
+      const held = holdPost(post, entry.watch, heldDeps);
+      try {
+        await publish(held);
+      } finally {
+        turn?.end();
+      }
+      if (held.hasLease()) await held.release();
+      const due = held.lost() ? null : earliestDue(held.current().publications);
+      if (due !== null) await wake(due);
+    } catch (error) {
+      deps.log.error({ err: error, postId: entry.id }, 'a post could not be worked on; the next sweep takes it up again');
       orphans.push({ token: entry.token, postId: entry.id });
-    }).finally(() => {
+    } finally {
       working.delete(entry);
       const hasRoom = profiles.leave(post.profileId);
       if (hasRoom || working.size === MAX_HELD - BATCH) nudge();
-    });
-  }
-
-  async function workInTurn(held: HeldPost, sole: Publication, turn: Turn | null): Promise<void> {
-    if (turn === null) return;
-    try {
-      await workOnSole(held, sole, workDeps, turn);
-    } finally {
-      turn.end();
     }
-  }
-
-  async function giveBack(held: HeldPost): Promise<void> {
-    await held.release();
-    const due = held.lost() ? null : earliestDue(held.current().publications);
-    if (due !== null) await wake(due);
   }
 
   async function wake(at: Date): Promise<void> {

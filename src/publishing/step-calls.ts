@@ -27,7 +27,8 @@ export function call(task: Task, session: ChannelSession): Promise<Answer | Plat
   return answerOf(() => callFor(task, content, { ...session, io }), session.platform, task);
 }
 
-async function callFor({ publication, step }: Task, content: PlatformContent, { platform, credentials, io }: ChannelSession): Promise<PublishResult> {
+/** Throws at once what keeps it from being called. */
+function callFor({ publication, step }: Task, content: PlatformContent, { platform, credentials, io }: ChannelSession): Promise<PublishResult> {
   const refusal = isFollowUp(step) ? refusalOf(platform, step.kind) : null;
   if (refusal !== null) throw new PlatformFailure('rejected', refusal);
   refuseWhatBreaksRules(platform, content, step);

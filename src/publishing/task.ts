@@ -45,7 +45,7 @@ export interface Task {
 }
 
 /** Stores the move that ends a step. */
-export type Settle = (move: (post: Post) => Post) => Promise<void>;
+export type Settle = (move: (post: Post) => Post) => Promise<unknown>;
 
 /** Nothing of it was sent yet, or what was sent is known to have failed. */
 export function isFresh({ state, handle }: Step): boolean {

@@ -29,15 +29,16 @@ export interface Turns {
 export function createTurns(slots: number, slotsOf: (platform: string) => number, ticks = (): number => performance.now()): Turns {
   /** Who waits for each channel that is taken. Most wait here: for them nothing else is made yet. */
   const channels = new Map<string, Asking[]>();
-  const platforms = new Map<string, Stages>();
+  const platforms = new Map<string, Gates>();
   const all = createStages(slots, ticks);
   let closed = false;
 
-  function platformOf(id: string): Stages {
-    const known = platforms.get(id);
+  function gatesOf(platformId: string): Gates {
+    const known = platforms.get(platformId);
     if (known !== undefined) return known;
-    const made = createStages(slotsOf(id), ticks);
-    platforms.set(id, made);
+    const { begun, calling } = createStages(slotsOf(platformId), ticks);
+    const made: Gates = [begun, all.begun, calling, all.calling];
+    platforms.set(platformId, made);
     return made;
   }
 
@@ -60,35 +61,23 @@ export function createTurns(slots: number, slotsOf: (platform: string) => number
   }
 
   /** It has its channel: now its platform, and room among all. */
-  function enter({ channelId, platformId, told }: Asking): void {
-    const platform = platformOf(platformId);
-    const toBegin = [platform.begun, all.begun];
-    const passed: Gate[] = [];
-    let hasChannel = true;
-    const end = (): void => {
-      for (const gate of passed.splice(0).reverse()) gate.leave();
-      if (!hasChannel) return;
-      hasChannel = false;
-      leaveChannel(channelId);
-    };
-    const next = (): void => {
-      while (passed.length < toBegin.length) {
-        const gate = toBegin[passed.length]!;
-        if (closed) return entered(false);
-        if (!gate.enter(entered)) return;
-        passed.push(gate);
-      }
-      told(turnOf(platform, all, passed, end));
-    };
-    const entered = (isIn: boolean): void => {
-      if (isIn) {
-        passed.push(toBegin[passed.length]!);
-        return next();
-      }
-      end();
-      told(null);
-    };
-    next();
+  function enter(asking: Asking): void {
+    goOn(new Place(asking, gatesOf(asking.platformId), leaveChannel));
+  }
+
+  function goOn(place: Place): void {
+    while (place.hasToBegin()) {
+      if (closed) return sendAway(place);
+      if (place.enterNow()) continue;
+      place.waitFor((isIn) => (isIn ? goOn(place) : sendAway(place)));
+      return;
+    }
+    place.asking.told(place);
+  }
+
+  function sendAway(place: Place): void {
+    place.end();
+    place.asking.told(null);
   }
 
   return {
@@ -97,7 +86,8 @@ export function createTurns(slots: number, slotsOf: (platform: string) => number
     close() {
       closed = true;
       for (const waiting of channels.values()) for (const { told } of waiting.splice(0)) told(null);
-      for (const { begun } of [...platforms.values(), all]) begun.close();
+      for (const [begun] of platforms.values()) begun.close();
+      all.begun.close();
     },
     isClosed: () => closed,
   };
@@ -109,19 +99,67 @@ interface Asking {
   told(turn: Turn | null): void;
 }
 
-function turnOf(platform: Stages, all: Stages, passed: Gate[], end: () => void): Turn {
-  let calls = false;
-  return {
-    end,
-    async toCall() {
-      if (calls) return;
-      calls = true;
-      for (const gate of [platform.calling, all.calling]) {
-        if (!gate.enterNow()) await new Promise<boolean>((resolve) => void gate.enter(resolve));
-        passed.push(gate);
-      }
-    },
-  };
+/** What a place has to pass, in this order: two to begin (its platform's and that of all), and two to call. */
+type Gates = readonly [Gate, Gate, Gate, Gate];
+const TO_BEGIN = 2;
+const NOW = Promise.resolve();
+
+/** A class because of a herd: hundreds wait in one at once, and what each takes is copied whenever V8 makes room. */
+class Place implements Turn {
+  readonly asking: Asking;
+  private readonly gates: Gates;
+  private readonly leaveChannel: (channelId: string) => void;
+  /** How many of the gates, from the first, it is in. */
+  private passed = 0;
+  private hasChannel = true;
+  private calls = false;
+
+  constructor(asking: Asking, gates: Gates, leaveChannel: (channelId: string) => void) {
+    this.asking = asking;
+    this.gates = gates;
+    this.leaveChannel = leaveChannel;
+  }
+
+  hasToBegin(): boolean {
+    return this.passed < TO_BEGIN;
+  }
+
+  /** @returns false: there is no room at the next gate */
+  enterNow(): boolean {
+    if (!this.gates[this.passed]!.enterNow()) return false;
+    this.passed += 1;
+    return true;
+  }
+
+  waitFor(told: (isIn: boolean) => void): void {
+    this.gates[this.passed]!.enter((isIn) => {
+      if (isIn) this.passed += 1;
+      told(isIn);
+    });
+  }
+
+  toCall(): Promise<void> {
+    if (this.calls) return NOW;
+    this.calls = true;
+    return this.goOn();
+  }
+
+  private goOn(): Promise<void> {
+    while (this.passed < this.gates.length) {
+      if (!this.enterNow()) return new Promise<boolean>((resolve) => this.waitFor(resolve)).then(() => this.goOn());
+    }
+    return NOW;
+  }
+
+  end(): void {
+    while (this.passed > 0) {
+      this.passed -= 1;
+      this.gates[this.passed]!.leave();
+    }
+    if (!this.hasChannel) return;
+    this.hasChannel = false;
+    this.leaveChannel(this.asking.channelId);
+  }
 }
 
 interface Stages {

@@ -107,8 +107,8 @@ async function live({ answers, people, crashes, canLookUp, shapes }: Dice): Prom
   async function work(): Promise<void> {
     isDown = false;
     stored = { ...stored, lease: { token: newId('lease'), owner: 'w', until: new Date(now + 90_000) }, version: stored.version + 1 };
-    const held = holdPost(stored, {
-      save: async (change) => saveAsWorker(change), find: async () => stored, onSaved: () => undefined, now: () => new Date(now), isOver: () => isDown, isSafe: () => true, log: createLogger('silent'),
+    const held = holdPost(stored, { isSafe: () => true }, {
+      save: async (change) => saveAsWorker(change), find: async () => stored, onSaved: () => undefined, now: () => new Date(now), isOver: () => isDown, log: createLogger('silent'),
     });
     const io = { http: {} } as unknown as ChannelSession['io'];
     await workOnPost(held, {
