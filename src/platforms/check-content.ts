@@ -135,7 +135,7 @@ function textProblems(platform: Platform, content: CheckableContent): string[] {
   const { limits, name } = platform;
   if (text.trim() === '' && (limits.text.required || media.length === 0)) return [`${name} needs a text. Write something to publish.`];
   const { forbidden = '' } = limits.text;
-  if (Array.from(forbidden).some((character) => text.includes(character))) return [`${name} doesn't take ${Array.from(forbidden).join(' and ')} in the text. Remove them.`];
+  if (forbidden !== '' && Array.from(forbidden).some((character) => text.includes(character))) return [`${name} doesn't take ${Array.from(forbidden).join(' and ')} in the text. Remove them.`];
   const tagged = tagProblem(platform, text);
   if (tagged !== null) return [tagged];
   const { length, max, bytes } = countText(platform, text, { hasMedia: media.length > 0, options: content.options });
@@ -160,7 +160,6 @@ function tagProblem({ limits: { text: { maxHashtags = Infinity, maxMentions = In
 }
 
 function mediaProblems({ limits: { media: rule }, name }: Platform, media: MediaItem[]): string[] {
-  const kinds = new Set(media.map((item) => item.kind).filter((kind) => kind !== 'unknown'));
   const { requires } = rule;
   if (requires !== undefined && !media.some((item) => requires.includes(item.kind))) {
     const wanted = requires.map(withArticle).join(' or ');
@@ -171,6 +170,8 @@ function mediaProblems({ limits: { media: rule }, name }: Platform, media: Media
     if (rule.max === 0) return [`${name} takes no media files here. Remove them or don't post to ${name}.`];
     return [`${name} takes at most ${count(rule.max, 'media file')}, this post has ${media.length}. Remove ${media.length - rule.max}.`];
   }
+  if (media.length === 0) return [];
+  const kinds = new Set(media.map((item) => item.kind).filter((kind) => kind !== 'unknown'));
   const refused = [...kinds].find((kind) => !rule.kinds.includes(kind));
   if (refused !== undefined) return [`${name} doesn't take ${PLURAL[refused]}. It takes ${rule.kinds.map((kind) => PLURAL[kind]).join(' and ')}.`];
   const videos = media.filter((item) => item.kind === 'video').length;

@@ -10,8 +10,14 @@ export interface EventRequest {
 
 /** @returns the post with its sequence moved on, and the events to be written with it, in order. */
 export function withEvents(post: Post, requests: EventRequest[], now: Date): { post: Post; events: PostEvent[] } {
-  if (requests.length === 0) return { post, events: [] };
-  let sequence = post.sequence;
+  const events = eventsOf(post, requests, now);
+  return { post: events.length === 0 ? post : { ...post, sequence: post.sequence + events.length }, events };
+}
+
+/** The events to be written with a post, in order: numbered from its sequence on. */
+export function eventsOf(post: Post, requests: EventRequest[], now: Date): PostEvent[] {
+  if (requests.length === 0) return [];
+  let { sequence } = post;
   // One snapshot for all of them: the outbox stores it once.
   const snapshot = {
     postId: post.id,
@@ -22,7 +28,7 @@ export function withEvents(post: Post, requests: EventRequest[], now: Date): { p
     scheduledAt: post.scheduledAt.toISOString(),
     publications: post.publications.map((publication) => snapshotOf(post, publication)),
   };
-  const events = requests.map(({ type, publicationId }): PostEvent => {
+  return requests.map(({ type, publicationId }): PostEvent => {
     sequence += 1;
     return {
       id: newId('evt', now),
@@ -34,7 +40,6 @@ export function withEvents(post: Post, requests: EventRequest[], now: Date): { p
       data: { ...snapshot, ...(publicationId === undefined ? {} : { publicationId }) },
     };
   });
-  return { post: { ...post, sequence }, events };
 }
 
 /** The facts that lie between two versions of a post, in the order they are told: publications first, then the post. */

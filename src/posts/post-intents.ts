@@ -10,7 +10,8 @@ import type { Change, HistoryEntry, Post, Publication } from './post.js';
 export function intentKey({ before, after, events }: Change): string | null {
   const { lease } = before;
   if (events.length > 0 || lease === null || after.lease !== lease || before.status !== 'scheduled' || after.status !== 'publishing' || after.scheduledAt > after.updatedAt || after.publications.length !== 1 || before.publications.length !== 1) return null;
-  const [was, is] = [before.publications[0]!, after.publications[0]!];
+  const was = before.publications[0]!;
+  const is = after.publications[0]!;
   if (was.state !== 'pending' || is.state !== 'sending' || was.tries !== 0 || was.attempts.length > 0 || !isFirstAttempt(is)) return null;
   if (!differsOnlyIn(MOVED_OF_POST, before, after) || !differsOnlyIn(MOVED, was, is)) return null;
   const entry = soleEntry(before.history, after.history);
@@ -25,7 +26,7 @@ function isFirstAttempt({ tries, dueAt, failure, attempts }: Publication): boole
 }
 
 /** What an intent changes. */
-const MOVED_OF_POST: ReadonlySet<string> = new Set<keyof Post>(['publications', 'status', 'history', 'updatedAt']);
+const MOVED_OF_POST: ReadonlySet<string> = new Set<keyof Post>(['publications', 'status', 'history', 'updatedAt', 'version']);
 const MOVED: ReadonlySet<string> = new Set<keyof Publication>(['state', 'tries', 'dueAt', 'failure', 'attempts']);
 
 function differsOnlyIn<T extends object>(moved: ReadonlySet<string>, was: T, is: T): boolean {

@@ -1,7 +1,7 @@
 /** A post that this worker has leased: its moves are applied in order and saved; those that gather during a write go into the next one together. */
 import type { Logger } from '../lib/logger.js';
 import type { Change, Post, PostEvent } from '../posts/post.js';
-import { eventsBetween, withEvents } from '../posts/post-events.js';
+import { eventsBetween, eventsOf } from '../posts/post-events.js';
 import type { LeaseWatch } from './lease-watch.js';
 
 export interface HeldPost {
@@ -48,6 +48,8 @@ const gathered = Promise.resolve();
 
 interface WaitingMove {
   move(post: Post): Post;
+  /** It ends the last step. */
+  endsLease: boolean;
   resolve(won: boolean): void;
   reject(error: unknown): void;
 }
@@ -89,8 +91,12 @@ class Hold implements HeldPost {
   }
 
   apply(move: (post: Post) => Post): Promise<boolean> {
+    return this.enqueue(move, false);
+  }
+
+  private enqueue(move: (post: Post) => Post, endsLease: boolean): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ move, resolve, reject });
+      this.waiting.push({ move, endsLease, resolve, reject });
       if (this.isWriting) return;
       this.isWriting = true;
       // Moves of the same moment, such as the intents for several channels, travel together. Not `queueMicrotask`: what Node makes for that costs as much as a move.
@@ -108,7 +114,7 @@ class Hold implements HeldPost {
 
   settle(move: (post: Post) => Post): Promise<boolean> {
     this.unsettled -= 1;
-    return this.apply(this.unsettled === 0 ? (post) => ({ ...move(post), lease: null }) : move);
+    return this.enqueue(move, this.unsettled === 0);
   }
 
   hasLease(): boolean {
@@ -116,7 +122,7 @@ class Hold implements HeldPost {
   }
 
   async release(): Promise<void> {
-    if (this.hasLease()) await this.apply((post) => ({ ...post, lease: null }));
+    if (this.hasLease()) await this.enqueue((post) => post, true);
   }
 
   /** Stores all moves that wait as one, and goes on until none waits. */
@@ -142,17 +148,22 @@ class Hold implements HeldPost {
 
   private changeOf(batch: readonly WaitingMove[]): Change {
     const before = this.post;
-    let after = before;
-    for (const { move } of batch) after = move(after);
-    const told = withEvents(after, eventsBetween(before, after), this.deps.now());
-    return { before, after: told.post, events: told.events };
+    let moved = before;
+    let endsLease = false;
+    for (const waiting of batch) {
+      moved = waiting.move(moved);
+      endsLease ||= waiting.endsLease;
+    }
+    const events = eventsOf(moved, eventsBetween(before, moved), this.deps.now());
+    const lease = endsLease ? null : moved.lease;
+    return { before, after: { ...moved, lease, sequence: moved.sequence + events.length, version: before.version + 1 }, events };
   }
 
-  private saved(batch: readonly WaitingMove[], { before, after, events }: Change, won: boolean): void {
+  private saved(batch: readonly WaitingMove[], { after, events }: Change, won: boolean): void {
     if (won) {
-      this.post = { ...after, version: before.version + 1 };
+      this.post = after;
       try {
-        this.deps.onSaved(this.post, events);
+        this.deps.onSaved(after, events);
       } catch (error) {
         return this.refuse(batch, error);
       }

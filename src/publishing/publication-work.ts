@@ -55,7 +55,7 @@ interface Due {
 
 /** The publication of a post that has just this one, due now and sent nowhere yet: it can wait for its turn before anything else is made for it. */
 export function soleFresh({ publications }: Post, now: Date): Publication | null {
-  const [publication] = publications;
+  const publication = publications[0];
   if (publication === undefined || publications.length > 1) return null;
   return isFresh(publication) && needsWork(publication, now) ? publication : null;
 }

@@ -41,7 +41,7 @@ function callFor({ publication, step }: Task, content: PlatformContent, { platfo
 /** Posts may be stored unchecked (`validateScheduled: false`), and a platform's rules may have changed since: nothing that breaks one is sent. */
 function refuseWhatBreaksRules(platform: Platform, content: PlatformContent, step: Step): void {
   const check = !isFollowUp(step) ? checkContent : step.kind === 'comment' ? checkComment : checkReply;
-  const [problem] = check(platform, content);
+  const problem = check(platform, content)[0];
   if (problem !== undefined) throw new PlatformFailure('rejected', problem.message, { ...(problem.code === undefined ? {} : { code: problem.code }), details: problem.field });
 }
 
