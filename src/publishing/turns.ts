@@ -141,12 +141,12 @@ class Place implements Turn {
   toCall(): Promise<void> {
     if (this.calls) return NOW;
     this.calls = true;
-    return this.goOn();
+    return this.passAll();
   }
 
-  private goOn(): Promise<void> {
+  private passAll(): Promise<void> {
     while (this.passed < this.gates.length) {
-      if (!this.enterNow()) return new Promise<boolean>((resolve) => this.waitFor(resolve)).then(() => this.goOn());
+      if (!this.enterNow()) return new Promise<boolean>((resolve) => this.waitFor(resolve)).then(() => this.passAll());
     }
     return NOW;
   }
