@@ -90,7 +90,8 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
   const hosts = new Map<string, Host>();
   const line = new Set<Lane>();
   const waitingForRepeats = new Set<Lane>();
-  const held = new Set<string>();
+  /** How often: what is to be sent again at once may be claimed anew before its last attempt here has ended. */
+  const held = new Map<string, number>();
   let inFlight = 0;
   let repeats = 0;
   let queued = 0;
@@ -116,6 +117,12 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
 
   function room(lane: Lane): number {
     return Math.max(0, holds(lane) - lane.queue.length - lane.inFlight);
+  }
+
+  function letGo(deliveryId: string): void {
+    const left = (held.get(deliveryId) ?? 0) - 1;
+    if (left > 0) held.set(deliveryId, left);
+    else held.delete(deliveryId);
   }
 
   function hostAt(name: string): Host {
@@ -167,7 +174,7 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
     all: () => [...lanes.values()],
     add(delivery, first = false) {
       const lane = get(delivery.endpointId);
-      held.add(delivery.id);
+      held.set(delivery.id, (held.get(delivery.id) ?? 0) + 1);
       if (first) lane.queue.unshift(delivery);
       else lane.queue.push(delivery);
       queued += 1;
@@ -176,7 +183,7 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
     takeBack(lane, fits) {
       const taken = lane.queue.filter(fits);
       queued -= taken.length;
-      for (const { id } of taken) held.delete(id);
+      for (const { id } of taken) letGo(id);
       if (taken.length > 0) lane.queue = lane.queue.filter((delivery) => !fits(delivery));
       line.add(lane);
       return taken;
@@ -215,7 +222,7 @@ export function createLanes(limits: LaneLimits, now: () => number, sharers: () =
       if (host.inFlight === 0 && host.waiting.size === 0) hosts.delete(name);
     },
     ended(delivery) {
-      held.delete(delivery.id);
+      letGo(delivery.id);
       inFlight -= 1;
       if (!isRepeat(delivery)) return;
       repeats -= 1;

@@ -38,6 +38,21 @@ describe('lanes', () => {
     assert.deepEqual(startAll(lanes), ['b', 'b', 'b', 'b']);
   });
 
+  it('know of a delivery that was claimed anew before its last attempt ended', () => {
+    const lanes = createLanes(LIMITS, () => 0);
+    const one = delivery('a');
+    lanes.add(one);
+    assert.notEqual(lanes.next(), null);
+    lanes.add(one);
+    lanes.answered(lanes.get('a'), one);
+    lanes.ended(one);
+    assert.equal(lanes.has(one.id), true, 'the second one is as if nobody held it');
+    assert.notEqual(lanes.next(), null);
+    lanes.answered(lanes.get('a'), one);
+    lanes.ended(one);
+    assert.equal(lanes.has(one.id), false);
+  });
+
   it('share a host among its endpoints', () => {
     const lanes = createLanes(LIMITS, () => 0);
     for (const id of ['a', 'b', 'c']) fill(lanes, id, 3, { endpointUrl: `https://shared.example.com/${id}` });
