@@ -257,7 +257,7 @@ export async function compose(config: Config, options: ComposeOptions): Promise<
       accountPages({ accounts, authenticator }),
       apiKeyPages({ apiKeys, publicUrl }),
       profilePages({ profiles, connectedPlatforms, limitOf: async (accountId) => (await billing?.service.planOf(accountId))?.limits.profiles ?? null }),
-      channelPages({ channels, countScheduledPosts: (channelId) => postStore.countWaitingByChannel(channelId) }),
+      channelPages({ channels, countScheduledPosts: ({ profileId, id }) => postStore.countWaiting(profileId, id) }),
       troublePages({ channels, http, simulator: simulatorAddresses }),
       postPages({ posts, channels, clock, notifier, publishing: publishing.service, media: media.service, files: media.files }),
       media.pages,

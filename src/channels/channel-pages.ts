@@ -13,7 +13,7 @@ import type { ChannelService } from './channel-service.js';
 export interface ChannelPagesDeps {
   channels: ChannelService;
   /** How many posts wait to be sent through this channel. */
-  countScheduledPosts(channelId: string): Promise<number>;
+  countScheduledPosts(channel: Channel): Promise<number>;
 }
 
 const id = z.string().max(100);
@@ -82,7 +82,7 @@ export function channelPages({ channels, countScheduledPosts }: ChannelPagesDeps
 
   router.get('/channels/:id/disconnect', async (req: Request, res: Response) => {
     const channel = await channels.find(actorOf(req), readParams(req, channelParams).id);
-    render(res, 'channels/disconnect', { channel: describe(channel), scheduled: await countScheduledPosts(channel.id) });
+    render(res, 'channels/disconnect', { channel: describe(channel), scheduled: await countScheduledPosts(channel) });
   });
 
   router.post('/channels/:id/disconnect', async (req, res) => {

@@ -11,8 +11,8 @@ export interface PostDoc extends Omit<Post, 'id' | 'dueAt' | 'lease'> {
   /** Intents that were stored together left it at `scheduled`, see `isBeingSent`. */
   status: PostStatus;
   dueAt?: Date;
-  /** The channels that something of it is still to go to; like `dueAt` only while it is unleased, so that publishing moves no entry of their index. */
-  waitsFor?: string[];
+  /** The channels that it is held for, being signed out; like `dueAt` only while it is unleased. */
+  heldFor?: string[];
   lease?: Lease;
   outbox: StoredEvent[];
   outboxAt?: Date;

@@ -168,18 +168,18 @@ export function casOf({ before, after, events }: Change, writer: string): Cas {
 }
 
 const ONE_VERSION = { version: 1 } as const;
-const WAITS = ['dueAt', 'waitsFor'] as const;
+const WAITS = ['dueAt', 'heldFor'] as const;
 
 /** What lets an unleased post be found for what is still to be done of it. */
-export function putWaits(fields: Partial<Pick<PostDoc, 'dueAt' | 'waitsFor'>>, publications: readonly Publication[]): void {
+export function putWaits(fields: Partial<Pick<PostDoc, 'dueAt' | 'heldFor'>>, publications: readonly Publication[]): void {
   const due = earliestDue(publications);
   if (due !== null) fields.dueAt = due;
-  const channels = publications.filter(isWaitedFor).map(({ channelId }) => channelId);
-  if (channels.length > 0) fields.waitsFor = [...new Set(channels)];
+  const channels = publications.filter(isHeld).map(({ channelId }) => channelId);
+  if (channels.length > 0) fields.heldFor = [...new Set(channels)];
 }
 
-function isWaitedFor({ state, followUps }: Publication): boolean {
-  return state === 'pending' || state === 'held' || followUps?.some((step) => step.state === 'held') === true;
+function isHeld({ state, followUps }: Publication): boolean {
+  return state === 'held' || followUps?.some((step) => step.state === 'held') === true;
 }
 
 /** Without what is moved otherwise. */

@@ -18,7 +18,7 @@ export const postIndexes: CollectionIndexes[] = [
       { key: { profileId: 1, createdAt: -1, _id: -1 }, name: 'by_profile' },
       { key: { profileId: 1, status: 1, scheduledAt: -1, _id: -1 }, name: 'by_profile_status_and_time' },
       { key: { accountId: 1, createdAt: -1 }, name: 'by_account' },
-      { key: { waitsFor: 1 }, name: 'by_channel_waited_for', sparse: true },
+      { key: { heldFor: 1 }, name: 'held_for', sparse: true },
       {
         key: { profileId: 1, idempotencyKey: 1 },
         name: 'one_post_per_idempotency_key',
@@ -91,7 +91,8 @@ export interface PostStore {
   dueTimes(until: Date, limit: number): Promise<Date[]>;
   /** Posts of which something is held for this channel, and that no worker has in hand. */
   listHeld(channelId: string, limit: number): Promise<Post[]>;
-  countWaitingByChannel(channelId: string): Promise<number>;
+  /** Posts of a profile of which something is still to be sent to this channel. */
+  countWaiting(profileId: string, channelId: string): Promise<number>;
   /** Events not yet relayed: oldest first, or those of the given posts. */
   readOutbox(limit: number, postIds?: string[]): Promise<WaitingEvents[]>;
   /** Empties the outboxes that hold just what was relayed. */
@@ -237,12 +238,14 @@ export function createPostStore(db: Db): PostStore {
     },
 
     async listHeld(channelId, limit) {
-      const held = { channelId, $or: [{ state: 'held' }, { 'followUps.state': 'held' }] };
-      const docs = await posts.find({ waitsFor: channelId, publications: { $elemMatch: held } } as Filter<PostDoc>).sort({ scheduledAt: 1 }).limit(limit).toArray();
+      const docs = await posts.find({ heldFor: channelId }).sort({ scheduledAt: 1 }).limit(limit).toArray();
       return docs.map(toPost);
     },
 
-    countWaitingByChannel: (channelId) => posts.countDocuments({ waitsFor: channelId }),
+    countWaiting(profileId, channelId) {
+      const waits = { channelId, $or: [{ state: { $in: ['pending', 'held'] } }, { 'followUps.state': 'held' }] };
+      return posts.countDocuments({ profileId, status: { $in: UNFINISHED }, publications: { $elemMatch: waits } } as Filter<PostDoc>);
+    },
 
     async readOutbox(limit, postIds) {
       const filter: Filter<PostDoc> = postIds === undefined ? { outboxAt: { $gt: new Date(0) } } : { _id: { $in: postIds } };
@@ -268,8 +271,11 @@ export function createPostStore(db: Db): PostStore {
   };
 }
 
+/** Stored statuses of posts of which something is still to be sent. */
+const UNFINISHED: PostStatus[] = ['scheduled', 'publishing', 'awaiting approval', 'paused'];
+
 function leaseWith(lease: Lease): UpdateFilter<PostDoc> {
-  return { $set: { lease }, $unset: { dueAt: '', waitsFor: '' }, $inc: { version: 1 } };
+  return { $set: { lease }, $unset: { dueAt: '', heldFor: '' }, $inc: { version: 1 } };
 }
 
 function sortKey({ order }: PostListFilter): 'createdAt' | 'scheduledAt' {

@@ -138,22 +138,23 @@ describe('moves of many posts at once', () => {
     assert.equal(await db.collection('posts').countDocuments({ 'publications.failure.message': { $regex: /^word / }, version: 2, _id: { $in: posts.map(({ id }) => id) } } as never), 40);
   });
 
-  it('let what waits for a channel be found until it waits no more', async () => {
+  it('let what is held for a channel be found until it is held no more', async () => {
     const channelId = newId('chn');
     const post = newPost();
     post.publications = post.publications.map((publication) => ({ ...publication, channelId }));
     await store.insert(post, []);
-    assert.equal(await store.countWaitingByChannel(channelId), 1);
+    const count = (): Promise<number> => store.countWaiting(post.profileId, channelId);
+    assert.deepEqual([await count(), await store.listHeld(channelId, 10)], [1, []]);
     const held: Post = { ...post, status: 'publishing', publications: post.publications.map((publication) => ({ ...publication, state: 'held' })) };
     await store.save({ before: post, after: held, events: [] });
     assert.deepEqual((await store.listHeld(channelId, 10)).map(({ id }) => id), [post.id]);
     const current = (await store.find(post.id))!;
     const [leased] = await store.claimDue(new Date(), { token: 'mine', owner: 'me', until: new Date(Date.now() + 60_000) }, 500).then((all) => all.filter(({ id }) => id === post.id));
-    assert.deepEqual([await store.countWaitingByChannel(channelId), await store.listHeld(channelId, 10)], [0, []]);
+    assert.deepEqual([await count(), await store.listHeld(channelId, 10)], [1, []], 'a worker has it in hand');
     await store.release([leased!]);
     assert.equal((await store.listHeld(channelId, 10))[0]!.version, current.version + 2);
     await store.save(failed((await store.find(post.id))!));
-    assert.deepEqual([await store.countWaitingByChannel(channelId), await store.listHeld(channelId, 10)], [0, []]);
-    assert.equal((await db.collection<PostDoc>('posts').findOne({ _id: post.id }))!.waitsFor, undefined);
+    assert.deepEqual([await count(), await store.listHeld(channelId, 10)], [0, []]);
+    assert.equal((await db.collection<PostDoc>('posts').findOne({ _id: post.id }))!.heldFor, undefined);
   });
 });
