@@ -17,7 +17,6 @@ export function withEvents(post: Post, requests: EventRequest[], now: Date): { p
 /** The events to be written with a post, in order: numbered from its sequence on. */
 export function eventsOf(post: Post, requests: EventRequest[], now: Date): PostEvent[] {
   if (requests.length === 0) return [];
-  let { sequence } = post;
   // One snapshot for all of them: the outbox stores it once.
   const snapshot = {
     postId: post.id,
@@ -28,18 +27,15 @@ export function eventsOf(post: Post, requests: EventRequest[], now: Date): PostE
     scheduledAt: post.scheduledAt.toISOString(),
     publications: post.publications.map((publication) => snapshotOf(post, publication)),
   };
-  return requests.map(({ type, publicationId }): PostEvent => {
-    sequence += 1;
-    return {
-      id: newId('evt', now),
-      type,
-      at: now,
-      sequence,
-      accountId: post.accountId,
-      profileId: post.profileId,
-      data: { ...snapshot, ...(publicationId === undefined ? {} : { publicationId }) },
-    };
-  });
+  return requests.map(({ type, publicationId }, i): PostEvent => ({
+    id: newId('evt', now),
+    type,
+    at: now,
+    sequence: post.sequence + i + 1,
+    accountId: post.accountId,
+    profileId: post.profileId,
+    data: { ...snapshot, ...(publicationId === undefined ? {} : { publicationId }) },
+  }));
 }
 
 /** The facts that lie between two versions of a post, in the order they are told: publications first, then the post. */

@@ -1,10 +1,8 @@
 /** Which posts still need the uploads they name, read from the posts in MongoDB. */
 import type { Db } from 'mongodb';
 import { fileIdsOf } from './post-files.js';
-import type { PostStatus } from './post.js';
+import { UNFINISHED } from './post.js';
 import type { PostDoc } from './post-doc.js';
-
-const WAITS: ReadonlySet<PostStatus> = new Set(['scheduled', 'publishing', 'paused', 'awaiting approval']);
 
 export function createPostMediaStore(db: Db) {
   const posts = db.collection<PostDoc>('posts');
@@ -13,7 +11,7 @@ export function createPostMediaStore(db: Db) {
     async postsWith(ids: string[]): Promise<Map<string, { waits: boolean; mediaIds: string[] }>> {
       if (ids.length === 0) return new Map();
       const docs = await posts.find({ _id: { $in: ids } }, { projection: { status: 1, media: 1, thread: 1, firstComment: 1, options: 1 } }).toArray();
-      return new Map(docs.map((doc) => [doc._id, { waits: WAITS.has(doc.status), mediaIds: fileIdsOf(doc) }]));
+      return new Map(docs.map((doc) => [doc._id, { waits: UNFINISHED.includes(doc.status), mediaIds: fileIdsOf(doc) }]));
     },
   };
 }

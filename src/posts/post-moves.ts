@@ -3,7 +3,7 @@ import type { AnyBulkWriteOperation, Collection, Filter, UpdateFilter } from 'mo
 import { refusedParts } from '../db/database.js';
 import { newToken } from '../lib/ids.js';
 import type { PostDoc } from './post-doc.js';
-import { earliestDue, type Change, type Post, type Publication } from './post.js';
+import { earliestDue, stepsOf, type Change, type Post, type Publication } from './post.js';
 import { intentKey, intentUpdate } from './post-intents.js';
 import { packEvents } from './stored-events.js';
 
@@ -174,12 +174,8 @@ const WAITS = ['dueAt', 'heldFor'] as const;
 export function putWaits(fields: Partial<Pick<PostDoc, 'dueAt' | 'heldFor'>>, publications: readonly Publication[]): void {
   const due = earliestDue(publications);
   if (due !== null) fields.dueAt = due;
-  const channels = publications.filter(isHeld).map(({ channelId }) => channelId);
+  const channels = publications.filter((publication) => stepsOf(publication).some(({ state }) => state === 'held')).map(({ channelId }) => channelId);
   if (channels.length > 0) fields.heldFor = [...new Set(channels)];
-}
-
-function isHeld({ state, followUps }: Publication): boolean {
-  return state === 'held' || followUps?.some((step) => step.state === 'held') === true;
 }
 
 /** Without what is moved otherwise. */

@@ -3,7 +3,7 @@ import type { AnyBulkWriteOperation, Collection, Db, Filter, UpdateFilter } from
 import { DUPLICATE_KEY, refusedParts, type CollectionIndexes } from '../db/database.js';
 import { createBatcher } from '../lib/batcher.js';
 import { newToken } from '../lib/ids.js';
-import type { Change, ClaimRules, Lease, Post, PostEvent, PostStatus } from './post.js';
+import { UNFINISHED, type Change, type ClaimRules, type Lease, type Post, type PostEvent, type PostStatus } from './post.js';
 import { BEING_SENT, toPost, type PostDoc } from './post-doc.js';
 import { casOf, putWaits, saveAll } from './post-moves.js';
 import { packEvents, unpackEvents } from './stored-events.js';
@@ -270,9 +270,6 @@ export function createPostStore(db: Db): PostStore {
     },
   };
 }
-
-/** Stored statuses of posts of which something is still to be sent. */
-const UNFINISHED: PostStatus[] = ['scheduled', 'publishing', 'awaiting approval', 'paused'];
 
 function leaseWith(lease: Lease): UpdateFilter<PostDoc> {
   return { $set: { lease }, $unset: { dueAt: '', heldFor: '' }, $inc: { version: 1 } };

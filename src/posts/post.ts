@@ -11,6 +11,8 @@ export type PublicationState =
 
 /** A post's status, folded from its publications by `foldStatus`; Ayrshare's words where it has them. */
 export type PostStatus = 'scheduled' | 'publishing' | 'success' | 'partial' | 'error' | 'awaiting approval' | 'paused' | 'deleted';
+/** Those of posts of which something is still to be sent. */
+export const UNFINISHED: readonly PostStatus[] = ['scheduled', 'publishing', 'awaiting approval', 'paused'];
 
 export interface PublicationFailure {
   kind: 'rejected' | 'signed-out' | 'rate-limited' | 'unreachable' | 'unknown';

@@ -23,8 +23,6 @@ export interface HeldPost {
   isHeld(): boolean;
   /** Stores the one move that ends a step. */
   settle(move: (post: Post) => Post): Promise<boolean>;
-  /** True where no step ended the lease. */
-  hasLease(): boolean;
   /** Ends the lease with a write of its own, where no step did. */
   release(): Promise<void>;
 }
@@ -117,12 +115,8 @@ class Hold implements HeldPost {
     return this.enqueue(move, this.unsettled === 0);
   }
 
-  hasLease(): boolean {
-    return !this.isLost && this.post.lease !== null;
-  }
-
   async release(): Promise<void> {
-    if (this.hasLease()) await this.enqueue((post) => post, true);
+    if (!this.isLost && this.post.lease !== null) await this.enqueue((post) => post, true);
   }
 
   /** Stores all moves that wait as one, and goes on until none waits. */

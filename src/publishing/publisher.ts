@@ -182,7 +182,7 @@ export function createPublisher(deps: PublisherDeps): Publisher {
       } finally {
         turn?.end();
       }
-      if (held.hasLease()) await held.release();
+      await held.release();
       const due = held.lost() ? null : earliestDue(held.current().publications);
       if (due !== null) await wake(due);
     } catch (error) {

@@ -1,6 +1,7 @@
 /** A worker that is frozen in the middle of an attempt, or whose clock is set, must not make public what others have taken over. */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
+import { gate } from '../support/gate.js';
 import { startEngine, published, type Engine, type Network } from './engine.js';
 
 let engine: Engine;
@@ -22,24 +23,6 @@ function network(over: { beforeUpload?(): Promise<void>; beforePost?(): Promise<
       return published(`by ${made.length}`);
     },
     find: async () => null,
-  };
-}
-
-function gate(): { reached: Promise<void>; pass(): Promise<void>; open(): void } {
-  let reach: () => void = () => undefined;
-  let open: () => void = () => undefined;
-  const reached = new Promise<void>((resolve) => { reach = resolve; });
-  const opened = new Promise<void>((resolve) => { open = resolve; });
-  let isFirst = true;
-  return {
-    reached,
-    open: () => open(),
-    async pass() {
-      if (!isFirst) return;
-      isFirst = false;
-      reach();
-      await opened;
-    },
   };
 }
 

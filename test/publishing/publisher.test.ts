@@ -2,23 +2,15 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { PlatformFailure } from '../../src/platforms/platform.js';
-import { published, startEngine, type Engine, type Network } from './engine.js';
+import { gate } from '../support/gate.js';
+import { published, startEngine, type Engine, type Network, type WorkerClock } from './engine.js';
 
 let engine: Engine;
 afterEach(() => engine.close());
 
-async function start(network: Network, policy = {}): Promise<Engine> {
-  engine = await startEngine(network, policy);
+async function start(network: Network, policy = {}, clock: WorkerClock = {}): Promise<Engine> {
+  engine = await startEngine(network, policy, clock);
   return engine;
-}
-
-/** Where the program waits until the test lets it go on. */
-function gate(): { reached: Promise<void>; reach(): void; passed(): Promise<void>; open(): void } {
-  let reach = (): void => undefined;
-  let open = (): void => undefined;
-  const reached = new Promise<void>((resolve) => { reach = resolve; });
-  const opened = new Promise<void>((resolve) => { open = resolve; });
-  return { reached, reach, open, passed: () => (reach(), opened) };
 }
 
 describe('the publishing engine', () => {
@@ -71,20 +63,19 @@ describe('the publishing engine', () => {
     let aheadMs = 0;
     const calls: string[] = [];
     const [wakeUp, answer, second] = [gate(), gate(), gate()];
-    engine = await startEngine({
+    const { post, until, publisher, store } = await start({
       now: () => new Date(Date.now() + aheadMs),
       publish: async ({ text }) => {
         calls.push(text);
-        if (text === 'another') await answer.passed();
+        if (text === 'another') await answer.pass();
         else if (calls.length === 1) throw new PlatformFailure('unreachable', 'No answer.');
         else {
-          second.reach();
+          await second.pass();
           await pause(300);
         }
         return published();
       },
-    }, { retryDelaysMs: [10_000] }, { beforeWakeUp: () => wakeUp.passed() });
-    const { post, until, publisher, store } = engine;
+    }, { retryDelaysMs: [10_000] }, { beforeWakeUp: () => wakeUp.pass() });
     const { id } = await post({ text: 'twice' });
     // Given back, but its wake-up is not stored yet. Its time comes while the channel is busy.
     await wakeUp.reached;
@@ -97,6 +88,7 @@ describe('the publishing engine', () => {
     await new Promise(setImmediate);
     answer.open();
     await second.reached;
+    second.open();
     await publisher.stop(5_000);
     const done = await store.find(id);
     assert.equal(done!.status, 'success', 'the worker stopped without waiting for it');
